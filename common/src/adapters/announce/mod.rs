@@ -1,0 +1,1 @@
+//! Announcements: in this process, or through Redis pub/sub.

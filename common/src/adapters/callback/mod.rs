@@ -1,0 +1,1 @@
+//! Callbacks: Standard Webhooks signatures, the address filter, and the sender.

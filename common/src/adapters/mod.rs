@@ -1,0 +1,8 @@
+//! The ports' implementations: two each, one that lives in this process and one that is shared by many.
+
+pub mod announce;
+pub mod callback;
+pub mod queue;
+pub mod sandbox;
+pub mod seats;
+pub mod sql;

@@ -1,0 +1,1 @@
+//! The seat table: in this process, or Redis.

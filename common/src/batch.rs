@@ -1,0 +1,176 @@
+//! Group commit: many callers, one transaction, an answer each.
+
+use async_trait::async_trait;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+/// What a batch does with its items.
+#[async_trait]
+pub trait BatchRun: Send + Sync + 'static {
+    /// One caller's request.
+    type Item: Clone + Send + Sync + 'static;
+    /// One caller's answer.
+    type Answer: Send + 'static;
+    /// What goes wrong for all of them.
+    type Error: Clone + Send + From<Closed> + 'static;
+
+    /// Runs a batch as one transaction and answers in order. It must be safe to run again with the same items: when a
+    /// batch fails it is run once more, item by item, so that one bad item does not fail the others.
+    async fn run(&self, items: &[Self::Item]) -> Result<Vec<Self::Answer>, Self::Error>;
+
+    /// Whether running the items one by one may help. Not when nothing can be reached.
+    fn worth_retrying(&self, error: &Self::Error) -> bool;
+}
+
+/// The batcher is gone, or its line is full for too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closed;
+
+/// The bounds of a batcher.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchLimits {
+    /// The most items in one transaction.
+    pub max_items: usize,
+    /// How many transactions may be under way at once.
+    pub max_running: usize,
+    /// How many callers may wait in line.
+    pub max_waiting: usize,
+    /// How long a caller waits for its answer.
+    pub patience: Duration,
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        Self { max_items: 256, max_running: 1, max_waiting: 4096, patience: Duration::from_secs(30) }
+    }
+}
+
+type Entry<R> = (<R as BatchRun>::Item, oneshot::Sender<Result<<R as BatchRun>::Answer, <R as BatchRun>::Error>>);
+
+/// Collects what comes while a transaction is under way into the next one. Nobody waits for company: a lone caller
+/// starts at once.
+pub struct Batcher<R: BatchRun> {
+    line: mpsc::Sender<Entry<R>>,
+    patience: Duration,
+}
+
+impl<R: BatchRun> Batcher<R> {
+    /// Starts the task that runs the batches. It ends when the batcher is dropped.
+    pub fn start(run: R, limits: BatchLimits) -> Self {
+        let (line, waiting) = mpsc::channel(limits.max_waiting);
+        tokio::spawn(serve(Arc::new(run), waiting, limits));
+        Self { line, patience: limits.patience }
+    }
+
+    /// Runs `item` with whoever comes at the same time.
+    pub async fn call(&self, item: R::Item) -> Result<R::Answer, R::Error> {
+        let (sender, answer) = oneshot::channel();
+        let both = async {
+            self.line.send((item, sender)).await.map_err(|_| Closed)?;
+            answer.await.map_err(|_| Closed)
+        };
+        match tokio::time::timeout(self.patience, both).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(closed)) => Err(closed.into()),
+            Err(_) => Err(Closed.into()),
+        }
+    }
+}
+
+async fn serve<R: BatchRun>(run: Arc<R>, mut waiting: mpsc::Receiver<Entry<R>>, limits: BatchLimits) {
+    let running = Arc::new(Semaphore::new(limits.max_running));
+    loop {
+        // First a free place, then the items: whoever comes while all places are taken shares the next batch.
+        let Ok(place) = Arc::clone(&running).acquire_owned().await else { return };
+        let mut batch = Vec::new();
+        if waiting.recv_many(&mut batch, limits.max_items).await == 0 {
+            return;
+        }
+        let run = Arc::clone(&run);
+        tokio::spawn(async move {
+            run_batch(&*run, batch).await;
+            drop(place);
+        });
+    }
+}
+
+async fn run_batch<R: BatchRun>(run: &R, batch: Vec<Entry<R>>) {
+    let (items, senders): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+    match run.run(&items).await {
+        Ok(answers) => {
+            for (sender, answer) in senders.into_iter().zip(answers) {
+                let _ = sender.send(Ok(answer));
+            }
+        }
+        Err(error) if items.len() > 1 && run.worth_retrying(&error) => {
+            for (item, sender) in items.into_iter().zip(senders) {
+                let answer = run.run(std::slice::from_ref(&item)).await.and_then(|mut one| one.pop().ok_or(Closed.into()));
+                let _ = sender.send(answer);
+            }
+        }
+        Err(error) => {
+            for sender in senders {
+                let _ = sender.send(Err(error.clone()));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[derive(Debug, Clone, PartialEq)]
+    enum Failure {
+        Closed,
+        Odd,
+    }
+
+    impl From<Closed> for Failure {
+        fn from(_: Closed) -> Self {
+            Self::Closed
+        }
+    }
+
+    struct Evens(Arc<AtomicUsize>);
+
+    #[async_trait]
+    impl BatchRun for Evens {
+        type Item = u32;
+        type Answer = u32;
+        type Error = Failure;
+
+        async fn run(&self, items: &[u32]) -> Result<Vec<u32>, Failure> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            if items.iter().any(|item| item % 2 == 1) { Err(Failure::Odd) } else { Ok(items.iter().map(|item| item * 10).collect()) }
+        }
+
+        fn worth_retrying(&self, error: &Failure) -> bool {
+            *error == Failure::Odd
+        }
+    }
+
+    #[tokio::test]
+    async fn many_callers_share_a_transaction_and_each_gets_its_own_answer() {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let batcher = Arc::new(Batcher::start(Evens(Arc::clone(&runs)), BatchLimits::default()));
+        let calls = (0..200u32).map(|n| {
+            let batcher = Arc::clone(&batcher);
+            tokio::spawn(async move { (n, batcher.call(n * 2).await) })
+        });
+        for call in futures::future::join_all(calls).await {
+            let (n, answer) = call.unwrap();
+            assert_eq!(answer, Ok(n * 20));
+        }
+        assert!(runs.load(Ordering::SeqCst) < 20, "{runs:?} transactions for 200 callers");
+    }
+
+    #[tokio::test]
+    async fn one_bad_item_fails_alone() {
+        let batcher = Batcher::start(Evens(Arc::default()), BatchLimits::default());
+        let answers = futures::future::join_all([2, 3, 4].map(|item| batcher.call(item))).await;
+        assert_eq!(answers, [Ok(20), Err(Failure::Odd), Ok(40)]);
+    }
+}

@@ -1,0 +1,145 @@
+//! Configuration: environment with embedded defaults, checked as a whole before anything starts.
+
+use crate::domain::secret::Secret;
+use std::{path::PathBuf, time::Duration};
+
+/// What a process is told by its environment.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `DATABASE_URL`: `postgres:…` or `sqlite:…`; unset: SQLite in the data directory.
+    pub database_url: Option<Secret<String>>,
+    /// `AMQP_URL`; unset: the in-process queue.
+    pub amqp_url: Option<Secret<String>>,
+    /// `REDIS_URL`; unset: the in-process seat table and announcer.
+    pub redis_url: Option<Secret<String>>,
+    /// `SANDBOX_PROVIDER_URL`; unset: the sandbox runs inside `serve`.
+    pub sandbox_url: Option<String>,
+    /// `BOXOFFICE_PUBLIC_URL`: how browsers reach this server, for links; unset: the listening address.
+    pub public_url: Option<String>,
+    /// `--data-dir`: where the embedded databases lie.
+    pub data_dir: PathBuf,
+    /// `BOXOFFICE_ALLOW_PRIVATE_CALLBACKS=true`: callbacks may go to private addresses.
+    pub allow_private_callbacks: bool,
+    /// `BOXOFFICE_CLOCK_AHEAD_MS`: for tests of clocks that disagree.
+    pub clock_ahead_ms: i64,
+    /// `BOXOFFICE_LEASE_MS`: how long a worker may hold an attempt (30,000).
+    pub lease: Duration,
+    /// `BOXOFFICE_PROVIDER_TIMEOUT_MS`: the whole of one provider call (10,000). Shorter than the lease.
+    pub provider_timeout: Duration,
+    /// `BOXOFFICE_PROVIDER_CONCURRENCY`: calls to one provider at once (256).
+    pub provider_concurrency: usize,
+    /// `BOXOFFICE_KEY_WINDOW_MS`: how long an unknown outcome is pursued (23 h; the sandbox remembers keys for 24 h).
+    pub key_window: Duration,
+    /// `BOXOFFICE_PREFETCH`: checkouts in hand at once per worker (256).
+    pub prefetch: u16,
+    /// `BOXOFFICE_RATE_LIMIT`: requests per second and key, with as many in a burst of two seconds; 0: no limit (0 with `--demo`, else 1,000).
+    pub rate_limit_per_second: u32,
+    /// `BOXOFFICE_MAX_QUEUE_DEPTH`: above it, new checkouts are shed with 503 (100,000).
+    pub max_queue_depth: u64,
+    /// `BOXOFFICE_CALLBACK_SCHEDULE_MS`: comma-separated waits before each callback try, instead of the standard ones; for tests.
+    pub callback_schedule: Option<Vec<Duration>>,
+    /// `BOXOFFICE_RESCUE_MS`: how often overdue work is looked for (1,000), and after which grace it counts as overdue.
+    pub rescue_every: Duration,
+}
+
+/// What is wrong with the environment and how to mend it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{variable}: {problem}")]
+pub struct ConfigError {
+    /// The variable.
+    pub variable: &'static str,
+    /// What is wrong, and what would be right.
+    pub problem: String,
+}
+
+impl Config {
+    /// Reads the process's environment.
+    pub fn from_env(data_dir: PathBuf) -> Result<Self, ConfigError> {
+        Self::read(data_dir, &|name| std::env::var(name).ok())
+    }
+
+    /// Reads variables through `get`.
+    pub fn read(data_dir: PathBuf, get: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let text = |name: &str| get(name).filter(|value| !value.is_empty());
+        let number = |name: &'static str, default: u64| match text(name) {
+            None => Ok(default),
+            Some(value) => value.parse().map_err(|_| ConfigError { variable: name, problem: format!("{value:?} is not a whole number") }),
+        };
+        let millis = |name, default| number(name, default).map(Duration::from_millis);
+        let schedule =
+            |value: String| value.split(',').map(|ms| ms.trim().parse().map(Duration::from_millis)).collect::<Result<Vec<_>, _>>();
+        let config = Self {
+            database_url: text("DATABASE_URL").map(Secret::new),
+            amqp_url: text("AMQP_URL").map(Secret::new),
+            redis_url: text("REDIS_URL").map(Secret::new),
+            sandbox_url: text("SANDBOX_PROVIDER_URL"),
+            public_url: text("BOXOFFICE_PUBLIC_URL").map(|url| url.trim_end_matches('/').to_owned()),
+            data_dir,
+            allow_private_callbacks: text("BOXOFFICE_ALLOW_PRIVATE_CALLBACKS").is_some_and(|value| value == "true"),
+            clock_ahead_ms: text("BOXOFFICE_CLOCK_AHEAD_MS").and_then(|value| value.parse().ok()).unwrap_or(0),
+            lease: millis("BOXOFFICE_LEASE_MS", 30_000)?,
+            provider_timeout: millis("BOXOFFICE_PROVIDER_TIMEOUT_MS", 10_000)?,
+            provider_concurrency: usize::try_from(number("BOXOFFICE_PROVIDER_CONCURRENCY", 256)?).unwrap_or(256).max(1),
+            key_window: millis("BOXOFFICE_KEY_WINDOW_MS", 23 * 3600 * 1000)?,
+            prefetch: u16::try_from(number("BOXOFFICE_PREFETCH", 256)?).unwrap_or(u16::MAX).max(1),
+            rate_limit_per_second: u32::try_from(number("BOXOFFICE_RATE_LIMIT", 1_000)?).unwrap_or(u32::MAX),
+            max_queue_depth: number("BOXOFFICE_MAX_QUEUE_DEPTH", 100_000)?,
+            callback_schedule: match text("BOXOFFICE_CALLBACK_SCHEDULE_MS") {
+                None => None,
+                Some(value) => Some(schedule(value).map_err(|_| ConfigError {
+                    variable: "BOXOFFICE_CALLBACK_SCHEDULE_MS",
+                    problem: "not a list of whole numbers, such as 0,200,1000".to_owned(),
+                })?),
+            },
+            rescue_every: millis("BOXOFFICE_RESCUE_MS", 1_000)?,
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |variable, problem: &str| Err(ConfigError { variable, problem: problem.to_owned() });
+        if let Some(url) = &self.database_url {
+            let known = ["postgres:", "postgresql:", "sqlite:"].iter().any(|scheme| url.reveal().starts_with(scheme));
+            if !known {
+                return wrong("DATABASE_URL", "must begin with postgres: or sqlite:");
+            }
+        }
+        if self.provider_timeout >= self.lease {
+            return wrong("BOXOFFICE_PROVIDER_TIMEOUT_MS", "must be shorter than BOXOFFICE_LEASE_MS: a call may not outlive its lease");
+        }
+        if self.rescue_every.is_zero() {
+            return wrong("BOXOFFICE_RESCUE_MS", "must be at least 1");
+        }
+        Ok(())
+    }
+
+    /// Whether the store is a PostgreSQL server.
+    pub fn is_postgres(&self) -> bool {
+        self.database_url.as_ref().is_some_and(|url| url.reveal().starts_with("postgres"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let get = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        Config::read(PathBuf::from("data"), &get)
+    }
+
+    #[test]
+    fn nothing_set_means_embedded() {
+        let config = read(&[]).unwrap();
+        assert!(config.database_url.is_none() && config.amqp_url.is_none() && config.redis_url.is_none());
+    }
+
+    #[test]
+    fn a_wrong_value_is_named() {
+        let variable = |pairs| read(pairs).unwrap_err().variable;
+        assert_eq!(variable(&[("DATABASE_URL", "mysql://x")]), "DATABASE_URL");
+        assert_eq!(variable(&[("BOXOFFICE_LEASE_MS", "soon")]), "BOXOFFICE_LEASE_MS");
+        assert_eq!(variable(&[("BOXOFFICE_LEASE_MS", "5000")]), "BOXOFFICE_PROVIDER_TIMEOUT_MS");
+    }
+}

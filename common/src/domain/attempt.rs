@@ -1,0 +1,205 @@
+//! Attempts: every request that moves money is a row of one kind, and what can come of it.
+
+use super::{
+    id::{AttemptId, CheckoutId},
+    money::{Amount, Currency},
+    secret::Secret,
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// How often a lease may be taken over before nobody tries again.
+pub const MAX_TAKEOVERS: u32 = 5;
+/// How often a send that was refused before execution is tried before it counts as a definite no.
+pub const MAX_REFUSALS: u32 = 6;
+
+/// What an attempt asks of a provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptKind {
+    /// Take the money (at once, or authorise only, as the request says).
+    Charge,
+    /// Take what was authorised.
+    Capture,
+    /// Give up what was authorised or is pending.
+    Void,
+    /// Give back what was taken.
+    Refund,
+}
+
+impl AttemptKind {
+    /// As it stands in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Charge => "charge",
+            Self::Capture => "capture",
+            Self::Void => "void",
+            Self::Refund => "refund",
+        }
+    }
+
+    /// Reads it back.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Charge, Self::Capture, Self::Void, Self::Refund].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// The exact request. Frozen when the attempt is recorded, sent again byte for byte under the same key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoneyRequest {
+    /// What is asked.
+    pub kind: AttemptKind,
+    /// Our reference at the provider: the checkout.
+    pub reference: CheckoutId,
+    /// The provider's idempotency key, at most 36 characters.
+    pub key: String,
+    /// Minor units.
+    pub amount: Amount,
+    /// The amount's currency.
+    pub currency: Currency,
+    /// The card's token, for a charge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Secret<String>>,
+    /// The provider's reference of the charge that a capture, void or refund is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+}
+
+/// Where an attempt stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptStatus {
+    /// Recorded; may have been sent.
+    Started,
+    /// The provider did it.
+    Approved,
+    /// A definite no.
+    Declined,
+    /// The customer has to act; money may still move.
+    RequiresAction,
+    /// Sent, and nobody knows what came of it. Never ages into failure.
+    Unknown,
+    /// Never executed, for certain, and not tried again.
+    NotSent,
+    /// Nothing we may do can find out. An operator decides.
+    NeedsReview,
+}
+
+impl AttemptStatus {
+    const ALL: [Self; 7] =
+        [Self::Started, Self::Approved, Self::Declined, Self::RequiresAction, Self::Unknown, Self::NotSent, Self::NeedsReview];
+
+    /// Whether its outcome is still to come.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Started | Self::RequiresAction | Self::Unknown)
+    }
+
+    /// As it stands in JSON and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Approved => "approved",
+            Self::Declined => "declined",
+            Self::RequiresAction => "requires_action",
+            Self::Unknown => "unknown",
+            Self::NotSent => "not_sent",
+            Self::NeedsReview => "needs_review",
+        }
+    }
+
+    /// Reads it back.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+/// One request that moves money, and what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Public id.
+    pub id: AttemptId,
+    /// Counts from 1 within the checkout.
+    pub n: u32,
+    /// Which provider.
+    pub provider: String,
+    /// What is sent.
+    pub request: MoneyRequest,
+    /// Where it stands.
+    pub status: AttemptStatus,
+    /// The provider's own id for it.
+    pub provider_reference: Option<String>,
+    /// The issuer's reason.
+    pub decline_code: Option<String>,
+    /// Where the customer has to act.
+    pub action_url: Option<String>,
+    /// Who may send it now: changes with every taker.
+    pub lease_token: Option<String>,
+    /// Until when, by the store's time.
+    pub lease_until: Option<Timestamp>,
+    /// How often a lease that ran out was taken over.
+    pub takeovers: u32,
+    /// How often it came back without a definite answer, in a row.
+    pub tries: u32,
+    /// When it was recorded: the provider's key window counts from here.
+    pub created_at: Timestamp,
+}
+
+impl Attempt {
+    /// The idempotency key of attempt `n`: at most 36 characters for ids that we made.
+    pub fn key(checkout: &CheckoutId, n: u32) -> String {
+        format!("{checkout}_{n}")
+    }
+
+    /// Whether somebody holds it now.
+    pub fn is_leased(&self, now: Timestamp) -> bool {
+        self.lease_until.is_some_and(|until| until > now)
+    }
+}
+
+/// What a provider answered, once something may have been sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done, with the amount and currency as the provider echoes them.
+    Approved(Receipt),
+    /// A no that the provider repeats for this key.
+    Declined(Decline),
+    /// The customer must act at `url` before money moves.
+    RequiresAction {
+        /// The provider's page.
+        url: String,
+        /// The provider's id of the pending payment.
+        provider_reference: String,
+    },
+    /// Timeout, reset, 5xx after sending, key in use, parameters that do not match: the money may have moved.
+    Unknown(String),
+    /// It never reached execution: connection refused, 429, an open circuit.
+    NotSent {
+        /// For people.
+        cause: String,
+        /// How long the provider asks us to wait.
+        retry_after: Option<Duration>,
+    },
+}
+
+/// Proof of an approval.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The provider's id.
+    pub provider_reference: String,
+    /// What moved, as echoed, minor units.
+    pub amount: Amount,
+    /// In this currency, as echoed.
+    pub currency: Currency,
+}
+
+/// A definite no.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decline {
+    /// The issuer's or provider's reason.
+    pub decline_code: String,
+    /// For people.
+    pub message: String,
+    /// The provider's id, when it made one.
+    pub provider_reference: Option<String>,
+}

@@ -1,0 +1,241 @@
+//! What a worker may do with a checkout that it was handed: begin it, resume it, or leave it alone.
+
+use super::{
+    attempt::{Attempt, AttemptKind, AttemptStatus, MAX_TAKEOVERS, MoneyRequest},
+    checkout::{Checkout, Closing},
+    claim::ClaimState,
+    effects::{ClaimChange, DecideError, Effects},
+    eligibility::{World, claim_everything},
+    error::{Code, CodedError},
+    id::{AttemptId, CheckoutId, Entropy},
+    order::Tender,
+    secret::Secret,
+    state::{Status, Step},
+    time::Timestamp,
+};
+use std::time::Duration;
+
+/// A worker's request to work on a checkout.
+#[derive(Debug, Clone)]
+pub struct Begin {
+    /// Which.
+    pub checkout: CheckoutId,
+    /// Random, this worker's own for this piece of work: a lost COMMIT answer is told by it.
+    pub lease_token: String,
+    /// How long nobody else may send.
+    pub lease_for: Duration,
+    /// Which provider a new charge goes to.
+    pub provider: String,
+    /// How long, from when an attempt was recorded, its key may be sent again.
+    pub key_window: Duration,
+    /// The seat table says that there is nothing left: look before locking.
+    pub expect_full: bool,
+}
+
+/// What the worker has to do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Send the attempt's request, or send it again.
+    Send,
+    /// Ask the provider what became of it.
+    LookUp,
+}
+
+/// The decision.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Begun {
+    /// Nothing to do: it has ended, or an operator has to decide.
+    Done,
+    /// Somebody else holds it, or it is not due: not before then.
+    Busy(Timestamp),
+    /// It ended, or moved on, without an outside call.
+    Moved(Box<Effects>),
+    /// Write this, then act on attempt `n`.
+    Act {
+        /// What to write first.
+        effects: Box<Effects>,
+        /// The attempt.
+        n: u32,
+        /// What to do with it.
+        action: Action,
+    },
+}
+
+/// Decides. `world` is what the store read under its locks; claims made here are taken out of it, so that a batch is
+/// decided one after the other.
+pub fn begin(checkout: Checkout, ask: &Begin, world: &mut World, now: Timestamp, entropy: &Entropy) -> Result<Begun, DecideError> {
+    if checkout.status == Status::Queued {
+        return begin_queued(checkout, ask, world, now, entropy);
+    }
+    let Some(attempt) = checkout.open_attempt() else { return Ok(Begun::Done) };
+    let n = attempt.n;
+    let ours = attempt.lease_token.as_deref() == Some(ask.lease_token.as_str());
+    if ours && attempt.is_leased(now) {
+        // Our own COMMIT went through although its answer was lost.
+        let action = action_for(&checkout, attempt);
+        return Ok(Begun::Act { effects: Box::new(Effects::start(checkout, now)), n, action });
+    }
+    if attempt.is_leased(now) {
+        return Ok(Begun::Busy(attempt.lease_until.unwrap_or(now)));
+    }
+    if let Some(due) = checkout.due_at.filter(|&due| due > now) {
+        return Ok(Begun::Busy(due));
+    }
+    resume(checkout, n, ask, now, entropy)
+}
+
+fn begin_queued(checkout: Checkout, ask: &Begin, world: &mut World, now: Timestamp, entropy: &Entropy) -> Result<Begun, DecideError> {
+    let mut effects = Effects::start(checkout, now);
+    if now >= effects.checkout.expires_at {
+        effects.close(Some(Closing::Expire), CodedError::new(Code::Expired, "not begun in time"))?;
+        return Ok(Begun::Moved(Box::new(effects)));
+    }
+    let outside = match &effects.checkout.order.tender {
+        Tender::Card { token } if !effects.checkout.order.totals.total.is_zero() => Some(token.clone()),
+        Tender::Card { .. } | Tender::Custom { .. } | Tender::Free {} => None,
+    };
+    let state = if outside.is_some() { ClaimState::Held } else { ClaimState::Sold };
+    match claim_everything(&effects.checkout, state, world) {
+        Err(error) => {
+            effects.fail(error)?;
+            Ok(Begun::Moved(Box::new(effects)))
+        }
+        Ok(claims) => {
+            effects.claims = ClaimChange::Insert(claims);
+            let Some(token) = outside else {
+                effects.succeed(entropy)?;
+                return Ok(Begun::Moved(Box::new(effects)));
+            };
+            effects.step(Step::Begin)?;
+            let amount = effects.checkout.order.totals.total;
+            let attempt = new_attempt(&effects.checkout, AttemptKind::Charge, amount, &ask.provider, now, entropy);
+            let n = attempt.n;
+            effects.add_attempt(attempt);
+            effects.attempt(n)?.request.token = Some(token);
+            lease(&mut effects, n, ask, now)?;
+            effects.note("begun", format!("attempt {n} with {}", ask.provider));
+            Ok(Begun::Act { effects: Box::new(effects), n, action: Action::Send })
+        }
+    }
+}
+
+/// Goes on with an open attempt that nobody holds.
+fn resume(checkout: Checkout, n: u32, ask: &Begin, now: Timestamp, entropy: &Entropy) -> Result<Begun, DecideError> {
+    let mut effects = Effects::start(checkout, now);
+    let attempt = effects.attempt(n)?;
+    let died_holding = attempt.lease_until.is_some();
+    if died_holding {
+        attempt.takeovers += 1;
+    }
+    let (takeovers, status, window_ends) = (attempt.takeovers, attempt.status, attempt.created_at.after(ask.key_window));
+    if died_holding {
+        effects.note("lease.taken_over", format!("attempt {n}, time {takeovers}"));
+    }
+    if takeovers > MAX_TAKEOVERS {
+        return review(effects, n, "its workers died or stalled too often");
+    }
+    if now > window_ends && status != AttemptStatus::RequiresAction {
+        return review(effects, n, "the provider gave no definite answer while its key was good");
+    }
+    let wants_void = status == AttemptStatus::RequiresAction
+        && !effects.checkout.attempts.iter().any(|attempt| attempt.request.kind == AttemptKind::Void)
+        && (effects.checkout.status == Status::Reconciling || now >= effects.checkout.expires_at);
+    if wants_void {
+        if effects.checkout.status == Status::AwaitingPayment {
+            effects.step(Step::Reconcile)?;
+            effects.checkout.closing = Some(Closing::Expire);
+        }
+        let n = open_void(&mut effects, n, now, entropy)?;
+        lease(&mut effects, n, ask, now)?;
+        return Ok(Begun::Act { effects: Box::new(effects), n, action: Action::Send });
+    }
+    lease(&mut effects, n, ask, now)?;
+    let action = effects.attempt(n).map(|attempt| attempt.clone()).map(|attempt| action_for(&effects.checkout, &attempt))?;
+    Ok(Begun::Act { effects: Box::new(effects), n, action })
+}
+
+fn action_for(checkout: &Checkout, attempt: &Attempt) -> Action {
+    debug_assert!(checkout.status != Status::Queued);
+    match attempt.status {
+        AttemptStatus::RequiresAction => Action::LookUp,
+        _ => Action::Send,
+    }
+}
+
+/// Nobody may try again: an operator decides.
+fn review(mut effects: Effects, n: u32, why: &str) -> Result<Begun, DecideError> {
+    let attempt = effects.attempt(n)?;
+    attempt.status = AttemptStatus::NeedsReview;
+    attempt.lease_until = None;
+    effects.note("attempt.needs_review", format!("attempt {n}: {why}"));
+    if effects.checkout.status.is_terminal() {
+        effects.checkout.due_at = effects.checkout.open_attempt().map(|_| now_of(&effects));
+        return Ok(Begun::Moved(Box::new(effects)));
+    }
+    if effects.checkout.status != Status::Reconciling {
+        effects.step(Step::Reconcile)?;
+    }
+    effects.checkout.due_at = None;
+    effects.step(Step::Review)?;
+    Ok(Begun::Moved(Box::new(effects)))
+}
+
+fn now_of(effects: &Effects) -> Timestamp {
+    effects.checkout.updated_at
+}
+
+/// Records a void of charge `n`: a provider that can still take money has to confirm that it will not.
+pub(super) fn open_void(effects: &mut Effects, n: u32, now: Timestamp, entropy: &Entropy) -> Result<u32, DecideError> {
+    let charge = effects.attempt(n)?.clone();
+    let mut void = new_attempt(&effects.checkout, AttemptKind::Void, charge.request.amount, &charge.provider, now, entropy);
+    void.request.target = charge.provider_reference;
+    let n = void.n;
+    effects.add_attempt(void);
+    effects.note("void.opened", format!("attempt {n}"));
+    Ok(n)
+}
+
+/// A fresh attempt with its key and its frozen request.
+pub(super) fn new_attempt(
+    checkout: &Checkout,
+    kind: AttemptKind,
+    amount: super::money::Amount,
+    provider: &str,
+    now: Timestamp,
+    entropy: &Entropy,
+) -> Attempt {
+    let n = checkout.next_n();
+    Attempt {
+        id: AttemptId::generate(entropy, now),
+        n,
+        provider: provider.to_owned(),
+        request: MoneyRequest {
+            kind,
+            reference: checkout.id.clone(),
+            key: Attempt::key(&checkout.id, n),
+            amount,
+            currency: checkout.order.currency,
+            token: None::<Secret<String>>,
+            target: None,
+        },
+        status: AttemptStatus::Started,
+        provider_reference: None,
+        decline_code: None,
+        action_url: None,
+        lease_token: None,
+        lease_until: None,
+        takeovers: 0,
+        tries: 0,
+        created_at: now,
+    }
+}
+
+fn lease(effects: &mut Effects, n: u32, ask: &Begin, now: Timestamp) -> Result<(), DecideError> {
+    let until = now.after(ask.lease_for);
+    let attempt = effects.attempt(n)?;
+    attempt.lease_token = Some(ask.lease_token.clone());
+    attempt.lease_until = Some(until);
+    // If this worker dies, the rescuer finds the row when its lease has run out.
+    effects.checkout.due_at = Some(until);
+    Ok(())
+}

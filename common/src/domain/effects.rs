@@ -1,0 +1,175 @@
+//! What one transition changes. The domain decides it; the store writes it, all or nothing.
+
+use super::{
+    attempt::Attempt,
+    checkout::{Checkout, Closing},
+    claim::NewClaim,
+    error::{Code, CodedError},
+    event::EventType,
+    id::{Entropy, LedgerId},
+    ledger::{self, Entry, LedgerKind, LedgerTransaction},
+    money::{Amount, MoneyError},
+    state::{IllegalStep, Status, Step},
+    time::Timestamp,
+    timeline::TimelineEntry,
+};
+
+/// What becomes of a checkout's claims.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClaimChange {
+    /// They stay as they are.
+    Keep,
+    /// New ones, held or sold at once.
+    Insert(Vec<NewClaim>),
+    /// Held ones are sold now.
+    Sell,
+    /// Held ones are given back.
+    Release,
+}
+
+/// A decision that cannot be made: our bug, or amounts out of range. The store writes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecideError {
+    /// The state machine has no such step.
+    #[error(transparent)]
+    IllegalStep(#[from] IllegalStep),
+    /// Sums out of range.
+    #[error(transparent)]
+    Money(#[from] MoneyError),
+    /// An attempt that does not exist.
+    #[error("checkout has no attempt {0}")]
+    NoSuchAttempt(u32),
+}
+
+/// One transition of one checkout, ready to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effects {
+    /// The version it starts from: the compare of the compare-and-set.
+    pub from_version: i64,
+    /// The checkout after it, attempts included.
+    pub checkout: Checkout,
+    /// Which attempts are new or changed, by `n`.
+    pub attempts: Vec<u32>,
+    /// What becomes of the claims.
+    pub claims: ClaimChange,
+    /// Ledger transactions; each balanced.
+    pub ledger: Vec<LedgerTransaction>,
+    /// What clients are told.
+    pub events: Vec<EventType>,
+    /// What the timeline says.
+    pub timeline: Vec<TimelineEntry>,
+}
+
+impl Effects {
+    /// Starts a transition of `checkout`: one version on, nothing else changed.
+    pub fn start(mut checkout: Checkout, now: Timestamp) -> Self {
+        let from_version = checkout.version;
+        checkout.version += 1;
+        checkout.updated_at = now;
+        checkout.rescues = 0;
+        let (attempts, ledger, events, timeline) = Default::default();
+        Self { from_version, checkout, attempts, claims: ClaimChange::Keep, ledger, events, timeline }
+    }
+
+    /// Takes one step of the state machine.
+    pub fn step(&mut self, step: Step) -> Result<(), IllegalStep> {
+        let status = self.checkout.status.after(step)?;
+        self.checkout.status = status;
+        if let Some(event) = EventType::of(status) {
+            self.events.push(event);
+            self.timeline.push(TimelineEntry::new(self.checkout.updated_at, event.as_str()));
+        }
+        if status.is_terminal() {
+            self.checkout.completed_at = Some(self.checkout.updated_at);
+            self.checkout.due_at = None;
+            self.checkout.payment_url = None;
+        }
+        Ok(())
+    }
+
+    /// Notes something on the timeline.
+    pub fn note(&mut self, what: impl Into<String>, detail: impl Into<String>) {
+        self.timeline.push(TimelineEntry::new(self.checkout.updated_at, what).saying(detail));
+    }
+
+    /// Changes attempt `n` and marks it to be written.
+    pub fn attempt(&mut self, n: u32) -> Result<&mut Attempt, DecideError> {
+        let found = self.checkout.attempts.iter_mut().find(|attempt| attempt.n == n);
+        let attempt = found.ok_or(DecideError::NoSuchAttempt(n))?;
+        if !self.attempts.contains(&n) {
+            self.attempts.push(n);
+        }
+        Ok(attempt)
+    }
+
+    /// Adds a new attempt.
+    pub fn add_attempt(&mut self, attempt: Attempt) {
+        self.attempts.push(attempt.n);
+        self.checkout.attempts.push(attempt);
+    }
+
+    /// The sale: claims are sold, the ledger says so, the client is told.
+    pub fn succeed(&mut self, entropy: &Entropy) -> Result<(), DecideError> {
+        let paid_into = ledger::clearing_account(&self.checkout);
+        let entries = ledger::sale_entries(&self.checkout, &paid_into)?;
+        if !entries.is_empty() {
+            self.post(LedgerKind::Sale, entries, entropy);
+        }
+        self.checkout.amount_paid = self.checkout.order.totals.total;
+        self.checkout.error = None;
+        if self.claims == ClaimChange::Keep {
+            self.claims = ClaimChange::Sell;
+        }
+        Ok(self.step(Step::Succeed)?)
+    }
+
+    /// A definite end without a sale: claims are given back.
+    pub fn fail(&mut self, error: CodedError) -> Result<(), DecideError> {
+        self.checkout.error = Some(error);
+        self.release();
+        Ok(self.step(Step::Fail)?)
+    }
+
+    /// The end that `closing` asked for, or a failure where none was asked.
+    pub fn close(&mut self, closing: Option<Closing>, otherwise: CodedError) -> Result<(), DecideError> {
+        let Some(closing) = closing else { return self.fail(otherwise) };
+        let (step, code, words) = match closing {
+            Closing::Cancel => (Step::Cancel, Code::Canceled, "canceled before it was paid"),
+            Closing::Expire => (Step::Expire, Code::Expired, "not paid in time"),
+        };
+        self.checkout.error = Some(CodedError::new(code, words));
+        self.release();
+        Ok(self.step(step)?)
+    }
+
+    /// Adds a ledger transaction.
+    pub fn post(&mut self, kind: LedgerKind, entries: Vec<Entry>, entropy: &Entropy) {
+        let at = self.checkout.updated_at;
+        self.ledger.push(LedgerTransaction {
+            id: LedgerId::generate(entropy, at),
+            scope: self.checkout.scope.clone(),
+            kind,
+            checkout: self.checkout.id.clone(),
+            currency: self.checkout.order.currency,
+            at,
+            entries,
+        });
+    }
+
+    /// What was paid so far and `amount` more.
+    pub fn add_paid(&mut self, amount: Amount) -> Result<(), MoneyError> {
+        self.checkout.amount_paid = self.checkout.amount_paid.plus(amount)?;
+        Ok(())
+    }
+
+    /// Where the checkout stands after it.
+    pub fn status(&self) -> Status {
+        self.checkout.status
+    }
+
+    fn release(&mut self) {
+        if self.claims == ClaimChange::Keep {
+            self.claims = ClaimChange::Release;
+        }
+    }
+}

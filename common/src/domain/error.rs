@@ -1,0 +1,118 @@
+//! Coded errors: what a client can act on. The codes are API, and never change their meaning.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        /// A stable code, as in API.md. New ones may come; old ones keep their meaning.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum Code { $($(#[$doc])* #[serde(rename = $text)] $name,)* }
+
+        impl Code {
+            /// Every code, for documentation and tests.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// As it stands in JSON.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// No seat left.
+    SessionFull = "session_full";
+    /// A named seat is held or sold.
+    SeatTaken = "seat_taken";
+    /// The session began already.
+    SessionPassed = "session_passed";
+    /// The sales window has closed.
+    SalesEnded = "sales_ended";
+    /// The sales window has not opened.
+    SalesNotStarted = "sales_not_started";
+    /// Canceled or draft.
+    SessionUnavailable = "session_unavailable";
+    /// Only memberships get in.
+    DropinsNotAllowed = "dropins_not_allowed";
+    /// The customer has as many seats as one may have.
+    PurchaseLimitReached = "purchase_limit_reached";
+    /// The customer lacks the tag that the session asks for.
+    AccessRestricted = "access_restricted";
+    /// Too young or too old.
+    AgeRestricted = "age_restricted";
+    /// The session has an age limit and the customer no date of birth.
+    DateOfBirthRequired = "date_of_birth_required";
+    /// The echoed price is not ours.
+    PriceMismatch = "price_mismatch";
+    /// A line's currency is not the checkout's.
+    CurrencyMismatch = "currency_mismatch";
+    /// Unknown, outside its window, or used up.
+    PromoCodeInvalid = "promo_code_invalid";
+    /// The membership does not pay for this.
+    MembershipIncompatible = "membership_incompatible";
+    /// Not enough credits.
+    MembershipInsufficient = "membership_insufficient";
+    /// The issuer said no; see `decline_code`.
+    CardDeclined = "card_declined";
+    /// The payment did not happen, for certain.
+    PaymentFailed = "payment_failed";
+    /// The method cannot be used.
+    PaymentMethodInvalid = "payment_method_invalid";
+    /// The provider could not be reached, and nothing was sent.
+    ProviderUnavailable = "provider_unavailable";
+    /// The deadline passed first.
+    Expired = "expired";
+    /// Canceled by the client.
+    Canceled = "canceled";
+    /// A worker could not finish it, over and over; nothing was sent.
+    ProcessingFailed = "processing_failed";
+    /// An operator decided.
+    ResolvedByOperator = "resolved_by_operator";
+    /// An id in the request is not known.
+    ResourceMissing = "resource_missing";
+    /// A field has a wrong value.
+    ParameterInvalid = "parameter_invalid";
+    /// Amounts add up to more than we handle.
+    AmountOutOfRange = "amount_out_of_range";
+    /// The parts of a split payment do not add up to the total.
+    PaymentAmountMismatch = "payment_amount_mismatch";
+    /// This engine does not sell or charge that.
+    Unsupported = "unsupported";
+    /// A card number stands in the request. We never want to see one.
+    CardNumberRefused = "card_number_refused";
+}
+
+/// What is wrong, where, in words for people. `message` never quotes secrets or personal data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{}: {message}", code.as_str())]
+pub struct CodedError {
+    /// The stable code.
+    pub code: Code,
+    /// For people.
+    pub message: String,
+    /// The field that it is about, such as `lines[0].unit_amount`.
+    pub param: Option<String>,
+    /// The issuer's reason, with `card_declined`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decline_code: Option<String>,
+}
+
+impl CodedError {
+    /// An error about no field in particular.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), param: None, decline_code: None }
+    }
+
+    /// The same, about `param`.
+    pub fn at(mut self, param: impl Into<String>) -> Self {
+        self.param = Some(param.into());
+        self
+    }
+
+    /// The same, with the issuer's reason.
+    pub fn declined(mut self, decline_code: impl Into<String>) -> Self {
+        self.decline_code = Some(decline_code.into());
+        self
+    }
+}

@@ -1,0 +1,79 @@
+//! Events: what clients are told, with the object as it was at that version.
+
+use super::state::Status;
+use serde::{Deserialize, Serialize};
+
+/// The types of events, as in API.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum EventType {
+    /// The customer has to act.
+    #[serde(rename = "checkout.awaiting_payment")]
+    CheckoutAwaitingPayment,
+    /// Sold.
+    #[serde(rename = "checkout.succeeded")]
+    CheckoutSucceeded,
+    /// Not sold.
+    #[serde(rename = "checkout.failed")]
+    CheckoutFailed,
+    /// Called off.
+    #[serde(rename = "checkout.canceled")]
+    CheckoutCanceled,
+    /// Too late.
+    #[serde(rename = "checkout.expired")]
+    CheckoutExpired,
+    /// An operator has to decide.
+    #[serde(rename = "checkout.needs_review")]
+    CheckoutNeedsReview,
+    /// Money went back.
+    #[serde(rename = "refund.succeeded")]
+    RefundSucceeded,
+    /// Money did not go back.
+    #[serde(rename = "refund.failed")]
+    RefundFailed,
+}
+
+impl EventType {
+    /// Every type.
+    pub const ALL: [Self; 8] = [
+        Self::CheckoutAwaitingPayment,
+        Self::CheckoutSucceeded,
+        Self::CheckoutFailed,
+        Self::CheckoutCanceled,
+        Self::CheckoutExpired,
+        Self::CheckoutNeedsReview,
+        Self::RefundSucceeded,
+        Self::RefundFailed,
+    ];
+
+    /// As it stands in JSON and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CheckoutAwaitingPayment => "checkout.awaiting_payment",
+            Self::CheckoutSucceeded => "checkout.succeeded",
+            Self::CheckoutFailed => "checkout.failed",
+            Self::CheckoutCanceled => "checkout.canceled",
+            Self::CheckoutExpired => "checkout.expired",
+            Self::CheckoutNeedsReview => "checkout.needs_review",
+            Self::RefundSucceeded => "refund.succeeded",
+            Self::RefundFailed => "refund.failed",
+        }
+    }
+
+    /// Reads it back.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// What is told when a checkout comes to `status`; states in between are not told.
+    pub const fn of(status: Status) -> Option<Self> {
+        match status {
+            Status::Queued | Status::Processing | Status::Reconciling => None,
+            Status::AwaitingPayment => Some(Self::CheckoutAwaitingPayment),
+            Status::NeedsReview => Some(Self::CheckoutNeedsReview),
+            Status::Succeeded => Some(Self::CheckoutSucceeded),
+            Status::Failed => Some(Self::CheckoutFailed),
+            Status::Canceled => Some(Self::CheckoutCanceled),
+            Status::Expired => Some(Self::CheckoutExpired),
+        }
+    }
+}

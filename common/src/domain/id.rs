@@ -1,0 +1,166 @@
+//! Ids: how they look, and the one source that makes them.
+
+use super::time::Timestamp;
+use rand::{RngCore, SeedableRng, rngs::StdRng};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use std::{fmt, sync::Mutex};
+
+/// The one source of randomness: ids, lease tokens, jitter. Seeded, so that a run can be repeated.
+#[derive(Debug)]
+pub struct Entropy(Mutex<StdRng>);
+
+impl Entropy {
+    /// Seeded by the operating system.
+    pub fn from_os() -> Self {
+        Self(Mutex::new(StdRng::from_os_rng()))
+    }
+
+    /// The same numbers in the same order for the same seed.
+    pub fn from_seed(seed: u64) -> Self {
+        Self(Mutex::new(StdRng::seed_from_u64(seed)))
+    }
+
+    /// The next 64 random bits.
+    pub fn next_u64(&self) -> u64 {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next_u64()
+    }
+
+    /// Fills `bytes` at random.
+    pub fn fill(&self, bytes: &mut [u8]) {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).fill_bytes(bytes);
+    }
+
+    /// A number in `0.0..1.0`.
+    pub fn fraction(&self) -> f64 {
+        (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// A UUIDv7 (RFC 9562) of `now`, as 26 characters of lower-case Crockford base 32: ids sort by when they were made.
+    pub fn ulid(&self, now: Timestamp) -> String {
+        let mut random = [0u8; 10];
+        self.fill(&mut random);
+        let ms = u64::try_from(now.millis()).unwrap_or(0);
+        crockford(uuid::Builder::from_unix_timestamp_millis(ms, &random).into_uuid().as_u128())
+    }
+}
+
+fn crockford(mut value: u128) -> String {
+    const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let mut text = [b'0'; 26];
+    for slot in text.iter_mut().rev() {
+        *slot = DIGITS.get((value & 31) as usize).copied().unwrap_or(b'0');
+        value >>= 5;
+    }
+    text.iter().map(|&byte| char::from(byte)).collect()
+}
+
+/// Why a text is no id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an id is 1 to 64 of A-Z a-z 0-9 _ -")]
+pub struct BadId;
+
+fn check(text: &str) -> Result<(), BadId> {
+    let fits = (1..=64).contains(&text.len());
+    if fits && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') { Ok(()) } else { Err(BadId) }
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident $prefix:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// What ids of this kind begin with when we make them.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// A new one, sorted by `now`.
+            pub fn generate(entropy: &Entropy, now: Timestamp) -> Self {
+                Self(format!(concat!($prefix, "_{}"), entropy.ulid(now)))
+            }
+
+            /// Checks the characters and the length: `[A-Za-z0-9_-]{1,64}`.
+            pub fn parse(text: impl Into<String>) -> Result<Self, BadId> {
+                let text = text.into();
+                check(&text).map(|()| Self(text))
+            }
+
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::parse(String::deserialize(deserializer)?).map_err(D::Error::custom)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A checkout.
+    CheckoutId "chk";
+    /// A payment attempt: a request that moves money.
+    AttemptId "pat";
+    /// A line of a checkout.
+    LineId "li";
+    /// A customer; ours when made by us, else the client's own.
+    CustomerId "cus";
+    /// Anything in the catalogue: a session, a product, a plan, a membership, a promo code. The client's own.
+    CatalogueId "cat";
+    /// An event.
+    EventId "evt";
+    /// A delivery of an event to one address.
+    DeliveryId "dlv";
+    /// A ledger transaction.
+    LedgerId "ltx";
+    /// A webhook endpoint; the client's own.
+    EndpointId "whe";
+    /// An API key's public id.
+    KeyId "key";
+    /// A refund.
+    RefundId "ref";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_by_when_they_were_made_and_leave_room_for_an_attempt_key() {
+        let entropy = Entropy::from_seed(1);
+        let early = CheckoutId::generate(&entropy, Timestamp::from_millis(1_000));
+        let late = CheckoutId::generate(&entropy, Timestamp::from_millis(2_000));
+        assert!(early < late);
+        assert_eq!(early.as_str().len(), 30);
+        assert!(CheckoutId::parse(early.as_str()).is_ok());
+    }
+
+    #[test]
+    fn an_id_with_other_characters_is_refused() {
+        for bad in ["", "a b", "a/b", "é", &"x".repeat(65)] {
+            assert_eq!(CheckoutId::parse(bad), Err(BadId), "{bad}");
+        }
+    }
+}

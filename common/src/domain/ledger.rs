@@ -1,0 +1,127 @@
+//! The ledger: double entry. Every transaction's entries sum to zero; balances are sums, never counters.
+//!
+//! A positive amount debits the account, a negative one credits it.
+
+use super::{
+    checkout::Checkout,
+    id::{CheckoutId, LedgerId},
+    money::{Amount, Currency, MoneyError},
+    order::Tender,
+    scope::Scope,
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+/// Why there is a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LedgerKind {
+    /// A checkout succeeded.
+    Sale,
+    /// Money that came for a checkout which could not use it any more.
+    LatePayment,
+    /// Money went back.
+    Refund,
+}
+
+impl LedgerKind {
+    /// As it stands in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sale => "sale",
+            Self::LatePayment => "late_payment",
+            Self::Refund => "refund",
+        }
+    }
+}
+
+/// One side of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// `provider:sandbox`, `tender:custom`, `revenue`, `discounts`, `tax`, `unapplied`.
+    pub account: String,
+    /// Minor units; debit positive, credit negative.
+    pub amount: Amount,
+    /// What it is: a line's type, `payment`, `discount`, `tax`, `refund`.
+    pub detail: String,
+    /// The catalogue object, line or attempt that it is about.
+    pub entity: Option<String>,
+}
+
+/// A balanced transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerTransaction {
+    /// Public id.
+    pub id: LedgerId,
+    /// Whose.
+    pub scope: Scope,
+    /// Why.
+    pub kind: LedgerKind,
+    /// For which checkout.
+    pub checkout: CheckoutId,
+    /// The currency of every entry.
+    pub currency: Currency,
+    /// When.
+    pub at: Timestamp,
+    /// Its sides.
+    pub entries: Vec<Entry>,
+}
+
+impl LedgerTransaction {
+    /// Whether the sides sum to zero.
+    pub fn is_balanced(&self) -> bool {
+        self.entries.iter().map(|entry| i128::from(entry.amount.minor())).sum::<i128>() == 0
+    }
+}
+
+/// The account that money of this checkout comes into.
+pub fn clearing_account(checkout: &Checkout) -> String {
+    match &checkout.order.tender {
+        Tender::Card { .. } => {
+            format!("provider:{}", checkout.approved_charge().map_or("sandbox", |attempt| attempt.provider.as_str()))
+        }
+        Tender::Custom { .. } => "tender:custom".to_owned(),
+        Tender::Free {} => "tender:free".to_owned(),
+    }
+}
+
+/// The sides of a sale: the payment against what was sold, what was taken off, and the tax.
+pub fn sale_entries(checkout: &Checkout, paid_into: &str) -> Result<Vec<Entry>, MoneyError> {
+    let order = &checkout.order;
+    let mut entries = Vec::with_capacity(order.lines.len() + 3);
+    let mut push = |account: &str, amount: Amount, detail: &str, entity: Option<String>| {
+        if !amount.is_zero() {
+            entries.push(Entry { account: account.to_owned(), amount, detail: detail.to_owned(), entity });
+        }
+    };
+    push(paid_into, order.totals.total, "payment", None);
+    push("discounts", order.totals.discount, "discount", order.promo_code.as_ref().map(|code| code.to_string()));
+    for line in &order.lines {
+        let entity = line.item.entity().map(|id| id.to_string());
+        push("revenue", line.amount.negated(), line.item.type_name(), entity);
+    }
+    push("tax", order.totals.tax.negated(), "tax", None);
+    Ok(entries)
+}
+
+/// Money that nobody is entitled to yet: taken, and owed back.
+pub fn late_payment_entries(paid_into: &str, amount: Amount, attempt: &str) -> Vec<Entry> {
+    let entry = |account: &str, amount| Entry {
+        account: account.to_owned(),
+        amount,
+        detail: "payment".to_owned(),
+        entity: Some(attempt.to_owned()),
+    };
+    vec![entry(paid_into, amount), entry("unapplied", amount.negated())]
+}
+
+/// Money that went back out of `paid_into`, against `account` (`revenue` after a sale, `unapplied` after late money).
+pub fn refund_entries(paid_into: &str, account: &str, amount: Amount, attempt: &str) -> Vec<Entry> {
+    let entry = |account: &str, amount| Entry {
+        account: account.to_owned(),
+        amount,
+        detail: "refund".to_owned(),
+        entity: Some(attempt.to_owned()),
+    };
+    vec![entry(paid_into, amount.negated()), entry(account, amount)]
+}

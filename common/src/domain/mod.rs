@@ -1,0 +1,25 @@
+//! The rules, free of I/O: states, money, pricing, eligibility, claims, ledger, and the objects they speak of.
+
+pub mod attempt;
+pub mod begin;
+pub mod catalogue;
+pub mod checkout;
+pub mod claim;
+pub mod customer;
+pub mod delivery;
+pub mod effects;
+pub mod eligibility;
+pub mod error;
+pub mod event;
+pub mod id;
+pub mod ledger;
+pub mod money;
+pub mod order;
+pub mod pricing;
+pub mod scope;
+pub mod secret;
+pub mod settle;
+pub mod state;
+pub mod time;
+pub mod timeline;
+pub mod view;

@@ -1,0 +1,188 @@
+//! What a checkout buys and how it is paid: priced and frozen when it is accepted, never changed after.
+
+use super::{
+    catalogue::Kind,
+    claim::Want,
+    id::{CatalogueId, CustomerId, LineId},
+    money::{Amount, Currency},
+    secret::Secret,
+};
+use serde::{Deserialize, Serialize};
+
+/// The frozen part of a checkout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Who buys; nobody we know for a guest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<CustomerId>,
+    /// The currency of every amount in it.
+    pub currency: Currency,
+    /// What is bought.
+    pub lines: Vec<Line>,
+    /// What it comes to.
+    pub totals: Totals,
+    /// The discount's code, as the catalogue knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promo_code: Option<CatalogueId>,
+    /// Whether uses of that code are counted: then one use is claimed with the seats.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub promo_uses_counted: bool,
+    /// How it is paid.
+    pub tender: Tender,
+    /// Where the browser goes after a payment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub success_url: Option<String>,
+    /// Where the browser goes after a cancel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel_url: Option<String>,
+    /// Where this checkout's callbacks go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback_url: Option<String>,
+    /// Echoed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback_state: Option<String>,
+    /// The client's own reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// The client's own.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Order {
+    /// Everything scarce that has to be claimed before money is asked, in the order of the lines.
+    pub fn wants(&self) -> Vec<Want> {
+        let mut wants: Vec<Want> = self
+            .lines
+            .iter()
+            .enumerate()
+            .filter_map(|(index, line)| match &line.item {
+                Item::Session { session, seats } => Some(Want {
+                    kind: Kind::Session,
+                    id: session.clone(),
+                    quantity: line.quantity,
+                    seats: seats.clone(),
+                    line: Some(index),
+                }),
+                Item::Product { .. } | Item::Custom {} => None,
+            })
+            .collect();
+        if let (Some(code), true) = (&self.promo_code, self.promo_uses_counted) {
+            wants.push(Want { kind: Kind::PromoCode, id: code.clone(), quantity: 1, seats: Vec::new(), line: None });
+        }
+        wants
+    }
+}
+
+/// One line, priced. Serializes as it stands in the API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// Unique in the checkout.
+    pub id: LineId,
+    /// What it is.
+    #[serde(flatten)]
+    pub item: Item,
+    /// Shown to customers.
+    pub name: String,
+    /// How many; the number of seats when they have names.
+    pub quantity: u32,
+    /// Price of one, minor units, before discount and tax.
+    pub unit_amount: Amount,
+    /// `unit_amount * quantity`.
+    pub amount: Amount,
+    /// Its share of the discount, not negative.
+    #[serde(default)]
+    pub discount_amount: Amount,
+    /// Tax on what is left.
+    #[serde(default)]
+    pub tax_amount: Amount,
+}
+
+/// What a line sells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Item {
+    /// Places in a session.
+    Session {
+        /// Which.
+        session: CatalogueId,
+        /// By name, or empty when places have none.
+        #[serde(default)]
+        seats: Vec<String>,
+    },
+    /// Goods.
+    Product {
+        /// Which.
+        product: CatalogueId,
+        /// Which kind of it.
+        #[serde(default)]
+        variant: Option<CatalogueId>,
+    },
+    /// Anything else, named and priced by the client.
+    Custom {},
+}
+
+impl Item {
+    /// As it stands in JSON, also the detail type in the ledger.
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::Session { .. } => "session",
+            Self::Product { .. } => "product",
+            Self::Custom {} => "custom",
+        }
+    }
+
+    /// The catalogue object behind it.
+    pub fn entity(&self) -> Option<&CatalogueId> {
+        match self {
+            Self::Session { session, .. } => Some(session),
+            Self::Product { product, .. } => Some(product),
+            Self::Custom {} => None,
+        }
+    }
+}
+
+/// What an order comes to. `total = subtotal - discount + tax`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Totals {
+    /// The sum of the lines.
+    pub subtotal: Amount,
+    /// What the promo code takes off.
+    pub discount: Amount,
+    /// Tax on the rest.
+    pub tax: Amount,
+    /// What is due.
+    pub total: Amount,
+}
+
+/// How an order is paid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Tender {
+    /// A card, by the provider's token.
+    Card {
+        /// The token. Never a card number.
+        token: Secret<String>,
+    },
+    /// Cash, an invoice: paid outside, recorded here.
+    Custom {
+        /// What kind.
+        name: String,
+        /// For people.
+        #[serde(default)]
+        note: Option<String>,
+    },
+    /// Nothing is due.
+    Free {},
+}
+
+impl Tender {
+    /// As it stands in JSON.
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::Card { .. } => "card",
+            Self::Custom { .. } => "custom",
+            Self::Free {} => "free",
+        }
+    }
+}

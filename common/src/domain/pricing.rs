@@ -1,0 +1,1 @@
+//! Prices: what the lines of a checkout come to.

@@ -1,0 +1,352 @@
+//! What an outcome does to a checkout: the other half of `begin`, and the ends that people ask for.
+
+use super::{
+    attempt::{AttemptKind, AttemptStatus, Decline, MAX_REFUSALS, Outcome, Receipt},
+    begin::{new_attempt, open_void},
+    checkout::{Checkout, Closing},
+    effects::{DecideError, Effects},
+    error::{Code, CodedError},
+    event::EventType,
+    id::{CheckoutId, Entropy},
+    ledger::{self, LedgerKind},
+    state::{Status, Step},
+    time::Timestamp,
+};
+use std::time::Duration;
+
+/// What came of an attempt.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// Whose attempt.
+    pub checkout: CheckoutId,
+    /// Which attempt.
+    pub n: u32,
+    /// The lease under which it was sent.
+    pub lease_token: String,
+    /// What the provider said.
+    pub outcome: Outcome,
+    /// When to try again, where that is what follows.
+    pub retry_in: Duration,
+}
+
+/// Decides. `None`: the attempt's outcome is known already, or a later taker has it; nothing changes.
+pub fn settle(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &Entropy) -> Result<Option<Effects>, DecideError> {
+    let found = checkout.attempts.iter().find(|attempt| attempt.n == what.n);
+    let attempt = found.ok_or(DecideError::NoSuchAttempt(what.n))?;
+    let definite = matches!(what.outcome, Outcome::Approved(_) | Outcome::Declined(_));
+    let ours = attempt.lease_token.as_deref() == Some(what.lease_token.as_str());
+    // A definite answer is recorded whoever brings it. What is not definite is the lease holder's to say.
+    let settled = !(attempt.status.is_open() || (definite && attempt.status == AttemptStatus::NeedsReview));
+    if settled || !(ours || definite) {
+        return Ok(None);
+    }
+    let kind = attempt.request.kind;
+    let mut effects = Effects::start(checkout, now);
+    if ours {
+        effects.attempt(what.n)?.lease_until = None;
+    }
+    match (kind, &what.outcome) {
+        (AttemptKind::Charge | AttemptKind::Capture, Outcome::Approved(receipt)) => approved(&mut effects, what, receipt, entropy)?,
+        (AttemptKind::Charge | AttemptKind::Capture, Outcome::Declined(decline)) => declined(&mut effects, what.n, decline)?,
+        (AttemptKind::Void, Outcome::Approved(_)) => voided(&mut effects, what.n)?,
+        (AttemptKind::Void, Outcome::Declined(decline)) => void_refused(&mut effects, what, decline)?,
+        (AttemptKind::Refund, Outcome::Approved(receipt)) => refunded(&mut effects, what.n, receipt, entropy)?,
+        (AttemptKind::Refund, Outcome::Declined(decline)) => refund_refused(&mut effects, what.n, decline)?,
+        (_, Outcome::RequiresAction { url, provider_reference }) => requires_action(&mut effects, what, url, provider_reference, entropy)?,
+        (_, Outcome::Unknown(cause)) => unknown(&mut effects, what, cause)?,
+        (_, Outcome::NotSent { cause, .. }) => not_sent(&mut effects, what, cause)?,
+    }
+    if effects.checkout.status.is_terminal() {
+        // Whatever is still open (a void, a refund of late money) is due at once, and a retry when it says.
+        let waits = !definite;
+        effects.checkout.due_at = effects.checkout.open_attempt().map(|_| if waits { now.after(what.retry_in) } else { now });
+    }
+    Ok(Some(effects))
+}
+
+fn approved(effects: &mut Effects, what: &Settlement, receipt: &Receipt, entropy: &Entropy) -> Result<(), DecideError> {
+    let attempt = effects.attempt(what.n)?;
+    attempt.provider_reference = Some(receipt.provider_reference.clone());
+    let asked = (attempt.request.amount, attempt.request.currency);
+    if asked != (receipt.amount, receipt.currency) {
+        attempt.status = AttemptStatus::NeedsReview;
+        effects.note("charge.mismatch", "the provider took another amount than was asked");
+        return review(effects);
+    }
+    attempt.status = AttemptStatus::Approved;
+    let (id, provider) = (attempt.id.to_string(), attempt.provider.clone());
+    effects.note("charge.approved", format!("attempt {}", what.n));
+    match effects.checkout.status {
+        Status::Processing | Status::Reconciling => effects.succeed(entropy),
+        Status::AwaitingPayment => {
+            effects.step(Step::Resume)?;
+            effects.succeed(entropy)
+        }
+        // Only an operator ends it; the approval stands beside it for the decision.
+        Status::NeedsReview => Ok(()),
+        Status::Queued | Status::Succeeded | Status::Failed | Status::Canceled | Status::Expired => {
+            let paid_into = format!("provider:{provider}");
+            effects.add_paid(receipt.amount)?;
+            effects.post(LedgerKind::LatePayment, ledger::late_payment_entries(&paid_into, receipt.amount, &id), entropy);
+            effects.note("late_money", "the payment came after the end and goes back");
+            open_refund(effects, what.n, entropy)
+        }
+    }
+}
+
+fn declined(effects: &mut Effects, n: u32, decline: &Decline) -> Result<(), DecideError> {
+    let attempt = effects.attempt(n)?;
+    attempt.status = AttemptStatus::Declined;
+    attempt.decline_code = Some(decline.decline_code.clone());
+    attempt.provider_reference = decline.provider_reference.clone().or(attempt.provider_reference.take());
+    effects.note("charge.declined", format!("attempt {n}: {}", decline.decline_code));
+    let error = CodedError::new(Code::CardDeclined, decline.message.clone()).at("payment").declined(decline.decline_code.clone());
+    end_unpaid(effects, error)
+}
+
+/// No charge of this checkout can take money any more.
+fn end_unpaid(effects: &mut Effects, error: CodedError) -> Result<(), DecideError> {
+    match effects.checkout.status {
+        Status::Processing => effects.fail(error),
+        Status::AwaitingPayment => {
+            effects.step(Step::Resume)?;
+            effects.fail(error)
+        }
+        Status::Reconciling => effects.close(effects.checkout.closing, error),
+        _ => Ok(()),
+    }
+}
+
+fn requires_action(
+    effects: &mut Effects,
+    what: &Settlement,
+    url: &str,
+    provider_reference: &str,
+    entropy: &Entropy,
+) -> Result<(), DecideError> {
+    let now = effects.checkout.updated_at;
+    let due = now.after(what.retry_in);
+    let attempt = effects.attempt(what.n)?;
+    attempt.status = AttemptStatus::RequiresAction;
+    attempt.action_url = Some(url.to_owned());
+    attempt.provider_reference = Some(provider_reference.to_owned());
+    match effects.checkout.status {
+        Status::Processing => {
+            effects.step(Step::Await)?;
+            effects.checkout.payment_url = Some(url.to_owned());
+            effects.checkout.due_at = Some(due.min(effects.checkout.expires_at));
+        }
+        Status::AwaitingPayment => effects.checkout.due_at = Some(due.min(effects.checkout.expires_at)),
+        Status::Reconciling => {
+            // It is being closed, or its first answer was lost: the customer is not sent anywhere any more.
+            open_void(effects, what.n, now, entropy)?;
+            effects.checkout.due_at = Some(now);
+        }
+        _ => {
+            open_void(effects, what.n, now, entropy)?;
+        }
+    }
+    Ok(())
+}
+
+fn unknown(effects: &mut Effects, what: &Settlement, cause: &str) -> Result<(), DecideError> {
+    let due = effects.checkout.updated_at.after(what.retry_in);
+    let attempt = effects.attempt(what.n)?;
+    attempt.tries += 1;
+    // A pending action that could not be looked up is still a pending action.
+    if attempt.status != AttemptStatus::RequiresAction {
+        attempt.status = AttemptStatus::Unknown;
+    }
+    let (kind, tries) = (attempt.request.kind.as_str(), attempt.tries);
+    effects.note(format!("{kind}.unknown"), format!("attempt {}, try {tries}: {cause}", what.n));
+    if effects.checkout.status == Status::Processing {
+        effects.step(Step::Reconcile)?;
+    }
+    effects.checkout.due_at = match effects.checkout.status {
+        Status::AwaitingPayment => Some(due.min(effects.checkout.expires_at)),
+        Status::NeedsReview => None,
+        _ => Some(due),
+    };
+    Ok(())
+}
+
+fn not_sent(effects: &mut Effects, what: &Settlement, cause: &str) -> Result<(), DecideError> {
+    let due = effects.checkout.updated_at.after(what.retry_in);
+    let attempt = effects.attempt(what.n)?;
+    // A refusal before execution says nothing about what an earlier holder of the lease may have sent.
+    let clean = attempt.status == AttemptStatus::Started && attempt.takeovers == 0;
+    if !clean {
+        return unknown(effects, what, cause);
+    }
+    attempt.tries += 1;
+    let (tries, kind) = (attempt.tries, attempt.request.kind);
+    let give_up = tries >= MAX_REFUSALS && kind == AttemptKind::Charge;
+    if !give_up {
+        effects.note(format!("{}.refused", kind.as_str()), format!("attempt {}, try {tries}: {cause}", what.n));
+        effects.checkout.due_at = Some(due);
+        return Ok(());
+    }
+    attempt.status = AttemptStatus::NotSent;
+    effects.note("charge.not_sent", format!("attempt {}: {cause}", what.n));
+    end_unpaid(effects, CodedError::new(Code::ProviderUnavailable, "the payment provider could not be reached; nothing was charged"))
+}
+
+fn voided(effects: &mut Effects, n: u32) -> Result<(), DecideError> {
+    effects.attempt(n)?.status = AttemptStatus::Approved;
+    effects.note("void.approved", format!("attempt {n}"));
+    let open = |attempt: &&super::attempt::Attempt| attempt.request.kind == AttemptKind::Charge && attempt.status.is_open();
+    let charges: Vec<u32> = effects.checkout.attempts.iter().filter(open).map(|attempt| attempt.n).collect();
+    for charge in charges {
+        let attempt = effects.attempt(charge)?;
+        attempt.status = AttemptStatus::Declined;
+        attempt.decline_code = Some("voided".to_owned());
+    }
+    end_unpaid(effects, CodedError::new(Code::PaymentFailed, "the payment was called off before it was made"))
+}
+
+/// The provider will not void: as a rule because the money came. A look-up tells.
+fn void_refused(effects: &mut Effects, what: &Settlement, decline: &Decline) -> Result<(), DecideError> {
+    let now = effects.checkout.updated_at;
+    let attempt = effects.attempt(what.n)?;
+    attempt.status = AttemptStatus::Declined;
+    attempt.decline_code = Some(decline.decline_code.clone());
+    effects.note("void.refused", format!("attempt {}: {}", what.n, decline.decline_code));
+    effects.checkout.due_at = Some(now);
+    Ok(())
+}
+
+fn refunded(effects: &mut Effects, n: u32, receipt: &Receipt, entropy: &Entropy) -> Result<(), DecideError> {
+    let attempt = effects.attempt(n)?;
+    attempt.status = AttemptStatus::Approved;
+    attempt.provider_reference = Some(receipt.provider_reference.clone());
+    let (id, amount, paid_into) = (attempt.id.to_string(), attempt.request.amount, format!("provider:{}", attempt.provider));
+    let account = if effects.checkout.status == Status::Succeeded { "revenue" } else { "unapplied" };
+    effects.post(LedgerKind::Refund, ledger::refund_entries(&paid_into, account, amount, &id), entropy);
+    effects.checkout.amount_refunded = effects.checkout.amount_refunded.plus(amount)?;
+    effects.events.push(EventType::RefundSucceeded);
+    effects.note("refund.succeeded", format!("attempt {n}"));
+    Ok(())
+}
+
+fn refund_refused(effects: &mut Effects, n: u32, decline: &Decline) -> Result<(), DecideError> {
+    let attempt = effects.attempt(n)?;
+    attempt.status = AttemptStatus::Declined;
+    attempt.decline_code = Some(decline.decline_code.clone());
+    effects.events.push(EventType::RefundFailed);
+    effects.note("refund.failed", format!("attempt {n}: {}", decline.decline_code));
+    Ok(())
+}
+
+fn open_refund(effects: &mut Effects, charge: u32, entropy: &Entropy) -> Result<(), DecideError> {
+    let now = effects.checkout.updated_at;
+    let charge = effects.attempt(charge)?.clone();
+    let mut refund = new_attempt(&effects.checkout, AttemptKind::Refund, charge.request.amount, &charge.provider, now, entropy);
+    refund.request.target = charge.provider_reference;
+    effects.checkout.due_at = Some(now);
+    effects.add_attempt(refund);
+    Ok(())
+}
+
+fn review(effects: &mut Effects) -> Result<(), DecideError> {
+    match effects.checkout.status {
+        Status::Processing | Status::AwaitingPayment => {
+            effects.step(Step::Reconcile)?;
+            effects.step(Step::Review)?;
+        }
+        Status::Reconciling => effects.step(Step::Review)?,
+        _ => {}
+    }
+    effects.checkout.due_at = None;
+    Ok(())
+}
+
+/// What a request to cancel comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CancelAnswer {
+    /// It is canceled, or was before: 200.
+    Canceled(Option<Box<Effects>>),
+    /// The provider has to confirm first: 202. `None` when that is under way already.
+    Closing(Option<Box<Effects>>),
+    /// It has ended otherwise: 409.
+    NotCancelable,
+}
+
+/// Cancels before the charge, or asks the provider to give up what it could still take.
+pub fn cancel(checkout: Checkout, now: Timestamp) -> Result<CancelAnswer, DecideError> {
+    let otherwise = CodedError::new(Code::Canceled, "canceled before it was paid");
+    match (checkout.status, checkout.closing) {
+        (Status::Queued, _) => {
+            let mut effects = Effects::start(checkout, now);
+            effects.close(Some(Closing::Cancel), otherwise)?;
+            Ok(CancelAnswer::Canceled(Some(Box::new(effects))))
+        }
+        (Status::Processing | Status::AwaitingPayment, _) => {
+            let mut effects = Effects::start(checkout, now);
+            let leased = effects.checkout.open_attempt().and_then(|attempt| attempt.lease_until);
+            effects.step(Step::Reconcile)?;
+            effects.checkout.closing = Some(Closing::Cancel);
+            effects.checkout.payment_url = None;
+            // Behind a charge that may be on its way nobody goes before its lease ends.
+            effects.checkout.due_at = Some(leased.unwrap_or(now));
+            effects.note("cancel.requested", "waiting for the provider's word");
+            Ok(CancelAnswer::Closing(Some(Box::new(effects))))
+        }
+        (Status::Reconciling, None) => {
+            let mut effects = Effects::start(checkout, now);
+            effects.checkout.closing = Some(Closing::Cancel);
+            effects.note("cancel.requested", "waiting for the provider's word");
+            Ok(CancelAnswer::Closing(Some(Box::new(effects))))
+        }
+        (Status::Reconciling, Some(_)) => Ok(CancelAnswer::Closing(None)),
+        (Status::Canceled, _) => Ok(CancelAnswer::Canceled(None)),
+        (Status::NeedsReview | Status::Succeeded | Status::Failed | Status::Expired, _) => Ok(CancelAnswer::NotCancelable),
+    }
+}
+
+/// Ends a queued checkout whose deadline has passed. `None` when there is nothing to end.
+pub fn expire(checkout: Checkout, now: Timestamp) -> Result<Option<Effects>, DecideError> {
+    if checkout.status != Status::Queued || now < checkout.expires_at {
+        return Ok(None);
+    }
+    let mut effects = Effects::start(checkout, now);
+    effects.close(Some(Closing::Expire), CodedError::new(Code::Expired, "not begun in time"))?;
+    Ok(Some(effects))
+}
+
+/// What an operator found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The money is ours: sell.
+    Succeeded,
+    /// It is not, or goes back: release.
+    Failed,
+}
+
+/// The only way out of `needs_review`. `None` when the checkout is not there.
+pub fn resolve(
+    checkout: Checkout,
+    verdict: Verdict,
+    note: &str,
+    now: Timestamp,
+    entropy: &Entropy,
+) -> Result<Option<Effects>, DecideError> {
+    if checkout.status != Status::NeedsReview {
+        return Ok(None);
+    }
+    let mut effects = Effects::start(checkout, now);
+    effects.note("resolved", note);
+    match verdict {
+        Verdict::Succeeded => effects.succeed(entropy)?,
+        Verdict::Failed => {
+            effects.fail(CodedError::new(Code::ResolvedByOperator, "an operator found that it was not paid"))?;
+            if let Some(charge) = effects.checkout.approved_charge().cloned() {
+                let account = format!("provider:{}", charge.provider);
+                let entries = ledger::late_payment_entries(&account, charge.request.amount, charge.id.as_str());
+                effects.add_paid(charge.request.amount)?;
+                effects.post(LedgerKind::LatePayment, entries, entropy);
+                open_refund(&mut effects, charge.n, entropy)?;
+            }
+        }
+    }
+    Ok(Some(effects))
+}

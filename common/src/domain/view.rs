@@ -1,0 +1,133 @@
+//! The checkout as clients see it: one shape for answers, streams and callbacks.
+
+use super::{
+    checkout::Checkout,
+    error::CodedError,
+    id::{AttemptId, CheckoutId, CustomerId, EventId},
+    money::{Amount, Currency},
+    order::Line,
+    state::Status,
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+/// Where a checkout stands in the queue, as far as the API can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueEstimate {
+    /// How many are before it.
+    pub position: u64,
+    /// How long that may take, ms.
+    pub estimated_wait_ms: u64,
+}
+
+/// The object `checkout` of API.md.
+#[derive(Debug, Serialize)]
+pub struct CheckoutView<'a> {
+    id: &'a CheckoutId,
+    object: &'static str,
+    status: Status,
+    livemode: bool,
+    currency: Currency,
+    amount_subtotal: Amount,
+    amount_discount: Amount,
+    amount_tax: Amount,
+    amount_total: Amount,
+    amount_paid: Amount,
+    amount_refunded: Amount,
+    customer: Option<&'a CustomerId>,
+    lines: &'a [Line],
+    promo_code: Option<&'a str>,
+    payment_attempts: Vec<AttemptView<'a>>,
+    error: Option<&'a CodedError>,
+    payment_url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<QueueEstimate>,
+    success_url: Option<&'a str>,
+    cancel_url: Option<&'a str>,
+    callback_url: Option<&'a str>,
+    callback_state: Option<&'a str>,
+    reference: Option<&'a str>,
+    metadata: &'a serde_json::Map<String, serde_json::Value>,
+    version: i64,
+    expires_at: Timestamp,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    completed_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Serialize)]
+struct AttemptView<'a> {
+    id: &'a AttemptId,
+    kind: &'static str,
+    provider: &'a str,
+    status: &'static str,
+    amount: Amount,
+    provider_reference: Option<&'a str>,
+    decline_code: Option<&'a str>,
+    created_at: Timestamp,
+}
+
+impl<'a> CheckoutView<'a> {
+    /// The object at the checkout's version. `queue` only while it is not terminal.
+    pub fn new(checkout: &'a Checkout, queue: Option<QueueEstimate>) -> Self {
+        let order = &checkout.order;
+        Self {
+            id: &checkout.id,
+            object: "checkout",
+            status: checkout.status,
+            livemode: checkout.scope.is_live(),
+            currency: order.currency,
+            amount_subtotal: order.totals.subtotal,
+            amount_discount: order.totals.discount,
+            amount_tax: order.totals.tax,
+            amount_total: order.totals.total,
+            amount_paid: checkout.amount_paid,
+            amount_refunded: checkout.amount_refunded,
+            customer: order.customer.as_ref(),
+            lines: &order.lines,
+            promo_code: order.promo_code.as_ref().map(|code| code.as_str()),
+            payment_attempts: checkout
+                .attempts
+                .iter()
+                .map(|attempt| AttemptView {
+                    id: &attempt.id,
+                    kind: attempt.request.kind.as_str(),
+                    provider: &attempt.provider,
+                    status: attempt.status.as_str(),
+                    amount: attempt.request.amount,
+                    provider_reference: attempt.provider_reference.as_deref(),
+                    decline_code: attempt.decline_code.as_deref(),
+                    created_at: attempt.created_at,
+                })
+                .collect(),
+            error: checkout.error.as_ref(),
+            payment_url: checkout.payment_url.as_deref(),
+            queue: queue.filter(|_| !checkout.status.is_terminal()),
+            success_url: order.success_url.as_deref(),
+            cancel_url: order.cancel_url.as_deref(),
+            callback_url: order.callback_url.as_deref(),
+            callback_state: order.callback_state.as_deref(),
+            reference: order.reference.as_deref(),
+            metadata: &order.metadata,
+            version: checkout.version,
+            expires_at: checkout.expires_at,
+            created_at: checkout.created_at,
+            updated_at: checkout.updated_at,
+            completed_at: checkout.completed_at,
+        }
+    }
+}
+
+/// An event as it is sent: `{"id", "type", "created_at", "data"}`.
+#[derive(Debug, Serialize)]
+pub struct EventView<'a> {
+    /// `evt_…`, also the `webhook-id`.
+    pub id: &'a EventId,
+    /// The event's type.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// When it happened.
+    pub created_at: Timestamp,
+    /// The object at that version.
+    pub data: CheckoutView<'a>,
+}

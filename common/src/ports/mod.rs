@@ -1,0 +1,8 @@
+//! The traits between the rules and the world. Each has one conformance suite, in `common/tests`, over all its adapters.
+
+pub mod announcer;
+pub mod clock;
+pub mod provider;
+pub mod queue;
+pub mod seats;
+pub mod store;

@@ -1,0 +1,36 @@
+//! Payment providers: strangers that move money.
+
+use crate::domain::attempt::{Attempt, MoneyRequest, Outcome};
+use async_trait::async_trait;
+use std::time::Duration;
+
+/// What a provider can do, stated where it can be checked before a request is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Authorise now, capture later.
+    pub capture_later: bool,
+    /// Give up a pending or authorised charge.
+    pub void: bool,
+    /// Give back money.
+    pub refund: bool,
+    /// Find a charge by our reference.
+    pub look_up: bool,
+    /// How long the provider remembers an idempotency key.
+    pub key_window: Duration,
+}
+
+/// A provider. Every method ends within its own timeout; a timeout after sending is `Outcome::Unknown`.
+#[async_trait]
+pub trait PaymentProvider: Send + Sync {
+    /// As it stands in attempts and in metrics.
+    fn name(&self) -> &'static str;
+
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Sends the request under its own key. Sending it again is safe and answers the same.
+    async fn send(&self, request: &MoneyRequest) -> Outcome;
+
+    /// What became of an attempt, found by our reference and key. Not finding it is `Outcome::Unknown`: a search may lag.
+    async fn look_up(&self, attempt: &Attempt) -> Outcome;
+}
