@@ -1,1 +1,10 @@
-//! stub
+//! Real private servers, the program under test as a process, and a fake callback receiver: for tests and for `boxoffice bench`.
+//!
+//! Everything started here dies with the process that started it, even when that process is killed: see [`daemon`].
+
+pub mod daemon;
+pub mod ports;
+pub mod servers;
+pub mod usage;
+
+pub use servers::{Postgres, RabbitMq, Redis, shared};
