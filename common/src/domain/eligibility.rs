@@ -1,12 +1,13 @@
 //! Who may buy what, and whether there is any left: decided under the store's locks, one checkout after the other.
 
 use super::{
-    catalogue::{Kind, PromoCode, Session},
+    catalogue::{Kind, PromoCode, Session, SessionStatus},
     checkout::Checkout,
-    claim::{ClaimState, NewClaim, StockKey, StockLevel},
+    claim::{ClaimState, NewClaim, StockKey, StockLevel, Want},
     customer::Customer,
-    error::CodedError,
+    error::{Code, CodedError},
     id::CustomerId,
+    pricing::{bad_promo, check_promo_open},
     scope::Scope,
     time::Timestamp,
 };
@@ -31,8 +32,217 @@ pub struct World {
     pub owned: HashMap<(StockKey, CustomerId), u32>,
 }
 
-/// Checks every line and claims all that it wants, or nothing.
+/// Checks every line and claims all that it wants, or nothing: on an error the world is as it was.
+///
+/// The error's `param` is the line (`lines[0]`) or `promo_code`. Claims come one for each named seat, else one for each
+/// line, all in `state`.
 pub fn claim_everything(checkout: &Checkout, state: ClaimState, world: &mut World) -> Result<Vec<NewClaim>, CodedError> {
-    let _ = (checkout, state, world, Kind::Session);
-    Ok(Vec::new())
+    let wants = checkout.order.wants();
+    let buyer = Buyer {
+        scope: &checkout.scope,
+        id: checkout.order.customer.as_ref(),
+        known: checkout.order.customer.as_ref().and_then(|id| world.customers.get(&(checkout.scope.clone(), id.clone()))),
+    };
+    // Everything is decided on the side, and written to the world only when all of it holds.
+    let mut taking = Vec::new();
+    for want in &wants {
+        check_want(want, &wants, &buyer, world, &mut taking).map_err(|error| place(error, want))?;
+    }
+    let claims = wants.iter().filter(|want| taking.iter().any(|taken| taken.key.kind == want.kind && taken.key.id == want.id));
+    let claims = claims.flat_map(|want| claims_for(want, checkout, state)).collect();
+    take(taking, checkout.order.customer.as_ref(), world);
+    Ok(claims)
 }
+
+/// Who is buying, as far as we know them.
+struct Buyer<'a> {
+    scope: &'a Scope,
+    id: Option<&'a CustomerId>,
+    known: Option<&'a Customer>,
+}
+
+/// What this checkout takes of one thing, over all its lines.
+struct Taking {
+    key: StockKey,
+    quantity: u32,
+    seats: Vec<String>,
+    /// Counts against a purchase limit.
+    limited: bool,
+}
+
+fn check_want(want: &Want, all: &[Want], buyer: &Buyer<'_>, world: &World, taking: &mut Vec<Taking>) -> Result<(), CodedError> {
+    let key = StockKey { scope: buyer.scope.clone(), kind: want.kind, id: want.id.clone() };
+    match want.kind {
+        Kind::Session => {
+            let session = world.sessions.get(&key).ok_or_else(|| refuse(Code::SessionUnavailable, "this session is not there"))?;
+            check_sale(session, world.now)?;
+            check_buyer(session, buyer)?;
+            check_limit(session, &key, all, buyer, world)?;
+            let level = world.stock.get(&key).ok_or_else(|| refuse(Code::SessionUnavailable, "this session is not on sale"))?;
+            check_seats(want, session, &key, world, taking)?;
+            add(want, key, session.purchase_limit.is_some(), level, taking, Code::SessionFull, "no places left")
+        }
+        Kind::PromoCode => {
+            let promo = world.promo_codes.get(&key).ok_or_else(|| bad_promo("no such promo code"))?;
+            check_promo_open(promo, world.now)?;
+            match world.stock.get(&key) {
+                Some(level) => add(want, key, false, level, taking, Code::PromoCodeInvalid, "this promo code is used up"),
+                // The limit was lifted since the checkout was accepted: there is nothing to count any more.
+                None if promo.max_uses.is_none() => Ok(()),
+                None => Err(bad_promo("this promo code cannot be used now")),
+            }
+        }
+        Kind::Product => match world.stock.get(&key) {
+            Some(level) => add(want, key, false, level, taking, Code::ResourceMissing, "this product is sold out"),
+            // No level, no limit.
+            None => Ok(()),
+        },
+    }
+}
+
+/// Whether the session is on sale at `now`.
+fn check_sale(session: &Session, now: Timestamp) -> Result<(), CodedError> {
+    match session.status {
+        SessionStatus::Scheduled => {}
+        SessionStatus::Canceled => return Err(refuse(Code::SessionUnavailable, "this session was canceled")),
+        SessionStatus::Draft => return Err(refuse(Code::SessionUnavailable, "this session is not published")),
+    }
+    if now >= session.starts_at {
+        return Err(refuse(Code::SessionPassed, "this session has begun already"));
+    }
+    if session.sales_end_at.is_some_and(|end| now >= end) {
+        return Err(refuse(Code::SalesEnded, "sales have ended"));
+    }
+    if session.sales_start_at.is_some_and(|start| now < start) {
+        return Err(refuse(Code::SalesNotStarted, "sales have not begun"));
+    }
+    Ok(())
+}
+
+/// Whether this buyer gets in.
+fn check_buyer(session: &Session, buyer: &Buyer<'_>) -> Result<(), CodedError> {
+    // No tender is a membership yet, so whoever comes is a drop-in.
+    if !session.dropins_allowed {
+        return Err(refuse(Code::DropinsNotAllowed, "this session takes members only"));
+    }
+    if let Some(tag) = &session.required_tag {
+        let carries = buyer.known.is_some_and(|customer| customer.tags.contains(tag));
+        if !carries {
+            return Err(refuse(Code::AccessRestricted, "this session is restricted to certain customers"));
+        }
+    }
+    if session.min_age.is_none() && session.max_age.is_none() {
+        return Ok(());
+    }
+    let born = buyer.known.and_then(|customer| customer.date_of_birth);
+    let born = born.ok_or_else(|| refuse(Code::DateOfBirthRequired, "this session has an age limit: a date of birth is needed"))?;
+    // Negative for somebody not born yet, who is too young for any limit.
+    let age = i64::from(born.age_on(session.starts_at.date()));
+    let old_enough = age >= i64::from(session.min_age.unwrap_or(0));
+    let young_enough = session.max_age.is_none_or(|max| age <= i64::from(max));
+    if old_enough && young_enough { Ok(()) } else { Err(refuse(Code::AgeRestricted, "outside the age limits of this session")) }
+}
+
+/// Whether all lines of this checkout together stay within what one customer may have. A guest's other checkouts cannot
+/// be told, so the limit counts this one alone.
+fn check_limit(session: &Session, key: &StockKey, all: &[Want], buyer: &Buyer<'_>, world: &World) -> Result<(), CodedError> {
+    let Some(limit) = session.purchase_limit else { return Ok(()) };
+    let owned = buyer.id.and_then(|id| world.owned.get(&(key.clone(), id.clone()))).copied().unwrap_or(0);
+    let asked = all.iter().filter(|want| want.kind == key.kind && want.id == key.id).map(|want| u64::from(count(want))).sum::<u64>();
+    if u64::from(owned) + asked > u64::from(limit) {
+        return Err(refuse(Code::PurchaseLimitReached, format!("a customer may have {limit} places and has {owned}")));
+    }
+    Ok(())
+}
+
+/// Whether the seats that were named still exist and are free.
+fn check_seats(want: &Want, session: &Session, key: &StockKey, world: &World, taking: &[Taking]) -> Result<(), CodedError> {
+    let named = session.seats.as_deref();
+    if named.is_some() == want.seats.is_empty() {
+        // The session was replaced since the checkout was accepted.
+        return Err(refuse(Code::SessionUnavailable, "the seating of this session has changed"));
+    }
+    for (index, seat) in want.seats.iter().enumerate() {
+        let exists = named.is_some_and(|named| named.contains(seat));
+        let elsewhere = taking.iter().any(|taken| taken.key == *key && taken.seats.contains(seat));
+        let twice = want.seats.iter().take(index).any(|other| other == seat);
+        if !exists || elsewhere || twice || world.taken_seats.contains(&(key.clone(), seat.clone())) {
+            return Err(refuse(Code::SeatTaken, format!("seat {seat} is not free")));
+        }
+    }
+    Ok(())
+}
+
+/// Adds the want to what this checkout takes, if there is as much left.
+fn add(
+    want: &Want,
+    key: StockKey,
+    limited: bool,
+    level: &StockLevel,
+    taking: &mut Vec<Taking>,
+    full: Code,
+    message: &str,
+) -> Result<(), CodedError> {
+    let before = taking.iter().find(|taken| taken.key == key).map_or(0, |taken| taken.quantity);
+    let quantity = before.checked_add(count(want)).filter(|&quantity| quantity <= level.free());
+    let quantity = quantity.ok_or_else(|| refuse(full, message))?;
+    match taking.iter_mut().find(|taken| taken.key == key) {
+        Some(taken) => {
+            taken.quantity = quantity;
+            taken.seats.extend_from_slice(&want.seats);
+        }
+        None => taking.push(Taking { key, quantity, seats: want.seats.clone(), limited }),
+    }
+    Ok(())
+}
+
+/// Writes to the world what was decided.
+fn take(taking: Vec<Taking>, customer: Option<&CustomerId>, world: &mut World) {
+    for taken in taking {
+        if let Some(level) = world.stock.get_mut(&taken.key) {
+            level.taken += taken.quantity;
+            level.version += 1;
+            debug_assert!(level.taken <= level.capacity);
+        }
+        if let (true, Some(customer)) = (taken.limited, customer) {
+            *world.owned.entry((taken.key.clone(), customer.clone())).or_default() += taken.quantity;
+        }
+        world.taken_seats.extend(taken.seats.into_iter().map(|seat| (taken.key.clone(), seat)));
+    }
+}
+
+fn claims_for(want: &Want, checkout: &Checkout, state: ClaimState) -> Vec<NewClaim> {
+    let claim = |seat: Option<String>, quantity| NewClaim {
+        checkout: checkout.id.clone(),
+        stock: StockKey { scope: checkout.scope.clone(), kind: want.kind, id: want.id.clone() },
+        seat,
+        quantity,
+        customer: checkout.order.customer.clone(),
+        state,
+    };
+    if want.seats.is_empty() {
+        vec![claim(None, want.quantity)]
+    } else {
+        want.seats.iter().map(|seat| claim(Some(seat.clone()), 1)).collect()
+    }
+}
+
+/// How many places a want takes: named seats count themselves.
+fn count(want: &Want) -> u32 {
+    if want.seats.is_empty() { want.quantity } else { u32::try_from(want.seats.len()).unwrap_or(u32::MAX) }
+}
+
+fn refuse(code: Code, message: impl Into<String>) -> CodedError {
+    CodedError::new(code, message)
+}
+
+fn place(error: CodedError, want: &Want) -> CodedError {
+    match want.line {
+        Some(line) => error.at(format!("lines[{line}]")),
+        None => error.at("promo_code"),
+    }
+}
+
+#[cfg(test)]
+#[path = "eligibility_tests.rs"]
+mod tests;

@@ -2,7 +2,9 @@
 
 pub mod attempt;
 pub mod begin;
+pub mod card_number;
 pub mod catalogue;
+pub mod catalogue_check;
 pub mod checkout;
 pub mod claim;
 pub mod customer;

@@ -1,1 +1,356 @@
-//! Prices: what the lines of a checkout come to.
+//! Prices: what the lines of a checkout come to. Always from our catalogue; a client may only echo them.
+
+use super::{
+    catalogue::{Kind, Product, PromoCode, Session},
+    catalogue_check::check_name,
+    error::{Code, CodedError},
+    id::{CatalogueId, Entropy, LineId},
+    money::{Amount, Currency, MoneyError},
+    order::{Item, Line, Totals},
+    time::Timestamp,
+};
+use std::collections::{HashMap, HashSet};
+
+/// The most lines that a checkout may have.
+pub const MAX_LINES: usize = 50;
+/// The most of one thing that a line may ask for.
+pub const MAX_QUANTITY: u32 = 1_000;
+
+/// What a client wants to buy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cart {
+    /// The currency that everything in it must have.
+    pub currency: Currency,
+    /// 1 to [`MAX_LINES`] of them.
+    pub lines: Vec<CartLine>,
+    /// The code that the customer typed.
+    pub promo_code: Option<CatalogueId>,
+}
+
+/// One line of a cart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CartLine {
+    /// What.
+    pub item: CartItem,
+    /// How many, 1 to [`MAX_QUANTITY`]; [`CartItem::default_quantity`] when the client did not say.
+    pub quantity: u32,
+    /// The client's echo of the price of one, minor units; for a custom line, the price itself.
+    pub unit_amount: Option<Amount>,
+}
+
+/// What a line of a cart asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CartItem {
+    /// Places in a session.
+    Session {
+        /// Which.
+        session: CatalogueId,
+        /// By name; empty when places have none.
+        seats: Vec<String>,
+    },
+    /// Goods.
+    Product {
+        /// Which.
+        product: CatalogueId,
+        /// Which kind of it; required when there are kinds.
+        variant: Option<CatalogueId>,
+    },
+    /// Anything else, priced by the client.
+    Custom {
+        /// Shown to customers.
+        name: String,
+    },
+}
+
+impl CartItem {
+    /// The quantity of a line that does not say: its named seats, else one.
+    pub fn default_quantity(&self) -> u32 {
+        match self {
+            Self::Session { seats, .. } if !seats.is_empty() => u32::try_from(seats.len()).unwrap_or(u32::MAX),
+            Self::Session { .. } | Self::Product { .. } | Self::Custom { .. } => 1,
+        }
+    }
+}
+
+/// What was found of the things that a cart names.
+#[derive(Debug, Clone, Default)]
+pub struct Shelf {
+    /// Sessions by id.
+    pub sessions: HashMap<CatalogueId, Session>,
+    /// Products by id.
+    pub products: HashMap<CatalogueId, Product>,
+    /// Promo codes by the code itself.
+    pub promo_codes: HashMap<CatalogueId, PromoCode>,
+}
+
+/// A cart with its prices, ready to be frozen in an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Priced {
+    /// In the order of the cart.
+    pub lines: Vec<Line>,
+    /// `total = subtotal - discount + tax`; nothing in it is negative.
+    pub totals: Totals,
+    /// The code that was applied.
+    pub promo_code: Option<CatalogueId>,
+    /// Whether a use of that code has to be claimed with the seats.
+    pub promo_uses_counted: bool,
+}
+
+impl Cart {
+    /// What has to be on the [`Shelf`] to price it: each thing once, in the order of the lines.
+    pub fn wanted(&self) -> Vec<(Kind, CatalogueId)> {
+        let lines = self.lines.iter().filter_map(|line| match &line.item {
+            CartItem::Session { session, .. } => Some((Kind::Session, session)),
+            CartItem::Product { product, .. } => Some((Kind::Product, product)),
+            CartItem::Custom { .. } => None,
+        });
+        let mut seen = HashSet::new();
+        lines
+            .chain(self.promo_code.iter().map(|code| (Kind::PromoCode, code)))
+            .filter(|wanted| seen.insert(*wanted))
+            .map(|(kind, id)| (kind, id.clone()))
+            .collect()
+    }
+}
+
+/// Prices a cart. Refuses what can be known at once: unknown ids, a wrong echo, another currency, a bad promo code, sums
+/// beyond [`Amount::MAX`]. The error's `param` names the field. Whether seats are left is the store's to say, later.
+pub fn price(cart: &Cart, shelf: &Shelf, now: Timestamp, entropy: &Entropy) -> Result<Priced, CodedError> {
+    if !(1..=MAX_LINES).contains(&cart.lines.len()) {
+        return Err(invalid("lines", format!("a checkout has 1 to {MAX_LINES} lines")));
+    }
+    let mut asked_seats = HashSet::new();
+    let mut lines = Vec::with_capacity(cart.lines.len());
+    let mut tax_rates = Vec::with_capacity(cart.lines.len());
+    let mut subtotal = Amount::ZERO;
+    for (index, line) in cart.lines.iter().enumerate() {
+        let found = find(cart.currency, line, shelf, &format!("lines[{index}]"))?;
+        check_line(line, shelf, &mut asked_seats, &format!("lines[{index}]"))?;
+        let amount = found.unit_amount.times(line.quantity).map_err(|error| out_of_range(error, &format!("lines[{index}]")))?;
+        subtotal = subtotal.plus(amount).map_err(|error| out_of_range(error, "lines"))?;
+        tax_rates.push(found.tax_rate_bp);
+        lines.push(Line {
+            id: LineId::generate(entropy, now),
+            item: found.item,
+            name: found.name,
+            quantity: line.quantity,
+            unit_amount: found.unit_amount,
+            amount,
+            discount_amount: Amount::ZERO,
+            tax_amount: Amount::ZERO,
+        });
+    }
+    let promo = cart.promo_code.as_ref().map(|code| find_promo(code, cart.currency, shelf, now)).transpose()?;
+    let discount = promo.map_or(Ok(Amount::ZERO), |promo| apply_promo(promo, &mut lines))?;
+    let tax = add_taxes(&mut lines, &tax_rates)?;
+    let total = subtotal.minus(discount).and_then(|rest| rest.plus(tax)).map_err(|error| out_of_range(error, "lines"))?;
+    Ok(Priced {
+        lines,
+        totals: Totals { subtotal, discount, tax, total },
+        promo_code: cart.promo_code.clone(),
+        promo_uses_counted: promo.is_some_and(|promo| promo.max_uses.is_some()),
+    })
+}
+
+/// A cart line as the catalogue knows it.
+struct Found {
+    item: Item,
+    name: String,
+    unit_amount: Amount,
+    tax_rate_bp: u32,
+}
+
+/// Looks the line's thing up, and holds its currency and the client's echo against it.
+fn find(currency: Currency, line: &CartLine, shelf: &Shelf, param: &str) -> Result<Found, CodedError> {
+    let (found, own_currency) = match &line.item {
+        CartItem::Session { session: id, seats } => {
+            let session = shelf.sessions.get(id).ok_or_else(|| missing("session", format!("{param}.session")))?;
+            let item = Item::Session { session: id.clone(), seats: seats.clone() };
+            let found = Found { item, name: session.name.clone(), unit_amount: session.unit_amount, tax_rate_bp: session.tax_rate_bp };
+            (found, session.currency)
+        }
+        CartItem::Product { product: id, variant } => {
+            let product = shelf.products.get(id).filter(|product| product.active);
+            let product = product.ok_or_else(|| missing("product on sale", format!("{param}.product")))?;
+            let (name, unit_amount) = variant_of(product, variant.as_ref(), param)?;
+            let item = Item::Product { product: id.clone(), variant: variant.clone() };
+            (Found { item, name, unit_amount, tax_rate_bp: product.tax_rate_bp }, product.currency)
+        }
+        CartItem::Custom { name } => return find_custom(name, line.unit_amount, param),
+    };
+    if own_currency != currency {
+        let message = format!("this is sold in {own_currency}, and the checkout is in {currency}");
+        return Err(CodedError::new(Code::CurrencyMismatch, message).at(param));
+    }
+    // Prices are checked when they enter the catalogue; a negative one must not become money all the same.
+    if found.unit_amount < Amount::ZERO {
+        return Err(out_of_range(MoneyError::OutOfRange, param));
+    }
+    match line.unit_amount {
+        Some(echo) if echo != found.unit_amount => {
+            let right = currency.decimal(found.unit_amount);
+            let message = format!("the price of one is {} minor units ({right} {currency})", found.unit_amount);
+            Err(CodedError::new(Code::PriceMismatch, message).at(format!("{param}.unit_amount")))
+        }
+        Some(_) | None => Ok(found),
+    }
+}
+
+fn find_custom(name: &str, unit_amount: Option<Amount>, param: &str) -> Result<Found, CodedError> {
+    check_name(name, &format!("{param}.name"))?;
+    let at = format!("{param}.unit_amount");
+    let unit_amount = unit_amount.ok_or_else(|| invalid(&at, "a custom line needs its price"))?;
+    if unit_amount < Amount::ZERO {
+        return Err(invalid(&at, "a price is not negative"));
+    }
+    Ok(Found { item: Item::Custom {}, name: name.to_owned(), unit_amount, tax_rate_bp: 0 })
+}
+
+/// The name and the price of the kind that was asked for.
+fn variant_of(product: &Product, variant: Option<&CatalogueId>, param: &str) -> Result<(String, Amount), CodedError> {
+    let at = format!("{param}.variant");
+    match variant {
+        None if product.variants.is_empty() => Ok((product.name.clone(), product.unit_amount)),
+        None => Err(invalid(&at, "this product has variants: say which")),
+        Some(id) => {
+            let variant = product.variants.iter().find(|variant| &variant.id == id).ok_or_else(|| missing("variant", at))?;
+            Ok((format!("{}, {}", product.name, variant.name), variant.unit_amount.unwrap_or(product.unit_amount)))
+        }
+    }
+}
+
+/// Checks the quantity and, where places have names, the seats.
+fn check_line<'a>(
+    line: &'a CartLine,
+    shelf: &Shelf,
+    asked_seats: &mut HashSet<(&'a CatalogueId, &'a str)>,
+    param: &str,
+) -> Result<(), CodedError> {
+    if !(1..=MAX_QUANTITY).contains(&line.quantity) {
+        return Err(invalid(&format!("{param}.quantity"), format!("a quantity is 1 to {MAX_QUANTITY}")));
+    }
+    let CartItem::Session { session: id, seats } = &line.item else { return Ok(()) };
+    let at = format!("{param}.seats");
+    let named = shelf.sessions.get(id).and_then(|session| session.seats.as_deref());
+    match named {
+        None if seats.is_empty() => return Ok(()),
+        None => return Err(invalid(&at, "the places of this session have no names: give a quantity")),
+        Some(_) if seats.is_empty() => return Err(invalid(&at, "the seats of this session have names: say which")),
+        Some(named) => check_seats_exist(seats, named, &at)?,
+    }
+    for (index, seat) in seats.iter().enumerate() {
+        if !asked_seats.insert((id, seat)) {
+            return Err(invalid(&format!("{at}[{index}]"), "this seat is asked for twice"));
+        }
+    }
+    if u32::try_from(seats.len()) != Ok(line.quantity) {
+        return Err(invalid(&format!("{param}.quantity"), format!("{} seats are named", seats.len())));
+    }
+    Ok(())
+}
+
+/// One walk over the session's seats, however many were asked for.
+fn check_seats_exist(asked: &[String], named: &[String], at: &str) -> Result<(), CodedError> {
+    let mut unknown: HashMap<&str, usize> = asked.iter().enumerate().rev().map(|(index, seat)| (seat.as_str(), index)).collect();
+    for seat in named {
+        unknown.remove(seat.as_str());
+        if unknown.is_empty() {
+            return Ok(());
+        }
+    }
+    let first = unknown.values().min().copied().unwrap_or(0);
+    Err(missing("seat", format!("{at}[{first}]")))
+}
+
+fn find_promo<'a>(code: &CatalogueId, currency: Currency, shelf: &'a Shelf, now: Timestamp) -> Result<&'a PromoCode, CodedError> {
+    let promo = shelf.promo_codes.get(code).ok_or_else(|| bad_promo("no such promo code"))?;
+    check_promo_open(promo, now)?;
+    let right_currency = match (promo.amount_off, promo.currency) {
+        (Some(_), own) => own == Some(currency),
+        (None, own) => own.is_none_or(|own| own == currency),
+    };
+    if right_currency { Ok(promo) } else { Err(bad_promo("this promo code is for another currency")) }
+}
+
+/// Whether a promo code can be used at `now`, its count of uses aside.
+pub(super) fn check_promo_open(promo: &PromoCode, now: Timestamp) -> Result<(), CodedError> {
+    let begun = promo.starts_at.is_none_or(|start| now >= start);
+    let ended = promo.ends_at.is_some_and(|end| now >= end);
+    if !promo.active || !begun || ended { Err(bad_promo("this promo code cannot be used now")) } else { Ok(()) }
+}
+
+/// A promo code that cannot be used.
+pub(super) fn bad_promo(message: &str) -> CodedError {
+    CodedError::new(Code::PromoCodeInvalid, message).at("promo_code")
+}
+
+/// Gives each line its share of the discount; says what the discount is.
+fn apply_promo(promo: &PromoCode, lines: &mut [Line]) -> Result<Amount, CodedError> {
+    let everything = promo.applies_to.is_empty();
+    let applies = |line: &Line| everything || line.item.entity().is_some_and(|id| promo.applies_to.contains(id));
+    let mut lines: Vec<&mut Line> = lines.iter_mut().filter(|line| applies(line)).collect();
+    if lines.is_empty() {
+        return Err(bad_promo("this promo code is for nothing in this checkout"));
+    }
+    let sum = |base: Amount, line: &&mut Line| base.plus(line.amount);
+    let base = lines.iter().try_fold(Amount::ZERO, sum).map_err(|error| out_of_range(error, "lines"))?;
+    let discount = match (promo.percent_off_bp, promo.amount_off) {
+        (Some(bp), None) => base.basis_points(bp).unwrap_or(base),
+        (None, Some(off)) => off,
+        (Some(_), Some(_)) | (None, None) => return Err(bad_promo("this promo code takes nothing off")),
+    };
+    let discount = discount.clamp(Amount::ZERO, base);
+    let amounts: Vec<Amount> = lines.iter().map(|line| line.amount).collect();
+    for (line, share) in lines.iter_mut().zip(shares(discount, &amounts, base)) {
+        line.discount_amount = share;
+    }
+    Ok(discount)
+}
+
+/// Splits `whole` over `parts` in proportion, by largest remainder: the shares sum to `whole` exactly, and none exceeds
+/// its part. Needs `0 <= whole <= base`, and `base` the sum of `parts`, none of them negative.
+fn shares(whole: Amount, parts: &[Amount], base: Amount) -> Vec<Amount> {
+    debug_assert!(whole >= Amount::ZERO && whole <= base);
+    let base = i128::from(base.minor()).max(1);
+    let product = |part: &Amount| i128::from(whole.minor()) * i128::from(part.minor());
+    let mut shares: Vec<i128> = parts.iter().map(|part| product(part) / base).collect();
+    let mut by_remainder: Vec<(i128, usize)> = parts.iter().enumerate().map(|(index, part)| (product(part) % base, index)).collect();
+    // The largest remainder first; among equals the earlier line, so that the same cart always splits the same way.
+    by_remainder.sort_by_key(|&(remainder, index)| (std::cmp::Reverse(remainder), index));
+    // What rounding down left over is less than the number of lines with a remainder, so nobody gets two.
+    let left_over = usize::try_from(i128::from(whole.minor()) - shares.iter().sum::<i128>()).unwrap_or(0);
+    for &(_, index) in by_remainder.iter().take(left_over) {
+        if let Some(share) = shares.get_mut(index) {
+            *share += 1;
+        }
+    }
+    // Each share is at most its part, so it fits.
+    shares.into_iter().map(|share| Amount::from_minor(i64::try_from(share).unwrap_or(0))).collect()
+}
+
+/// Tax on each line's amount less its discount; says the sum.
+fn add_taxes(lines: &mut [Line], rates_bp: &[u32]) -> Result<Amount, CodedError> {
+    let mut sum = Amount::ZERO;
+    for (index, (line, &rate_bp)) in lines.iter_mut().zip(rates_bp).enumerate() {
+        let tax = line.amount.minus(line.discount_amount).and_then(|rest| rest.basis_points(rate_bp));
+        line.tax_amount = tax.map_err(|error| out_of_range(error, &format!("lines[{index}]")))?;
+        sum = sum.plus(line.tax_amount).map_err(|error| out_of_range(error, "lines"))?;
+    }
+    Ok(sum)
+}
+
+fn invalid(param: &str, message: impl Into<String>) -> CodedError {
+    CodedError::new(Code::ParameterInvalid, message).at(param)
+}
+
+fn missing(what: &str, param: String) -> CodedError {
+    CodedError::new(Code::ResourceMissing, format!("no such {what}")).at(param)
+}
+
+fn out_of_range(error: MoneyError, param: &str) -> CodedError {
+    CodedError::new(Code::AmountOutOfRange, error.to_string()).at(param)
+}
+
+#[cfg(test)]
+#[path = "pricing_tests.rs"]
+mod tests;
