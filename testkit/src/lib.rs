@@ -4,7 +4,11 @@
 
 pub mod daemon;
 pub mod ports;
+pub mod program;
+pub mod receiver;
 pub mod servers;
 pub mod usage;
 
+pub use program::Program;
+pub use receiver::{Answer, Delivery, Receiver};
 pub use servers::{Postgres, RabbitMq, Redis, shared};

@@ -1,5 +1,7 @@
 //! The private servers do what tests rely on: they start beside each other, survive kills with their data or without it, and leave nothing behind.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use boxoffice_testkit::{Postgres, RabbitMq, Redis, shared, usage};
 use sqlx::{Connection, Executor, PgConnection, Row};
 use std::time::Duration;
