@@ -261,6 +261,10 @@ async fn private_addresses_are_refused_unless_the_operator_allows_them() {
     let result = sender.send(&named, SystemClock::default().now()).await;
     assert_eq!(result.verdict, DeliveryVerdict::GiveUp, "{:?}", result.error);
     assert!(result.error.unwrap().contains("loopback"));
+    // An address in the URL is never resolved; the filter sees it all the same.
+    let sender = CallbackSender::with(lenient(), entropy(), AddressFilter::public_only(), Scripted::new(&[])).unwrap();
+    let literal = job(&format!("http://127.0.0.1:{port}/"), 0, vec![secret()]);
+    assert_eq!(sender.send(&literal, SystemClock::default().now()).await.verdict, DeliveryVerdict::GiveUp);
     assert!(nobody_came(&shop));
     let receiver = Receiver::start().await.unwrap();
     assert_eq!(send(lenient(), receiver.url()).await.verdict, DeliveryVerdict::Delivered);
