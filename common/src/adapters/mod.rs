@@ -3,6 +3,9 @@
 pub mod announce;
 pub mod callback;
 pub mod queue;
+mod redis_link;
 pub mod sandbox;
 pub mod seats;
 pub mod sql;
+
+pub use redis_link::BadRedisUrl;
