@@ -81,8 +81,7 @@ impl RedisLink {
             .set_response_timeout(None)
             .set_number_of_retries(0)
             .set_pipeline_buffer_size(PIPELINE_BUFFER);
-        let manager =
-            ConnectionManager::new_lazy_with_config(client(url)?, config).map_err(|error| BadRedisUrl(error.to_string()))?;
+        let manager = ConnectionManager::new_lazy_with_config(client(url)?, config).map_err(|error| BadRedisUrl(error.to_string()))?;
         Ok(Self { manager, scripts, circuit: Circuit::default() })
     }
 
@@ -162,10 +161,7 @@ impl Circuit {
         }
         // Whoever moves the deadline on is the probe. It may be dropped before it reports; then the next one probes.
         self.after(Duration::ZERO) >= until
-            && self
-                .open_until
-                .compare_exchange(until, self.after(PATIENCE + COOL_DOWN), Ordering::AcqRel, Ordering::Acquire)
-                .is_ok()
+            && self.open_until.compare_exchange(until, self.after(PATIENCE + COOL_DOWN), Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     fn report(&self, well: bool) {

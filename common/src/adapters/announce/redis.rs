@@ -20,7 +20,8 @@ use std::{convert::Infallible, time::Duration};
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 
-/// Where all processes meet.
+/// Where all processes meet. Pub/sub knows no databases, so the database's number is added: two deployments on one server stay
+/// strangers.
 const CHANNEL: &str = "boxoffice:announcements";
 /// How many announcements may wait to be published. What comes on top is dropped.
 const MAX_WAITING: usize = 16_384;
@@ -52,9 +53,10 @@ impl RedisAnnouncer {
         let here = MemoryAnnouncer::new();
         let link = RedisLink::open(url, Vec::new())?;
         let client = redis_link::client(url)?;
+        let channel = format!("{CHANNEL}:{}", client.get_connection_info().redis_settings().db());
         let (others, waiting) = mpsc::channel(MAX_WAITING);
-        tokio::spawn(publish(link, origin.clone(), waiting));
-        let subscriber = tokio::spawn(subscribe(client, origin, here.clone()));
+        tokio::spawn(publish(link, channel.clone(), origin.clone(), waiting));
+        let subscriber = tokio::spawn(subscribe(client, channel, origin, here.clone()));
         Ok(Self { here, others, _subscriber: AbortOnDropHandle::new(subscriber) })
     }
 }
@@ -77,7 +79,7 @@ fn dropped(count: usize, why: &'static str) {
 }
 
 /// Publishes until the announcer is dropped and its line is empty.
-async fn publish(link: RedisLink, origin: String, mut waiting: mpsc::Receiver<Announcement>) {
+async fn publish(link: RedisLink, channel: String, origin: String, mut waiting: mpsc::Receiver<Announcement>) {
     let mut batch = Vec::with_capacity(MAX_BATCH);
     while waiting.recv_many(&mut batch, MAX_BATCH).await > 0 {
         if batch.len() < MAX_BATCH {
@@ -88,7 +90,7 @@ async fn publish(link: RedisLink, origin: String, mut waiting: mpsc::Receiver<An
         let message: Message<'_> = (origin.as_str().into(), items);
         let Ok(text) = serde_json::to_string(&message) else { continue };
         let mut cmd = redis::cmd("PUBLISH");
-        cmd.arg(CHANNEL).arg(text);
+        cmd.arg(&channel).arg(text);
         if let Err(error) = link.ask(Ask::One(&cmd)).await {
             tracing::debug!(%error, count, "announcements were not published");
             dropped(count, "unavailable");
@@ -98,18 +100,16 @@ async fn publish(link: RedisLink, origin: String, mut waiting: mpsc::Receiver<An
 
 /// Waits for company, but not for long.
 async fn gather(waiting: &mut mpsc::Receiver<Announcement>, batch: &mut Vec<Announcement>) {
-    let fill = async {
-        while batch.len() < MAX_BATCH && waiting.recv_many(batch, MAX_BATCH - batch.len()).await > 0 {}
-    };
+    let fill = async { while batch.len() < MAX_BATCH && waiting.recv_many(batch, MAX_BATCH - batch.len()).await > 0 {} };
     // What was received stays in the batch when the time is up.
     let _ = tokio::time::timeout(GATHER, fill).await;
 }
 
 /// Subscribes, and again whenever the connection ends.
-async fn subscribe(client: Client, origin: String, here: MemoryAnnouncer) -> Infallible {
+async fn subscribe(client: Client, channel: String, origin: String, here: MemoryAnnouncer) -> Infallible {
     let mut failures = 0;
     loop {
-        match tokio::time::timeout(CONNECT_TIMEOUT + PATIENCE, open(&client)).await {
+        match tokio::time::timeout(CONNECT_TIMEOUT + PATIENCE, open(&client, &channel)).await {
             Ok(Ok((sink, messages))) => {
                 failures = 0;
                 tracing::debug!("subscribed to announcements");
@@ -128,9 +128,9 @@ async fn subscribe(client: Client, origin: String, here: MemoryAnnouncer) -> Inf
     }
 }
 
-async fn open(client: &Client) -> redis::RedisResult<(PubSubSink, PubSubStream)> {
+async fn open(client: &Client, channel: &str) -> redis::RedisResult<(PubSubSink, PubSubStream)> {
     let (mut sink, messages) = client.get_async_pubsub().await?.split();
-    sink.subscribe(CHANNEL).await?;
+    sink.subscribe(channel).await?;
     Ok((sink, messages))
 }
 

@@ -79,9 +79,9 @@ impl Seats for RedisSeats {
             return Err(SeatsUnavailable(format!("more than {MAX_SEATS} seats at once")));
         }
         let answer = self.link.ask(Ask::One(&self.command(scope, checkout, &asked))).await;
-        let tried = answer.map_err(|error| error.to_string()).and_then(|value| {
-            read(&value, &asked).ok_or_else(|| "an answer that is none of ours".to_owned())
-        });
+        let tried = answer
+            .map_err(|error| error.to_string())
+            .and_then(|value| read(&value, &asked).ok_or_else(|| "an answer that is none of ours".to_owned()));
         tried.map_err(|why| {
             metrics::counter!("boxoffice_seats_unavailable_total").increment(1);
             SeatsUnavailable(why)
