@@ -2,6 +2,8 @@
 
 pub mod announce;
 pub mod callback;
+pub mod provider_guard;
+pub mod providers;
 pub mod queue;
 mod redis_link;
 pub mod sandbox;

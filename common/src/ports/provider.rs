@@ -34,3 +34,22 @@ pub trait PaymentProvider: Send + Sync {
     /// What became of an attempt, found by our reference and key. Not finding it is `Outcome::Unknown`: a search may lag.
     async fn look_up(&self, attempt: &Attempt) -> Outcome;
 }
+
+#[async_trait]
+impl<P: PaymentProvider + ?Sized> PaymentProvider for std::sync::Arc<P> {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        (**self).capabilities()
+    }
+
+    async fn send(&self, request: &MoneyRequest) -> Outcome {
+        (**self).send(request).await
+    }
+
+    async fn look_up(&self, attempt: &Attempt) -> Outcome {
+        (**self).look_up(attempt).await
+    }
+}

@@ -1,0 +1,7 @@
+//! What every payment provider promises the engine, over the sandbox in this process and over HTTP.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod guard;
+mod promises;
+mod rig;
+mod wire;
