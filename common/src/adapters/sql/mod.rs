@@ -1,1 +1,37 @@
 //! The store in SQL, written once for PostgreSQL and SQLite.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `open` | connecting, migrating |
+//! | `db`, `bulk`, `value` | running one statement on either database, for one row or many |
+//! | `accept`, `begin`, `settle` | the three batched transitions |
+//! | `close` | cancel, expire, resolve |
+//! | `load`, `apply` | rows into checkouts, decisions into rows |
+//! | `stock` | counters of what can run out |
+//! | `rescue` | what is overdue |
+//! | `read` | checkouts as people look at them |
+//! | `catalogue`, `customers`, `keys`, `endpoints`, `deliveries` | a subject each |
+//! | `audit` | recomputing every invariant |
+
+mod accept;
+mod apply;
+mod audit;
+mod begin;
+mod bulk;
+mod catalogue;
+mod close;
+mod customers;
+mod db;
+mod deliveries;
+mod endpoints;
+mod keys;
+mod load;
+mod open;
+mod read;
+mod rescue;
+mod settle;
+mod stock;
+mod store;
+mod value;
+
+pub use open::SqlStore;

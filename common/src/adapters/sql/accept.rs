@@ -1,0 +1,352 @@
+//! `accept`: makes checkouts durable, a batch in one transaction.
+
+use super::{
+    SqlStore,
+    bulk::{Rows, Type::Int, Type::Text},
+    db::{Db, Tx, transact},
+    value::{Value, corrupt},
+};
+use crate::{
+    batch::{BatchRun, Closed},
+    domain::{
+        checkout::Checkout,
+        customer::Customer,
+        id::{CustomerId, Entropy},
+        money::Amount,
+        scope::Scope,
+        state::Status,
+        time::Timestamp,
+        view::CheckoutView,
+    },
+    failpoint,
+    ports::store::{Accepted, IdempotencyRow, NewCheckout, StoreError, StoredAnswer},
+};
+use async_trait::async_trait;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+/// HTTP 202: what every accepted checkout is answered with.
+const ACCEPTED: u16 = 202;
+
+/// Runs accepts.
+pub(super) struct Accepts {
+    db: Db,
+    entropy: Arc<Entropy>,
+}
+
+impl Accepts {
+    pub(super) fn new(db: Db, entropy: Arc<Entropy>) -> Self {
+        Self { db, entropy }
+    }
+}
+
+#[async_trait]
+impl BatchRun for Accepts {
+    type Item = Arc<NewCheckout>;
+    type Answer = Accepted;
+    type Error = StoreError;
+
+    async fn run(&self, items: &[Arc<NewCheckout>]) -> Result<Vec<Accepted>, StoreError> {
+        let answers = transact!(self.db, tx => { accept(tx, items, &self.entropy).await })?;
+        let _ = failpoint::cross("accept.after_commit").await;
+        Ok(answers)
+    }
+
+    fn worth_retrying(&self, error: &StoreError) -> bool {
+        !matches!(error, StoreError::Unavailable(_))
+    }
+}
+
+impl From<Closed> for StoreError {
+    fn from(_: Closed) -> Self {
+        Self::Unavailable("too much is waiting for the store".to_owned())
+    }
+}
+
+type Key<'a> = (&'a str, &'a str, &'a str);
+
+fn key(new: &NewCheckout) -> Key<'_> {
+    (new.scope.as_str(), &new.idempotency.route, &new.idempotency.key)
+}
+
+async fn accept(tx: &mut Tx, items: &[Arc<NewCheckout>], entropy: &Entropy) -> Result<Vec<Accepted>, StoreError> {
+    let now = tx.now().await?;
+    let customers = Customers::find(tx, items, entropy, now).await?;
+    // The first of twins in a batch goes in; the others find its row. Sorted, so that two batches with the same keys do
+    // not wait for each other.
+    let mut firsts: HashMap<Key<'_>, (&NewCheckout, Checkout, String)> = HashMap::new();
+    for new in items {
+        if firsts.contains_key(&key(new)) || customers.is_missing(new) {
+            continue;
+        }
+        let checkout = queued(new, customers.of(new), now);
+        let body = serde_json::to_string(&CheckoutView::new(&checkout, Some(new.queue))).map_err(corrupt)?;
+        firsts.insert(key(new), (new, checkout, body));
+    }
+    let mut sorted: Vec<&Key<'_>> = firsts.keys().collect();
+    sorted.sort_unstable();
+    let known = insert_keys(tx, sorted.iter().filter_map(|key| firsts.get(**key)), now).await?;
+    let winners: Vec<&(&NewCheckout, Checkout, String)> = firsts.values().filter(|(new, ..)| !known.contains_key(&owned(key(new)))).collect();
+    customers.insert(tx, winners.iter().map(|(new, ..)| *new), now).await?;
+    insert_checkouts(tx, winners.iter().map(|(_, checkout, _)| checkout)).await?;
+    failpoint::cross("accept.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
+    items
+        .iter()
+        .map(|new| {
+            if let Some((stored, hash)) = known.get(&owned(key(new))) {
+                return Ok(replay(new, stored, hash, now));
+            }
+            let Some((first, checkout, body)) = firsts.get(&key(new)) else { return Ok(Accepted::CustomerMissing) };
+            let answer = StoredAnswer { status: ACCEPTED, object: checkout.id.to_string(), body: body.clone() };
+            Ok(replay(new, &answer, &first.idempotency.body_hash, now))
+        })
+        .collect()
+}
+
+fn owned((scope, route, key): Key<'_>) -> (String, String, String) {
+    (scope.to_owned(), route.to_owned(), key.to_owned())
+}
+
+/// What a caller is told whose key is bound to `stored`. Its own id means that its own earlier run has written it.
+fn replay(new: &NewCheckout, stored: &StoredAnswer, hash: &str, now: Timestamp) -> Accepted {
+    if stored.object == new.id.as_str() {
+        Accepted::Created { answer: stored.clone(), at: now }
+    } else if hash == new.idempotency.body_hash {
+        Accepted::Replayed(stored.clone())
+    } else {
+        Accepted::KeyReused
+    }
+}
+
+fn queued(new: &NewCheckout, customer: Option<CustomerId>, now: Timestamp) -> Checkout {
+    let mut order = new.order.clone();
+    order.customer = customer.or(order.customer);
+    Checkout {
+        id: new.id.clone(),
+        scope: new.scope.clone(),
+        status: Status::Queued,
+        version: 1,
+        order,
+        amount_paid: Amount::ZERO,
+        amount_refunded: Amount::ZERO,
+        error: None,
+        payment_url: None,
+        closing: None,
+        due_at: Some(now),
+        rescues: 0,
+        expires_at: now.after(new.expires_in),
+        created_at: now,
+        updated_at: now,
+        completed_at: None,
+        attempts: Vec::new(),
+    }
+}
+
+type KnownAnswers = HashMap<(String, String, String), (StoredAnswer, String)>;
+
+/// Binds keys that are new, and answers what the others are bound to.
+async fn insert_keys<'a>(
+    tx: &mut Tx,
+    firsts: impl Iterator<Item = &'a (&'a NewCheckout, Checkout, String)>,
+    now: Timestamp,
+) -> Result<KnownAnswers, StoreError> {
+    let mut rows = Rows::new(&[
+        ("scope", Text),
+        ("route", Text),
+        ("key", Text),
+        ("body_hash", Text),
+        ("object", Text),
+        ("status", Int),
+        ("body", Text),
+        ("created_at", Int),
+    ]);
+    let mut wanted = Rows::new(&[("scope", Text), ("route", Text), ("key", Text)]);
+    for (new, checkout, body) in firsts {
+        let IdempotencyRow { route, key, body_hash } = &new.idempotency;
+        rows.push([
+            new.scope.as_str().into(),
+            route.as_str().into(),
+            key.as_str().into(),
+            body_hash.as_str().into(),
+            checkout.id.as_str().into(),
+            i64::from(ACCEPTED).into(),
+            body.as_str().into(),
+            now.into(),
+        ]);
+        wanted.push([new.scope.as_str().into(), route.as_str().into(), key.as_str().into()]);
+    }
+    if rows.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let sql = "INSERT INTO idempotency ({names}) SELECT {names} FROM {rows} WHERE true ON CONFLICT DO NOTHING RETURNING scope, route, key";
+    let written = tx.fetch(sql, Some(&rows), &[]).await?;
+    if written.len() == rows.data.len() {
+        return Ok(HashMap::new());
+    }
+    let ours: HashSet<(String, String, String)> =
+        written.iter().map(|row| Ok((row.text(0)?, row.text(1)?, row.text(2)?))).collect::<Result<_, StoreError>>()?;
+    let mut known = answers(tx.fetch(ANSWERS, Some(&wanted), &[]).await?)?;
+    known.retain(|key, _| !ours.contains(key));
+    Ok(known)
+}
+
+const ANSWERS: &str = "SELECT i.scope, i.route, i.key, i.status, i.object, i.body, i.body_hash FROM idempotency i \
+     WHERE (i.scope, i.route, i.key) IN (SELECT scope, route, key FROM {rows})";
+
+fn answers(rows: Vec<super::value::Row>) -> Result<KnownAnswers, StoreError> {
+    rows.iter()
+        .map(|row| {
+            let status = u16::try_from(row.int(3)?).map_err(corrupt)?;
+            let answer = StoredAnswer { status, object: row.text(4)?, body: row.text(5)? };
+            Ok(((row.text(0)?, row.text(1)?, row.text(2)?), (answer, row.text(6)?)))
+        })
+        .collect()
+}
+
+async fn insert_checkouts<'a>(tx: &mut Tx, checkouts: impl Iterator<Item = &'a Checkout>) -> Result<(), StoreError> {
+    let mut rows = Rows::new(&[
+        ("id", Text),
+        ("scope", Text),
+        ("status", Text),
+        ("version", Int),
+        ("customer", Text),
+        ("reference", Text),
+        ("doc", Text),
+        ("amount_paid", Int),
+        ("amount_refunded", Int),
+        ("due_at", Int),
+        ("rescues", Int),
+        ("expires_at", Int),
+        ("created_at", Int),
+        ("updated_at", Int),
+    ]);
+    let mut timeline = Rows::new(&[("checkout", Text), ("version", Int), ("n", Int), ("at", Int), ("what", Text)]);
+    for checkout in checkouts {
+        rows.push([
+            checkout.id.as_str().into(),
+            checkout.scope.as_str().into(),
+            checkout.status.as_str().into(),
+            checkout.version.into(),
+            checkout.order.customer.as_ref().map(CustomerId::as_str).into(),
+            checkout.order.reference.clone().into(),
+            serde_json::to_string(&checkout.order).map_err(corrupt)?.into(),
+            checkout.amount_paid.into(),
+            checkout.amount_refunded.into(),
+            checkout.due_at.into(),
+            checkout.rescues.into(),
+            checkout.expires_at.into(),
+            checkout.created_at.into(),
+            checkout.updated_at.into(),
+        ]);
+        timeline.push([
+            checkout.id.as_str().into(),
+            checkout.version.into(),
+            0i64.into(),
+            checkout.created_at.into(),
+            "accepted".into(),
+        ]);
+    }
+    tx.insert("checkouts", &rows).await?;
+    tx.insert("timeline", &timeline).await
+}
+
+/// The customers of a batch: those that are named by id, and those to be found by `external_id` or made.
+struct Customers<'a> {
+    present: HashSet<(Scope, CustomerId)>,
+    by_external: HashMap<(Scope, &'a str), (CustomerId, bool)>,
+    fresh: HashMap<&'a str, CustomerId>,
+}
+
+impl<'a> Customers<'a> {
+    async fn find(tx: &mut Tx, items: &'a [Arc<NewCheckout>], entropy: &Entropy, now: Timestamp) -> Result<Self, StoreError> {
+        let mut this = Self { present: HashSet::new(), by_external: HashMap::new(), fresh: HashMap::new() };
+        let mut by_id = Rows::new(&[("scope", Text), ("id", Text)]);
+        let mut by_external = Rows::new(&[("scope", Text), ("id", Text)]);
+        for new in items {
+            match (&new.customer, &new.order.customer) {
+                (Some(Customer { external_id: Some(external), .. }), _) => {
+                    by_external.push([new.scope.as_str().into(), external.as_str().into()]);
+                    let id = CustomerId::generate(entropy, now);
+                    this.by_external.entry((new.scope.clone(), external)).or_insert((id, true));
+                }
+                (Some(_), _) => {
+                    this.fresh.insert(new.id.as_str(), CustomerId::generate(entropy, now));
+                }
+                (None, Some(id)) => by_id.push([new.scope.as_str().into(), id.as_str().into()]),
+                (None, None) => {}
+            }
+        }
+        if !by_id.is_empty() {
+            let sql = "SELECT c.scope, c.id FROM customers c WHERE (c.scope, c.id) IN (SELECT scope, id FROM {rows})";
+            for row in tx.fetch(sql, Some(&by_id), &[]).await? {
+                this.present.insert((super::load::scope(&row.text(0)?)?, CustomerId::parse(row.text(1)?).map_err(corrupt)?));
+            }
+        }
+        if !by_external.is_empty() {
+            let sql = "SELECT c.scope, c.external_id, c.id FROM customers c WHERE (c.scope, c.external_id) IN (SELECT scope, id FROM {rows})";
+            for row in tx.fetch(sql, Some(&by_external), &[]).await? {
+                let (scope, external) = (super::load::scope(&row.text(0)?)?, row.text(1)?);
+                let id = CustomerId::parse(row.text(2)?).map_err(corrupt)?;
+                for (_, slot) in this.by_external.iter_mut().filter(|((whose, name), _)| *whose == scope && *name == external) {
+                    *slot = (id.clone(), false);
+                }
+            }
+        }
+        Ok(this)
+    }
+
+    fn of(&self, new: &'a NewCheckout) -> Option<CustomerId> {
+        match new.customer.as_ref()?.external_id.as_deref() {
+            Some(external) => self.by_external.get(&(new.scope.clone(), external)).map(|(id, _)| id.clone()),
+            None => self.fresh.get(new.id.as_str()).cloned(),
+        }
+    }
+
+    fn is_missing(&self, new: &NewCheckout) -> bool {
+        match (&new.customer, &new.order.customer) {
+            (None, Some(id)) => !self.present.contains(&(new.scope.clone(), id.clone())),
+            _ => false,
+        }
+    }
+
+    /// Makes those that are new, of checkouts that go in.
+    async fn insert(&self, tx: &mut Tx, winners: impl Iterator<Item = &'a NewCheckout>, now: Timestamp) -> Result<(), StoreError> {
+        let mut rows =
+            Rows::new(&[("scope", Text), ("id", Text), ("external_id", Text), ("doc", Text), ("created_at", Int), ("updated_at", Int)]);
+        let mut made: HashSet<CustomerId> = HashSet::new();
+        for new in winners {
+            let (Some(customer), Some(id)) = (&new.customer, self.of(new)) else { continue };
+            let found = customer.external_id.as_deref().and_then(|external| self.by_external.get(&(new.scope.clone(), external)));
+            if found.is_some_and(|(_, is_new)| !is_new) || !made.insert(id.clone()) {
+                continue;
+            }
+            let doc = super::customers::document(customer)?;
+            rows.push([new.scope.as_str().into(), id.as_str().into(), customer.external_id.clone().into(), doc.into(), now.into(), now.into()]);
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let sql = "INSERT INTO customers ({names}) SELECT {names} FROM {rows} WHERE true ON CONFLICT DO NOTHING";
+        if tx.execute(sql, Some(&rows), &[]).await? == rows.data.len() as u64 {
+            return Ok(());
+        }
+        // Somebody made the same customer a moment ago: run again, it is found then.
+        Err(StoreError::Unavailable("a customer was made twice at once".to_owned()))
+    }
+}
+
+impl SqlStore {
+    /// What a key is bound to, if anything.
+    pub(super) async fn answer_for(&self, scope: &Scope, row: &IdempotencyRow) -> Result<Option<Accepted>, StoreError> {
+        let sql = "SELECT status, object, body, body_hash FROM idempotency WHERE scope = {1} AND route = {2} AND key = {3}";
+        let args: [Value; 3] = [scope.as_str().into(), row.route.as_str().into(), row.key.as_str().into()];
+        let Some(found) = self.db.read(sql, None, &args).await?.into_iter().next() else { return Ok(None) };
+        if found.text(3)? != row.body_hash {
+            return Ok(Some(Accepted::KeyReused));
+        }
+        let status = u16::try_from(found.int(0)?).map_err(corrupt)?;
+        Ok(Some(Accepted::Replayed(StoredAnswer { status, object: found.text(1)?, body: found.text(2)? })))
+    }
+}

@@ -1,0 +1,172 @@
+//! `begin`: claims everything scarce and records attempts, a batch in one transaction.
+
+use super::{
+    apply::apply,
+    bulk::{Rows, Type::Text},
+    db::{Db, Tx, transact},
+    load, stock,
+    value::corrupt,
+};
+use crate::{
+    batch::BatchRun,
+    domain::{
+        begin::{self, Begin, Begun},
+        catalogue::Kind,
+        checkout::Checkout,
+        claim::StockKey,
+        effects::Effects,
+        eligibility::World,
+        id::{CustomerId, Entropy},
+        state::Status,
+    },
+    failpoint,
+    ports::store::{BeginAnswer, Next, StoreError},
+};
+use async_trait::async_trait;
+use std::sync::Arc;
+
+/// Runs begins.
+pub(super) struct Begins {
+    db: Db,
+    entropy: Arc<Entropy>,
+}
+
+impl Begins {
+    pub(super) fn new(db: Db, entropy: Arc<Entropy>) -> Self {
+        Self { db, entropy }
+    }
+}
+
+#[async_trait]
+impl BatchRun for Begins {
+    type Item = Arc<Begin>;
+    type Answer = BeginAnswer;
+    type Error = StoreError;
+
+    async fn run(&self, items: &[Arc<Begin>]) -> Result<Vec<BeginAnswer>, StoreError> {
+        let answers = transact!(self.db, tx => { run(tx, items, &self.entropy).await })?;
+        let _ = failpoint::cross("begin.after_commit").await;
+        Ok(answers)
+    }
+
+    fn worth_retrying(&self, error: &StoreError) -> bool {
+        !matches!(error, StoreError::Unavailable(_))
+    }
+}
+
+async fn run(tx: &mut Tx, items: &[Arc<Begin>], entropy: &Entropy) -> Result<Vec<BeginAnswer>, StoreError> {
+    let mut checkouts = load::lock(tx, items.iter().map(|item| &item.checkout)).await?;
+    let mut world = world(tx, checkouts.values().filter(|checkout| checkout.status == Status::Queued)).await?;
+    let now = tx.now().await?;
+    world.now = now;
+    let mut nexts: Vec<Next> = Vec::with_capacity(items.len());
+    let mut decided: Vec<Effects> = Vec::new();
+    // Which entry of `decided` an item's answer comes from.
+    let mut sources: Vec<Option<usize>> = Vec::with_capacity(items.len());
+    for item in items {
+        // A twin in the same batch finds nothing: the first has it.
+        let Some(checkout) = checkouts.remove(&item.checkout) else {
+            nexts.push(Next::Done);
+            sources.push(None);
+            continue;
+        };
+        let begun = begin::begin(checkout, item, &mut world, now, entropy).map_err(|error| StoreError::Inconsistent(error.to_string()))?;
+        let (next, effects) = match begun {
+            Begun::Done => (Next::Done, None),
+            Begun::Busy(until) => (Next::Busy(until), None),
+            Begun::Moved(effects) => (Next::Done, Some(effects)),
+            Begun::Act { effects, n, action } => (Next::Act { checkout: Box::new(effects.checkout.clone()), n, action }, Some(effects)),
+        };
+        sources.push(effects.as_ref().map(|_| decided.len()));
+        nexts.push(next);
+        decided.extend(effects.map(|effects| *effects));
+    }
+    let moved = apply(tx, &decided, now, entropy).await?;
+    failpoint::cross("begin.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
+    let answer = |(next, source): (Next, Option<usize>)| match (next, source.and_then(|at| moved.get(at))) {
+        (Next::Done, Some(moved)) => BeginAnswer { stock: moved.stock.clone(), next: Next::Moved(moved.clone()) },
+        (next, moved) => BeginAnswer { stock: moved.map(|moved| moved.stock.clone()).unwrap_or_default(), next },
+    };
+    Ok(nexts.into_iter().zip(sources).map(answer).collect())
+}
+
+/// Reads, under locks, all that the queued checkouts of a batch are decided on.
+async fn world<'c>(tx: &mut Tx, queued: impl Iterator<Item = &'c Checkout>) -> Result<World, StoreError> {
+    let queued: Vec<&Checkout> = queued.collect();
+    let mut world = World::default();
+    let mut wanted: Vec<StockKey> = Vec::new();
+    let mut seats = Rows::new(&[("scope", Text), ("kind", Text), ("id", Text), ("seat", Text)]);
+    for checkout in &queued {
+        for want in checkout.order.wants() {
+            for seat in &want.seats {
+                seats.push([checkout.scope.as_str().into(), want.kind.as_str().into(), want.id.as_str().into(), seat.as_str().into()]);
+            }
+            wanted.push(StockKey { scope: checkout.scope.clone(), kind: want.kind, id: want.id });
+        }
+    }
+    if wanted.is_empty() {
+        return Ok(world);
+    }
+    wanted.sort_unstable();
+    wanted.dedup();
+    let keys = stock::keys(&wanted);
+    world.stock = stock::lock(tx, &keys).await?;
+    // Documents are read after the locks: who changed one held the same lock.
+    let sql = "SELECT c.scope, c.kind, c.id, c.doc FROM catalogue c WHERE (c.scope, c.kind, c.id) IN (SELECT scope, kind, id FROM {rows})";
+    for row in tx.fetch(sql, Some(&keys), &[]).await? {
+        let (key, doc) = (stock::key(&row)?, row.text(3)?);
+        match key.kind {
+            Kind::Session => drop(world.sessions.insert(key, serde_json::from_str(&doc).map_err(corrupt)?)),
+            Kind::PromoCode => drop(world.promo_codes.insert(key, serde_json::from_str(&doc).map_err(corrupt)?)),
+            Kind::Product => {}
+        }
+    }
+    if !seats.is_empty() {
+        let sql = "SELECT c.scope, c.kind, c.resource, c.seat FROM claims c WHERE c.seat IS NOT NULL AND c.state <> 'released' \
+                   AND (c.scope, c.kind, c.resource, c.seat) IN (SELECT scope, kind, id, seat FROM {rows})";
+        for row in tx.fetch(sql, Some(&seats), &[]).await? {
+            world.taken_seats.insert((stock::key(&row)?, row.text(3)?));
+        }
+    }
+    buyers(tx, &queued, &mut world).await?;
+    Ok(world)
+}
+
+/// Customers and what they have already, for sessions that ask about either.
+async fn buyers(tx: &mut Tx, queued: &[&Checkout], world: &mut World) -> Result<(), StoreError> {
+    let mut customers = Rows::new(&[("scope", Text), ("id", Text)]);
+    let mut owned = Rows::new(&[("scope", Text), ("kind", Text), ("resource", Text), ("customer", Text)]);
+    for checkout in queued {
+        let Some(customer) = &checkout.order.customer else { continue };
+        for want in checkout.order.wants() {
+            let key = StockKey { scope: checkout.scope.clone(), kind: want.kind, id: want.id };
+            let Some(session) = world.sessions.get(&key) else { continue };
+            if session.required_tag.is_some() || session.min_age.is_some() || session.max_age.is_some() {
+                customers.push([checkout.scope.as_str().into(), customer.as_str().into()]);
+            }
+            if session.purchase_limit.is_some() {
+                owned.push([checkout.scope.as_str().into(), key.kind.as_str().into(), key.id.as_str().into(), customer.as_str().into()]);
+            }
+        }
+    }
+    if !customers.is_empty() {
+        let sql = "SELECT c.scope, c.id, c.doc, c.external_id FROM customers c WHERE (c.scope, c.id) IN (SELECT scope, id FROM {rows})";
+        for row in tx.fetch(sql, Some(&customers), &[]).await? {
+            let scope = load::scope(&row.text(0)?)?;
+            let customer = super::customers::read(&row, 1)?;
+            let id = CustomerId::parse(row.text(1)?).map_err(corrupt)?;
+            world.customers.insert((scope, id), customer);
+        }
+    }
+    if !owned.is_empty() {
+        let sql = "SELECT c.scope, c.kind, c.resource, c.customer, CAST(SUM(c.quantity) AS BIGINT) FROM claims c \
+                   WHERE c.state <> 'released' AND (c.scope, c.kind, c.resource, c.customer) IN (SELECT scope, kind, resource, customer FROM {rows}) \
+                   GROUP BY c.scope, c.kind, c.resource, c.customer";
+        for row in tx.fetch(sql, Some(&owned), &[]).await? {
+            let customer = CustomerId::parse(row.text(3)?).map_err(corrupt)?;
+            world.owned.insert((stock::key(&row)?, customer), row.count(4)?);
+        }
+    }
+    Ok(())
+}
+

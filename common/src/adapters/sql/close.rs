@@ -1,0 +1,71 @@
+//! The ends that people and the clock ask for: cancel, resolve, expire.
+
+use super::{SqlStore, apply::apply, db::transact, load};
+use crate::{
+    domain::{
+        checkout::Checkout,
+        effects::{DecideError, Effects},
+        id::CheckoutId,
+        scope::Scope,
+        settle::{self, CancelAnswer, Verdict},
+        state::Status,
+    },
+    ports::store::{CancelResult, Moved, StoreError},
+};
+
+fn inconsistent(error: DecideError) -> StoreError {
+    StoreError::Inconsistent(error.to_string())
+}
+
+impl SqlStore {
+    pub(super) async fn cancel_one(&self, scope: &Scope, id: &CheckoutId) -> Result<CancelResult, StoreError> {
+        transact!(self.db, tx => {
+            let found = load::lock(tx, [id]).await?.remove(id).filter(|checkout| checkout.scope == *scope);
+            let Some(checkout) = found else { return Ok(CancelResult::Missing) };
+            let now = tx.now().await?;
+            let before = Box::new(checkout.clone());
+            let (effects, canceled) = match settle::cancel(checkout, now).map_err(inconsistent)? {
+                CancelAnswer::NotCancelable => return Ok(CancelResult::NotCancelable(before)),
+                CancelAnswer::Canceled(effects) => (effects, true),
+                CancelAnswer::Closing(effects) => (effects, false),
+            };
+            let (after, moved): (Box<Checkout>, Option<Moved>) = match effects {
+                None => (before, None),
+                Some(effects) => {
+                    let moved = apply(tx, std::slice::from_ref(&*effects), now, &self.entropy).await?.pop();
+                    (Box::new(effects.checkout), moved)
+                }
+            };
+            Ok(if canceled { CancelResult::Canceled(after, moved) } else { CancelResult::Closing(after, moved) })
+        })
+    }
+
+    pub(super) async fn resolve_one(&self, scope: &Scope, id: &CheckoutId, verdict: Verdict, note: &str) -> Result<Option<Moved>, StoreError> {
+        transact!(self.db, tx => {
+            let found = load::lock(tx, [id]).await?.remove(id).filter(|checkout| checkout.scope == *scope);
+            let Some(checkout) = found else { return Ok(None) };
+            let now = tx.now().await?;
+            match settle::resolve(checkout, verdict, note, now, &self.entropy).map_err(inconsistent)? {
+                None => Ok(None),
+                Some(effects) => Ok(apply(tx, &[effects], now, &self.entropy).await?.pop()),
+            }
+        })
+    }
+
+    pub(super) async fn expire_some(&self, limit: u32) -> Result<Vec<Moved>, StoreError> {
+        transact!(self.db, tx => {
+            let now = tx.now().await?;
+            // `due_at` first: its index holds only what is under way.
+            let sql = "SELECT id FROM checkouts WHERE due_at IS NOT NULL AND status = {1} AND expires_at <= {2} ORDER BY id LIMIT {3} {skip_locked}";
+            let rows = tx.fetch(sql, None, &[Status::Queued.as_str().into(), now.into(), limit.into()]).await?;
+            let ids = rows.iter().map(|row| CheckoutId::parse(row.text(0)?).map_err(super::value::corrupt)).collect::<Result<Vec<_>, _>>()?;
+            let late = load::lock(tx, ids.iter()).await?;
+            let effects: Vec<Effects> = late
+                .into_values()
+                .filter_map(|checkout| settle::expire(checkout, now).transpose())
+                .collect::<Result<_, _>>()
+                .map_err(inconsistent)?;
+            apply(tx, &effects, now, &self.entropy).await
+        })
+    }
+}

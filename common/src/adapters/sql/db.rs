@@ -1,0 +1,243 @@
+//! One way to run a statement on either database.
+//!
+//! Statements are templates: `{rows}` and `{names}` stand for bulk rows (see `bulk`), `{1}`, `{2}`, … for further
+//! arguments, `{lock}` and `{skip_locked}` for row locks where the database has them (SQLite has one writer at a time).
+
+use super::{
+    bulk::{Rows, Type},
+    value::{Row, Value},
+};
+use crate::{
+    domain::time::Timestamp,
+    ports::{clock::Clock, store::StoreError},
+};
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use std::{sync::Arc, time::Duration};
+
+/// The longest that one transaction may take, connection included.
+pub(super) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often a transaction is begun again after its connection broke or it lost a deadlock.
+pub(super) const TRANSACTION_TRIES: u32 = 3;
+
+/// Either database.
+#[derive(Clone)]
+pub(super) enum Db {
+    Postgres(PgPool),
+    /// One connection writes, the others read: SQLite has one writer anyway, and in line nobody is turned away.
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+        clock: Arc<dyn Clock>,
+    },
+}
+
+/// A transaction on either database.
+pub(super) enum Tx {
+    Postgres(Transaction<'static, Postgres>),
+    Sqlite(Transaction<'static, Sqlite>, Arc<dyn Clock>),
+}
+
+macro_rules! bind {
+    ($db:ty, $sql:expr, $rows:expr, $args:expr) => {{
+        let mut query = sqlx::query::<$db>(AssertSqlSafe($sql));
+        if let Some(rows) = $rows {
+            query = bind!(@rows $db, query, rows);
+        }
+        for arg in $args {
+            query = match arg {
+                Value::Text(text) => query.bind(text.as_str()),
+                Value::Int(int) => query.bind(*int),
+                Value::Null => query.bind(None::<&str>),
+            };
+        }
+        query
+    }};
+    (@rows Postgres, $query:expr, $rows:expr) => {{
+        let mut query = $query;
+        for (at, (_, kind)) in $rows.columns.iter().enumerate() {
+            query = match kind {
+                Type::Text => query.bind($rows.texts(at)),
+                Type::Int => query.bind($rows.ints(at)),
+            };
+        }
+        query
+    }};
+    (@rows Sqlite, $query:expr, $rows:expr) => {
+        $query.bind(serde_json::to_string(&$rows.data).map_err(super::value::corrupt)?)
+    };
+}
+
+/// Runs a block in a transaction and commits. After a broken connection (a lost COMMIT answer among them) or a lost
+/// deadlock it is run again: every block finds what an earlier run of itself has written, and answers accordingly.
+macro_rules! transact {
+    ($db:expr, $tx:ident => $body:block) => {{
+        let mut tries = 0u32;
+        loop {
+            tries += 1;
+            let once = async {
+                let mut transaction = $db.begin().await?;
+                let answer = {
+                    let $tx = &mut transaction;
+                    let body: Result<_, $crate::ports::store::StoreError> = async { $body }.await;
+                    body?
+                };
+                transaction.commit().await?;
+                Ok(answer)
+            };
+            let result: Result<_, $crate::ports::store::StoreError> =
+                match tokio::time::timeout($crate::adapters::sql::db::TRANSACTION_TIMEOUT, once).await {
+                    Ok(result) => result,
+                    Err(_) => Err($crate::ports::store::StoreError::Unavailable("the transaction took too long".to_owned())),
+                };
+            match result {
+                Err($crate::ports::store::StoreError::Unavailable(cause)) if tries < $crate::adapters::sql::db::TRANSACTION_TRIES => {
+                    tracing::debug!(%cause, tries, "a transaction is run again");
+                    tokio::time::sleep($crate::retry::RECONNECT.wait(tries, None)).await;
+                }
+                result => break result,
+            }
+        }
+    }};
+}
+pub(super) use transact;
+
+/// Fills a template in for one database.
+fn render(template: &str, rows: Option<&Rows>, postgres: bool) -> String {
+    let mut sql = template.to_owned();
+    if let Some(rows) = rows {
+        let source = if postgres { rows.postgres_source() } else { rows.sqlite_source() };
+        sql = sql.replace("{rows}", &source).replace("{names}", &rows.names());
+    }
+    let taken = match (rows, postgres) {
+        (None, _) => 0,
+        (Some(rows), true) => rows.columns.len(),
+        (Some(_), false) => 1,
+    };
+    for n in 1..=9 {
+        let place = format!("{{{n}}}");
+        if !sql.contains(&place) {
+            break;
+        }
+        sql = sql.replace(&place, &format!("${}", taken + n));
+    }
+    let (lock, skip) = if postgres { ("FOR UPDATE", "FOR UPDATE SKIP LOCKED") } else { ("", "") };
+    sql.replace("{lock}", lock).replace("{skip_locked}", skip)
+}
+
+impl Tx {
+    /// Runs a statement and reads its rows.
+    pub(super) async fn fetch(&mut self, template: &str, rows: Option<&Rows>, args: &[Value]) -> Result<Vec<Row>, StoreError> {
+        match self {
+            Self::Postgres(tx) => {
+                let query = bind!(Postgres, render(template, rows, true), rows, args);
+                Ok(query.fetch_all(&mut **tx).await.map_err(failed)?.into_iter().map(Row::Postgres).collect())
+            }
+            Self::Sqlite(tx, _) => {
+                let query = bind!(Sqlite, render(template, rows, false), rows, args);
+                Ok(query.fetch_all(&mut **tx).await.map_err(failed)?.into_iter().map(Row::Sqlite).collect())
+            }
+        }
+    }
+
+    /// Runs a statement and counts the rows that it changed.
+    pub(super) async fn execute(&mut self, template: &str, rows: Option<&Rows>, args: &[Value]) -> Result<u64, StoreError> {
+        match self {
+            Self::Postgres(tx) => {
+                let query = bind!(Postgres, render(template, rows, true), rows, args);
+                Ok(query.execute(&mut **tx).await.map_err(failed)?.rows_affected())
+            }
+            Self::Sqlite(tx, _) => {
+                let query = bind!(Sqlite, render(template, rows, false), rows, args);
+                Ok(query.execute(&mut **tx).await.map_err(failed)?.rows_affected())
+            }
+        }
+    }
+
+    /// `INSERT INTO {table} (…) SELECT … FROM {rows}`; nothing for no rows.
+    pub(super) async fn insert(&mut self, table: &str, rows: &Rows) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let written = self.execute(&format!("INSERT INTO {table} ({{names}}) SELECT {{names}} FROM {{rows}}"), Some(rows), &[]).await?;
+        if written == rows.data.len() as u64 {
+            Ok(())
+        } else {
+            Err(StoreError::Inconsistent(format!("{written} of {} rows went into {table}", rows.data.len())))
+        }
+    }
+
+    /// The store's time. PostgreSQL's own clock, not the transaction's start: a wait for a lock does not stop the time.
+    pub(super) async fn now(&mut self) -> Result<Timestamp, StoreError> {
+        if let Self::Sqlite(_, clock) = self {
+            return Ok(clock.now());
+        }
+        let rows = self.fetch("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)", None, &[]).await?;
+        rows.first().ok_or_else(|| StoreError::Corrupt("the database does not tell the time".to_owned()))?.time(0)
+    }
+
+    pub(super) async fn commit(self) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(tx) => tx.commit().await,
+            Self::Sqlite(tx, _) => tx.commit().await,
+        }
+        .map_err(failed)
+    }
+}
+
+impl Db {
+    pub(super) async fn begin(&self) -> Result<Tx, StoreError> {
+        match self {
+            Self::Postgres(pool) => pool.begin().await.map(Tx::Postgres),
+            Self::Sqlite { writer, clock, .. } => writer.begin_with("BEGIN IMMEDIATE").await.map(|tx| Tx::Sqlite(tx, Arc::clone(clock))),
+        }
+        .map_err(failed)
+    }
+
+    /// Reads outside a transaction: one statement, one snapshot.
+    pub(super) async fn read(&self, template: &str, rows: Option<&Rows>, args: &[Value]) -> Result<Vec<Row>, StoreError> {
+        let fetch = async {
+            match self {
+                Self::Postgres(pool) => {
+                    let query = bind!(Postgres, render(template, rows, true), rows, args);
+                    Ok(query.fetch_all(pool).await.map_err(failed)?.into_iter().map(Row::Postgres).collect())
+                }
+                Self::Sqlite { readers, .. } => {
+                    let query = bind!(Sqlite, render(template, rows, false), rows, args);
+                    Ok(query.fetch_all(readers).await.map_err(failed)?.into_iter().map(Row::Sqlite).collect())
+                }
+            }
+        };
+        let late = |_| Err(StoreError::Unavailable("the query took too long".to_owned()));
+        tokio::time::timeout(TRANSACTION_TIMEOUT, fetch).await.unwrap_or_else(late)
+    }
+
+    /// The store's time, outside a transaction.
+    pub(super) async fn now(&self) -> Result<Timestamp, StoreError> {
+        if let Self::Sqlite { clock, .. } = self {
+            return Ok(clock.now());
+        }
+        let rows = self.read("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)", None, &[]).await?;
+        rows.first().ok_or_else(|| StoreError::Corrupt("the database does not tell the time".to_owned()))?.time(0)
+    }
+}
+
+/// Tells what may help from what will not: a broken connection or a lost deadlock is worth another try.
+pub(super) fn failed(error: sqlx::Error) -> StoreError {
+    match &error {
+        sqlx::Error::Database(database) => {
+            let code = database.code().unwrap_or_default().into_owned();
+            // 40001 serialization failure, 40P01 deadlock, 57P* shutdown, 53* out of resources, 08* connection, 55P03 lock
+            // timeout, 57014 statement timeout; SQLite: 5 busy, 6 locked.
+            let passing = ["40", "57", "53", "08", "55P03"].iter().any(|class| code.starts_with(class)) && code.len() == 5;
+            if passing || ["5", "6", "261", "262", "517"].contains(&code.as_str()) {
+                StoreError::Unavailable(format!("{code}: {}", database.message()))
+            } else {
+                StoreError::Inconsistent(format!("{code}: {}", database.message()))
+            }
+        }
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
+            StoreError::Unavailable(error.to_string())
+        }
+        _ => StoreError::Inconsistent(error.to_string()),
+    }
+}

@@ -1,0 +1,122 @@
+//! Rows into checkouts and attempts.
+
+use super::{
+    bulk::Rows,
+    db::Tx,
+    value::{Row, corrupt},
+};
+use crate::{
+    domain::{
+        attempt::{Attempt, AttemptKind, AttemptStatus},
+        checkout::{Checkout, Closing},
+        id::{AttemptId, CheckoutId},
+        money::Amount,
+        scope::Scope,
+        state::Status,
+    },
+    ports::store::StoreError,
+};
+use std::collections::HashMap;
+
+/// A checkout's columns, in the order that `checkout` reads them.
+pub(super) const CHECKOUT: &str = "c.id, c.scope, c.status, c.version, c.doc, c.amount_paid, c.amount_refunded, c.error, c.payment_url, \
+     c.closing, c.due_at, c.rescues, c.expires_at, c.created_at, c.updated_at, c.completed_at";
+/// How many there are.
+pub(super) const CHECKOUT_WIDTH: usize = 16;
+/// An attempt's columns, in the order that `attempt` reads them; `checkout` last.
+pub(super) const ATTEMPT: &str = "a.id, a.n, a.provider, a.request, a.status, a.provider_reference, a.decline_code, a.action_url, \
+     a.lease_token, a.lease_until, a.takeovers, a.tries, a.created_at, a.checkout";
+
+/// Reads a checkout without its attempts from the columns `CHECKOUT`.
+pub(super) fn checkout(row: &Row) -> Result<Checkout, StoreError> {
+    let status = row.text(2)?;
+    Ok(Checkout {
+        id: CheckoutId::parse(row.text(0)?).map_err(corrupt)?,
+        scope: scope(&row.text(1)?)?,
+        status: Status::parse(&status).ok_or_else(|| corrupt(format!("status {status:?}")))?,
+        version: row.int(3)?,
+        order: serde_json::from_str(&row.text(4)?).map_err(corrupt)?,
+        amount_paid: Amount::from_minor(row.int(5)?),
+        amount_refunded: Amount::from_minor(row.int(6)?),
+        error: row.maybe_text(7)?.map(|text| serde_json::from_str(&text)).transpose().map_err(corrupt)?,
+        payment_url: row.maybe_text(8)?,
+        closing: row.maybe_text(9)?.as_deref().and_then(Closing::parse),
+        due_at: row.maybe_time(10)?,
+        rescues: row.count(11)?,
+        expires_at: row.time(12)?,
+        created_at: row.time(13)?,
+        updated_at: row.time(14)?,
+        completed_at: row.maybe_time(15)?,
+        attempts: Vec::new(),
+    })
+}
+
+/// Reads an attempt from the columns `ATTEMPT`, which begin at `from`.
+pub(super) fn attempt(row: &Row, from: usize) -> Result<Attempt, StoreError> {
+    let status = row.text(from + 4)?;
+    Ok(Attempt {
+        id: AttemptId::parse(row.text(from)?).map_err(corrupt)?,
+        n: row.count(from + 1)?,
+        provider: row.text(from + 2)?,
+        request: serde_json::from_str(&row.text(from + 3)?).map_err(corrupt)?,
+        status: AttemptStatus::parse(&status).ok_or_else(|| corrupt(format!("attempt status {status:?}")))?,
+        provider_reference: row.maybe_text(from + 5)?,
+        decline_code: row.maybe_text(from + 6)?,
+        action_url: row.maybe_text(from + 7)?,
+        lease_token: row.maybe_text(from + 8)?,
+        lease_until: row.maybe_time(from + 9)?,
+        takeovers: row.count(from + 10)?,
+        tries: row.count(from + 11)?,
+        created_at: row.time(from + 12)?,
+    })
+}
+
+pub(super) fn scope(text: &str) -> Result<Scope, StoreError> {
+    Scope::parse(text).ok_or_else(|| corrupt(format!("scope {text:?}")))
+}
+
+/// Gathers rows of `CHECKOUT` and then `ATTEMPT` (nothing where there is none) into checkouts, in the rows' order.
+pub(super) fn joined(rows: &[Row]) -> Result<Vec<Checkout>, StoreError> {
+    let mut checkouts: Vec<Checkout> = Vec::new();
+    for row in rows {
+        let id = row.text(0)?;
+        if checkouts.last().is_none_or(|last| last.id.as_str() != id) {
+            checkouts.push(checkout(row)?);
+        }
+        if let (Some(last), Some(_)) = (checkouts.last_mut(), row.maybe_text(CHECKOUT_WIDTH)?) {
+            last.attempts.push(attempt(row, CHECKOUT_WIDTH)?);
+        }
+    }
+    Ok(checkouts)
+}
+
+/// Locks checkouts in id order and reads them with their attempts. Attempts are read by a statement of their own: after
+/// a wait for a lock, a joined row could be from before it.
+pub(super) async fn lock(tx: &mut Tx, ids: impl IntoIterator<Item = &CheckoutId>) -> Result<HashMap<CheckoutId, Checkout>, StoreError> {
+    let mut ids: Vec<&str> = ids.into_iter().map(CheckoutId::as_str).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let sql = format!("SELECT {CHECKOUT} FROM checkouts c WHERE c.id IN (SELECT id FROM {{rows}}) ORDER BY c.id {{lock}}");
+    let rows = tx.fetch(&sql, Some(&Rows::ids(ids)), &[]).await?;
+    let mut checkouts = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let checkout = checkout(row)?;
+        checkouts.insert(checkout.id.clone(), checkout);
+    }
+    // A queued checkout has no attempts yet.
+    let begun: Vec<&str> = checkouts.values().filter(|checkout| checkout.status != Status::Queued).map(|checkout| checkout.id.as_str()).collect();
+    if begun.is_empty() {
+        return Ok(checkouts);
+    }
+    let sql = format!("SELECT {ATTEMPT} FROM attempts a WHERE a.checkout IN (SELECT id FROM {{rows}}) ORDER BY a.checkout, a.n");
+    for row in tx.fetch(&sql, Some(&Rows::ids(begun)), &[]).await? {
+        let owner = CheckoutId::parse(row.text(13)?).map_err(corrupt)?;
+        if let Some(checkout) = checkouts.get_mut(&owner) {
+            checkout.attempts.push(attempt(&row, 0)?);
+        }
+    }
+    Ok(checkouts)
+}
+
+/// The kind of an attempt as it is stored, for queries that count them.
+pub(super) const CHARGE: &str = AttemptKind::Charge.as_str();

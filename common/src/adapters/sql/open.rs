@@ -1,0 +1,122 @@
+//! Connecting to a database, and bringing its schema up to date.
+
+use super::{
+    accept::Accepts,
+    begin::Begins,
+    db::{Db, failed},
+    deliveries::{Records, Takes},
+    read::Loads,
+    settle::Settles,
+};
+use crate::{
+    batch::{BatchLimits, Batcher},
+    domain::{id::Entropy, secret::Secret},
+    ports::{clock::Clock, store::StoreError},
+};
+use sqlx::{
+    PgPool, SqlitePool,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use std::{str::FromStr, sync::Arc, time::Duration};
+
+static POSTGRES: Migrator = sqlx::migrate!("../migrations/postgres");
+static SQLITE: Migrator = sqlx::migrate!("../migrations/sqlite");
+
+/// How long to wait for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections to PostgreSQL per process.
+const POSTGRES_CONNECTIONS: u32 = 12;
+/// Reading connections to SQLite.
+const SQLITE_READERS: u32 = 4;
+
+/// The truth, on PostgreSQL or SQLite. See the ports in `ports::store` for what it promises.
+pub struct SqlStore {
+    pub(super) db: Db,
+    pub(super) entropy: Arc<Entropy>,
+    pub(super) accepts: Batcher<Accepts>,
+    pub(super) begins: Batcher<Begins>,
+    pub(super) settles: Batcher<Settles>,
+    pub(super) loads: Batcher<Loads>,
+    pub(super) takes: Batcher<Takes>,
+    pub(super) records: Batcher<Records>,
+}
+
+impl SqlStore {
+    /// Connects to `postgres:…` or `sqlite:…` (the file is made when it is missing). Does not migrate.
+    pub async fn open(url: &Secret<String>, clock: Arc<dyn Clock>, entropy: Arc<Entropy>) -> Result<Self, StoreError> {
+        let url = url.reveal();
+        let db = if url.starts_with("postgres") { postgres(url).await? } else { sqlite(url, clock).await? };
+        // SQLite has one writer: a second batch under way would only wait for the first.
+        let running = if matches!(db, Db::Postgres(_)) { 2 } else { 1 };
+        let writes = BatchLimits { max_running: running, ..BatchLimits::default() };
+        let reads = BatchLimits { max_running: 2, ..BatchLimits::default() };
+        Ok(Self {
+            accepts: Batcher::start(Accepts::new(db.clone(), Arc::clone(&entropy)), writes),
+            begins: Batcher::start(Begins::new(db.clone(), Arc::clone(&entropy)), writes),
+            settles: Batcher::start(Settles::new(db.clone(), Arc::clone(&entropy)), writes),
+            loads: Batcher::start(Loads::new(db.clone()), reads),
+            takes: Batcher::start(Takes::new(db.clone(), Arc::clone(&entropy)), writes),
+            records: Batcher::start(Records::new(db.clone()), writes),
+            db,
+            entropy,
+        })
+    }
+
+    /// Applies what is missing of the schema. Many processes may do it at once.
+    pub(super) async fn apply_migrations(&self) -> Result<(), StoreError> {
+        match &self.db {
+            Db::Postgres(pool) => POSTGRES.run(pool).await,
+            Db::Sqlite { writer, .. } => SQLITE.run(writer).await,
+        }
+        .map_err(|error| StoreError::Unavailable(format!("migrations: {error}")))
+    }
+
+    /// Whether the newest migration that we know is applied.
+    pub(super) async fn check_schema(&self) -> Result<(), StoreError> {
+        let rows = self.db.read("SELECT MAX(version) FROM _sqlx_migrations WHERE success", None, &[]).await;
+        let applied = match rows {
+            Ok(rows) => rows.first().map_or(Ok(None), |row| row.maybe_int(0))?,
+            Err(StoreError::Inconsistent(_)) => None,
+            Err(error) => return Err(error),
+        };
+        let known = POSTGRES.iter().map(|migration| migration.version).max();
+        if applied >= known {
+            Ok(())
+        } else {
+            Err(StoreError::Unavailable(format!("the schema is at version {applied:?}, not {known:?}: run `boxoffice migrate`")))
+        }
+    }
+}
+
+async fn postgres(url: &str) -> Result<Db, StoreError> {
+    let options = PgConnectOptions::from_str(url).map_err(failed)?.application_name("boxoffice").options([
+        ("statement_timeout", "15000"),
+        ("lock_timeout", "10000"),
+        ("idle_in_transaction_session_timeout", "20000"),
+        // Short statements by the thousand: compiling them costs more than it saves.
+        ("jit", "off"),
+    ]);
+    let pool = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT).test_before_acquire(false);
+    let pool: PgPool = pool.connect_with(options).await.map_err(failed)?;
+    Ok(Db::Postgres(pool))
+}
+
+async fn sqlite(url: &str, clock: Arc<dyn Clock>) -> Result<Db, StoreError> {
+    let options = SqliteConnectOptions::from_str(url)
+        .map_err(failed)?
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // Money is recorded here: a commit is on the disk before it is answered.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(10))
+        .pragma("cache_size", "-65536")
+        .pragma("wal_autocheckpoint", "4000")
+        .pragma("temp_store", "memory")
+        .foreign_keys(false);
+    let pool = |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT * 4).test_before_acquire(false);
+    let writer: SqlitePool = pool(1).connect_with(options.clone()).await.map_err(failed)?;
+    let readers: SqlitePool = pool(SQLITE_READERS).connect_with(options.pragma("query_only", "1")).await.map_err(failed)?;
+    Ok(Db::Sqlite { writer, readers, clock })
+}

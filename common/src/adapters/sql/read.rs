@@ -1,0 +1,106 @@
+//! Checkouts as people and waiters look at them.
+
+use super::{
+    SqlStore,
+    bulk::Rows,
+    db::Db,
+    load::{self, ATTEMPT, CHECKOUT},
+    value::Value,
+};
+use crate::{
+    batch::BatchRun,
+    domain::{checkout::Checkout, id::CheckoutId, scope::Scope, timeline::TimelineEntry},
+    ports::store::{CheckoutFilter, Page, PageRequest, StoreError},
+};
+use async_trait::async_trait;
+use std::collections::HashMap;
+
+/// Runs look-ups by id: many waiters, one query.
+pub(super) struct Loads {
+    db: Db,
+}
+
+impl Loads {
+    pub(super) fn new(db: Db) -> Self {
+        Self { db }
+    }
+}
+
+#[async_trait]
+impl BatchRun for Loads {
+    type Item = CheckoutId;
+    type Answer = Option<Checkout>;
+    type Error = StoreError;
+
+    async fn run(&self, items: &[CheckoutId]) -> Result<Vec<Option<Checkout>>, StoreError> {
+        // One statement, one snapshot: a checkout and its attempts are of the same version.
+        let sql = format!(
+            "SELECT {CHECKOUT}, {ATTEMPT} FROM checkouts c LEFT JOIN attempts a ON a.checkout = c.id \
+             WHERE c.id IN (SELECT id FROM {{rows}}) ORDER BY c.id, a.n"
+        );
+        let rows = self.db.read(&sql, Some(&Rows::ids(items.iter().map(CheckoutId::as_str))), &[]).await?;
+        let mut found: HashMap<CheckoutId, Checkout> = load::joined(&rows)?.into_iter().map(|checkout| (checkout.id.clone(), checkout)).collect();
+        let last = |id: &CheckoutId, rest: &[CheckoutId]| !rest.contains(id);
+        Ok(items
+            .iter()
+            .enumerate()
+            .map(|(at, id)| if last(id, items.get(at + 1..).unwrap_or_default()) { found.remove(id) } else { found.get(id).cloned() })
+            .collect())
+    }
+
+    fn worth_retrying(&self, error: &StoreError) -> bool {
+        matches!(error, StoreError::Corrupt(_))
+    }
+}
+
+/// Cuts a list of `limit + 1` rows into a page.
+pub(super) fn page<T>(mut data: Vec<T>, limit: u32, cursor: impl Fn(&T) -> String) -> Page<T> {
+    let limit = limit as usize;
+    let more = data.len() > limit;
+    data.truncate(limit);
+    Page { next_cursor: if more { data.last().map(cursor) } else { None }, data }
+}
+
+impl SqlStore {
+    pub(super) async fn list_checkouts(&self, scope: &Scope, filter: &CheckoutFilter, request: &PageRequest) -> Result<Page<Checkout>, StoreError> {
+        let mut args: Vec<Value> = vec![scope.as_str().into()];
+        let mut conditions = String::from("c.scope = {1}");
+        let mut narrow = |condition: &str, value: Value| {
+            args.push(value);
+            conditions.push_str(" AND ");
+            conditions.push_str(&condition.replace("{}", &format!("{{{}}}", args.len())));
+        };
+        if let Some(after) = &request.after {
+            narrow("c.id < {}", after.as_str().into());
+        }
+        if let Some(status) = filter.status {
+            narrow("c.status = {}", status.as_str().into());
+        }
+        if let Some(customer) = &filter.customer {
+            narrow("c.customer = {}", customer.as_str().into());
+        }
+        if let Some(reference) = &filter.reference {
+            narrow("c.reference = {}", reference.as_str().into());
+        }
+        if let Some(after) = filter.created_after {
+            narrow("c.created_at > {}", after.into());
+        }
+        if let Some(session) = &filter.session {
+            // A checkout that was never begun has no claims: its lines are asked. Ids need no escaping in JSON.
+            narrow("c.doc LIKE {}", format!("%\"session\":\"{}\"%", session.as_str().replace('_', "\\_")).into());
+            conditions.push_str(" ESCAPE '\\'");
+        }
+        let sql = format!("SELECT {CHECKOUT} FROM checkouts c WHERE {conditions} ORDER BY c.id DESC LIMIT {}", request.limit + 1);
+        let rows = self.db.read(&sql, None, &args).await?;
+        let ids: Vec<CheckoutId> = rows.iter().map(|row| Ok(load::checkout(row)?.id)).collect::<Result<_, StoreError>>()?;
+        // Read again with their attempts, in one snapshot, and put back in order.
+        let full = Loads::new(self.db.clone()).run(&ids).await?;
+        Ok(page(full.into_iter().flatten().collect(), request.limit, |checkout| checkout.id.to_string()))
+    }
+
+    pub(super) async fn read_timeline(&self, id: &CheckoutId) -> Result<Vec<TimelineEntry>, StoreError> {
+        let sql = "SELECT at, what, detail FROM timeline WHERE checkout = {1} ORDER BY version, n LIMIT 1000";
+        let rows = self.db.read(sql, None, &[id.as_str().into()]).await?;
+        rows.iter().map(|row| Ok(TimelineEntry { at: row.time(0)?, what: row.text(1)?, detail: row.maybe_text(2)? })).collect()
+    }
+}

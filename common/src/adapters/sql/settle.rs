@@ -1,0 +1,82 @@
+//! `settle`: records outcomes and all that follows from them, a batch in one transaction.
+
+use super::{
+    apply::apply,
+    db::{Db, Tx, transact},
+    load,
+};
+use crate::{
+    batch::BatchRun,
+    domain::{
+        id::Entropy,
+        settle::{self, Settlement},
+        state::Status,
+    },
+    failpoint,
+    ports::store::{Settled, StoreError},
+};
+use async_trait::async_trait;
+use std::sync::Arc;
+
+/// Runs settlements.
+pub(super) struct Settles {
+    db: Db,
+    entropy: Arc<Entropy>,
+}
+
+impl Settles {
+    pub(super) fn new(db: Db, entropy: Arc<Entropy>) -> Self {
+        Self { db, entropy }
+    }
+}
+
+#[async_trait]
+impl BatchRun for Settles {
+    type Item = Arc<Settlement>;
+    type Answer = Settled;
+    type Error = StoreError;
+
+    async fn run(&self, items: &[Arc<Settlement>]) -> Result<Vec<Settled>, StoreError> {
+        let answers = transact!(self.db, tx => { run(tx, items, &self.entropy).await })?;
+        let _ = failpoint::cross("settle.after_commit").await;
+        Ok(answers)
+    }
+
+    fn worth_retrying(&self, error: &StoreError) -> bool {
+        !matches!(error, StoreError::Unavailable(_))
+    }
+}
+
+enum Decided {
+    Written(usize),
+    Already(Status),
+}
+
+async fn run(tx: &mut Tx, items: &[Arc<Settlement>], entropy: &Entropy) -> Result<Vec<Settled>, StoreError> {
+    let mut checkouts = load::lock(tx, items.iter().map(|item| &item.checkout)).await?;
+    let now = tx.now().await?;
+    let mut effects = Vec::with_capacity(items.len());
+    let mut decided = Vec::with_capacity(items.len());
+    for item in items {
+        let Some(checkout) = checkouts.remove(&item.checkout) else {
+            return Err(StoreError::Inconsistent(format!("settled twice in one batch, or not there: {}", item.checkout)));
+        };
+        let status = checkout.status;
+        match settle::settle(checkout, item, now, entropy).map_err(|error| StoreError::Inconsistent(error.to_string()))? {
+            Some(change) => {
+                decided.push(Decided::Written(effects.len()));
+                effects.push(change);
+            }
+            None => decided.push(Decided::Already(status)),
+        }
+    }
+    let moved = apply(tx, &effects, now, entropy).await?;
+    failpoint::cross("settle.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
+    let answer = |decided| match decided {
+        Decided::Already(status) => Ok(Settled::Already(status)),
+        Decided::Written(at) => {
+            moved.get(at).cloned().map(Settled::Moved).ok_or_else(|| StoreError::Inconsistent("a settlement without an answer".to_owned()))
+        }
+    };
+    decided.into_iter().map(answer).collect()
+}

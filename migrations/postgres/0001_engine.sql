@@ -1,0 +1,207 @@
+-- The engine's tables. Times are milliseconds since 1970 in UTC; amounts are minor units; `scope` is tenant/mode.
+-- Texts compare byte by byte (collation C): ids sort by when they were made, and comparing is cheap.
+
+CREATE TABLE api_keys (
+    id         TEXT COLLATE "C" PRIMARY KEY,
+    scope      TEXT COLLATE "C" NOT NULL,
+    hash       TEXT COLLATE "C" NOT NULL UNIQUE,
+    scopes     TEXT NOT NULL,
+    hint       TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    revoked_at BIGINT
+);
+
+-- Sessions, products, promo codes: a document each. What can run out of them stands in `inventory`.
+CREATE TABLE catalogue (
+    scope      TEXT COLLATE "C" NOT NULL,
+    kind       TEXT COLLATE "C" NOT NULL,
+    id         TEXT COLLATE "C" NOT NULL,
+    doc        TEXT NOT NULL,
+    version    BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (scope, kind, id)
+);
+
+-- Held and sold together are `taken`: a sale moves a claim from one to the other and leaves this row alone.
+CREATE TABLE inventory (
+    scope    TEXT COLLATE "C" NOT NULL,
+    kind     TEXT COLLATE "C" NOT NULL,
+    id       TEXT COLLATE "C" NOT NULL,
+    capacity BIGINT NOT NULL,
+    taken    BIGINT NOT NULL,
+    version  BIGINT NOT NULL,
+    PRIMARY KEY (scope, kind, id),
+    CHECK (taken >= 0 AND taken <= capacity)
+);
+
+CREATE TABLE customers (
+    scope       TEXT COLLATE "C" NOT NULL,
+    id          TEXT COLLATE "C" NOT NULL,
+    external_id TEXT COLLATE "C",
+    doc         TEXT NOT NULL,
+    created_at  BIGINT NOT NULL,
+    updated_at  BIGINT NOT NULL,
+    PRIMARY KEY (scope, id)
+);
+CREATE UNIQUE INDEX customers_external ON customers (scope, external_id) WHERE external_id IS NOT NULL;
+
+-- `doc` is the frozen order. `due_at` makes the row its own outbox entry.
+CREATE TABLE checkouts (
+    id              TEXT COLLATE "C" PRIMARY KEY,
+    scope           TEXT COLLATE "C" NOT NULL,
+    status          TEXT COLLATE "C" NOT NULL,
+    version         BIGINT NOT NULL,
+    customer        TEXT COLLATE "C",
+    reference       TEXT COLLATE "C",
+    doc             TEXT NOT NULL,
+    amount_paid     BIGINT NOT NULL,
+    amount_refunded BIGINT NOT NULL,
+    error           TEXT,
+    payment_url     TEXT,
+    closing         TEXT COLLATE "C",
+    due_at          BIGINT,
+    rescues         BIGINT NOT NULL,
+    expires_at      BIGINT NOT NULL,
+    created_at      BIGINT NOT NULL,
+    updated_at      BIGINT NOT NULL,
+    completed_at    BIGINT
+);
+CREATE INDEX checkouts_scope ON checkouts (scope, id);
+CREATE INDEX checkouts_due ON checkouts (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX checkouts_customer ON checkouts (scope, customer, id) WHERE customer IS NOT NULL;
+CREATE INDEX checkouts_reference ON checkouts (scope, reference, id) WHERE reference IS NOT NULL;
+
+CREATE TABLE idempotency (
+    scope      TEXT COLLATE "C" NOT NULL,
+    route      TEXT COLLATE "C" NOT NULL,
+    key        TEXT COLLATE "C" NOT NULL,
+    body_hash  TEXT COLLATE "C" NOT NULL,
+    object     TEXT COLLATE "C" NOT NULL,
+    status     BIGINT NOT NULL,
+    body       TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (scope, route, key)
+);
+
+CREATE TABLE attempts (
+    checkout           TEXT COLLATE "C" NOT NULL,
+    n                  BIGINT NOT NULL,
+    id                 TEXT COLLATE "C" NOT NULL,
+    kind               TEXT COLLATE "C" NOT NULL,
+    provider           TEXT COLLATE "C" NOT NULL,
+    amount             BIGINT NOT NULL,
+    request            TEXT NOT NULL,
+    status             TEXT COLLATE "C" NOT NULL,
+    provider_reference TEXT COLLATE "C",
+    decline_code       TEXT,
+    action_url         TEXT,
+    lease_token        TEXT COLLATE "C",
+    lease_until        BIGINT,
+    takeovers          BIGINT NOT NULL,
+    tries              BIGINT NOT NULL,
+    created_at         BIGINT NOT NULL,
+    PRIMARY KEY (checkout, n)
+);
+
+-- A claim is what entitles to a seat. A seat has one live claim at the most, whatever else goes wrong.
+CREATE TABLE claims (
+    checkout TEXT COLLATE "C" NOT NULL,
+    n        BIGINT NOT NULL,
+    scope    TEXT COLLATE "C" NOT NULL,
+    kind     TEXT COLLATE "C" NOT NULL,
+    resource TEXT COLLATE "C" NOT NULL,
+    seat     TEXT COLLATE "C",
+    quantity BIGINT NOT NULL CHECK (quantity > 0),
+    customer TEXT COLLATE "C",
+    state    TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (checkout, n)
+);
+CREATE UNIQUE INDEX claims_seat ON claims (scope, kind, resource, seat) WHERE seat IS NOT NULL AND state <> 'released';
+CREATE INDEX claims_resource ON claims (scope, kind, resource, customer);
+
+CREATE TABLE ledger_transactions (
+    id         TEXT COLLATE "C" PRIMARY KEY,
+    scope      TEXT COLLATE "C" NOT NULL,
+    kind       TEXT COLLATE "C" NOT NULL,
+    checkout   TEXT COLLATE "C" NOT NULL,
+    currency   TEXT COLLATE "C" NOT NULL,
+    created_at BIGINT NOT NULL
+);
+
+CREATE TABLE ledger_entries (
+    transaction_id TEXT COLLATE "C" NOT NULL,
+    n              BIGINT NOT NULL,
+    scope          TEXT COLLATE "C" NOT NULL,
+    account        TEXT COLLATE "C" NOT NULL,
+    currency       TEXT COLLATE "C" NOT NULL,
+    amount         BIGINT NOT NULL,
+    detail         TEXT COLLATE "C" NOT NULL,
+    entity         TEXT COLLATE "C",
+    PRIMARY KEY (transaction_id, n)
+);
+
+-- The body is frozen at the transition and sent byte for byte.
+CREATE TABLE events (
+    id         TEXT COLLATE "C" PRIMARY KEY,
+    scope      TEXT COLLATE "C" NOT NULL,
+    checkout   TEXT COLLATE "C" NOT NULL,
+    kind       TEXT COLLATE "C" NOT NULL,
+    version    BIGINT NOT NULL,
+    body       TEXT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+
+CREATE TABLE timeline (
+    checkout TEXT COLLATE "C" NOT NULL,
+    version  BIGINT NOT NULL,
+    n        BIGINT NOT NULL,
+    at       BIGINT NOT NULL,
+    what     TEXT NOT NULL,
+    detail   TEXT,
+    PRIMARY KEY (checkout, version, n)
+);
+
+CREATE TABLE webhook_endpoints (
+    scope      TEXT COLLATE "C" NOT NULL,
+    id         TEXT COLLATE "C" NOT NULL,
+    url        TEXT NOT NULL,
+    events     TEXT NOT NULL,
+    enabled    BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (scope, id)
+);
+
+-- `endpoint` is empty for the scope's default secret.
+CREATE TABLE webhook_secrets (
+    scope      TEXT COLLATE "C" NOT NULL,
+    endpoint   TEXT COLLATE "C" NOT NULL,
+    secret     TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT,
+    PRIMARY KEY (scope, endpoint, secret)
+);
+
+CREATE TABLE deliveries (
+    id               TEXT COLLATE "C" PRIMARY KEY,
+    scope            TEXT COLLATE "C" NOT NULL,
+    event            TEXT COLLATE "C" NOT NULL,
+    event_kind       TEXT COLLATE "C" NOT NULL,
+    checkout         TEXT COLLATE "C" NOT NULL,
+    endpoint         TEXT COLLATE "C" NOT NULL,
+    url              TEXT NOT NULL,
+    status           TEXT COLLATE "C" NOT NULL,
+    tries            BIGINT NOT NULL,
+    last_status_code BIGINT,
+    last_error       TEXT,
+    due_at           BIGINT,
+    rescues          BIGINT NOT NULL,
+    lease_token      TEXT COLLATE "C",
+    lease_until      BIGINT,
+    created_at       BIGINT NOT NULL,
+    updated_at       BIGINT NOT NULL
+);
+CREATE INDEX deliveries_scope ON deliveries (scope, id);
+CREATE INDEX deliveries_checkout ON deliveries (checkout);
+CREATE INDEX deliveries_due ON deliveries (due_at) WHERE due_at IS NOT NULL;

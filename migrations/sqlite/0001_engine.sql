@@ -1,0 +1,206 @@
+-- The engine's tables. Times are milliseconds since 1970 in UTC; amounts are minor units; `scope` is tenant/mode.
+
+CREATE TABLE api_keys (
+    id         TEXT PRIMARY KEY,
+    scope      TEXT NOT NULL,
+    hash       TEXT NOT NULL UNIQUE,
+    scopes     TEXT NOT NULL,
+    hint       TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    revoked_at BIGINT
+);
+
+-- Sessions, products, promo codes: a document each. What can run out of them stands in `inventory`.
+CREATE TABLE catalogue (
+    scope      TEXT NOT NULL,
+    kind       TEXT NOT NULL,
+    id         TEXT NOT NULL,
+    doc        TEXT NOT NULL,
+    version    BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (scope, kind, id)
+);
+
+-- Held and sold together are `taken`: a sale moves a claim from one to the other and leaves this row alone.
+CREATE TABLE inventory (
+    scope    TEXT NOT NULL,
+    kind     TEXT NOT NULL,
+    id       TEXT NOT NULL,
+    capacity BIGINT NOT NULL,
+    taken    BIGINT NOT NULL,
+    version  BIGINT NOT NULL,
+    PRIMARY KEY (scope, kind, id),
+    CHECK (taken >= 0 AND taken <= capacity)
+);
+
+CREATE TABLE customers (
+    scope       TEXT NOT NULL,
+    id          TEXT NOT NULL,
+    external_id TEXT,
+    doc         TEXT NOT NULL,
+    created_at  BIGINT NOT NULL,
+    updated_at  BIGINT NOT NULL,
+    PRIMARY KEY (scope, id)
+);
+CREATE UNIQUE INDEX customers_external ON customers (scope, external_id) WHERE external_id IS NOT NULL;
+
+-- `doc` is the frozen order. `due_at` makes the row its own outbox entry.
+CREATE TABLE checkouts (
+    id              TEXT PRIMARY KEY,
+    scope           TEXT NOT NULL,
+    status          TEXT NOT NULL,
+    version         BIGINT NOT NULL,
+    customer        TEXT,
+    reference       TEXT,
+    doc             TEXT NOT NULL,
+    amount_paid     BIGINT NOT NULL,
+    amount_refunded BIGINT NOT NULL,
+    error           TEXT,
+    payment_url     TEXT,
+    closing         TEXT,
+    due_at          BIGINT,
+    rescues         BIGINT NOT NULL,
+    expires_at      BIGINT NOT NULL,
+    created_at      BIGINT NOT NULL,
+    updated_at      BIGINT NOT NULL,
+    completed_at    BIGINT
+);
+CREATE INDEX checkouts_scope ON checkouts (scope, id);
+CREATE INDEX checkouts_due ON checkouts (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX checkouts_customer ON checkouts (scope, customer, id) WHERE customer IS NOT NULL;
+CREATE INDEX checkouts_reference ON checkouts (scope, reference, id) WHERE reference IS NOT NULL;
+
+CREATE TABLE idempotency (
+    scope      TEXT NOT NULL,
+    route      TEXT NOT NULL,
+    key        TEXT NOT NULL,
+    body_hash  TEXT NOT NULL,
+    object     TEXT NOT NULL,
+    status     BIGINT NOT NULL,
+    body       TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (scope, route, key)
+);
+
+CREATE TABLE attempts (
+    checkout           TEXT NOT NULL,
+    n                  BIGINT NOT NULL,
+    id                 TEXT NOT NULL,
+    kind               TEXT NOT NULL,
+    provider           TEXT NOT NULL,
+    amount             BIGINT NOT NULL,
+    request            TEXT NOT NULL,
+    status             TEXT NOT NULL,
+    provider_reference TEXT,
+    decline_code       TEXT,
+    action_url         TEXT,
+    lease_token        TEXT,
+    lease_until        BIGINT,
+    takeovers          BIGINT NOT NULL,
+    tries              BIGINT NOT NULL,
+    created_at         BIGINT NOT NULL,
+    PRIMARY KEY (checkout, n)
+);
+
+-- A claim is what entitles to a seat. A seat has one live claim at the most, whatever else goes wrong.
+CREATE TABLE claims (
+    checkout TEXT NOT NULL,
+    n        BIGINT NOT NULL,
+    scope    TEXT NOT NULL,
+    kind     TEXT NOT NULL,
+    resource TEXT NOT NULL,
+    seat     TEXT,
+    quantity BIGINT NOT NULL CHECK (quantity > 0),
+    customer TEXT,
+    state    TEXT NOT NULL,
+    PRIMARY KEY (checkout, n)
+);
+CREATE UNIQUE INDEX claims_seat ON claims (scope, kind, resource, seat) WHERE seat IS NOT NULL AND state <> 'released';
+CREATE INDEX claims_resource ON claims (scope, kind, resource, customer);
+
+CREATE TABLE ledger_transactions (
+    id         TEXT PRIMARY KEY,
+    scope      TEXT NOT NULL,
+    kind       TEXT NOT NULL,
+    checkout   TEXT NOT NULL,
+    currency   TEXT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+
+CREATE TABLE ledger_entries (
+    transaction_id TEXT NOT NULL,
+    n              BIGINT NOT NULL,
+    scope          TEXT NOT NULL,
+    account        TEXT NOT NULL,
+    currency       TEXT NOT NULL,
+    amount         BIGINT NOT NULL,
+    detail         TEXT NOT NULL,
+    entity         TEXT,
+    PRIMARY KEY (transaction_id, n)
+);
+
+-- The body is frozen at the transition and sent byte for byte.
+CREATE TABLE events (
+    id         TEXT PRIMARY KEY,
+    scope      TEXT NOT NULL,
+    checkout   TEXT NOT NULL,
+    kind       TEXT NOT NULL,
+    version    BIGINT NOT NULL,
+    body       TEXT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+
+CREATE TABLE timeline (
+    checkout TEXT NOT NULL,
+    version  BIGINT NOT NULL,
+    n        BIGINT NOT NULL,
+    at       BIGINT NOT NULL,
+    what     TEXT NOT NULL,
+    detail   TEXT,
+    PRIMARY KEY (checkout, version, n)
+);
+
+CREATE TABLE webhook_endpoints (
+    scope      TEXT NOT NULL,
+    id         TEXT NOT NULL,
+    url        TEXT NOT NULL,
+    events     TEXT NOT NULL,
+    enabled    BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (scope, id)
+);
+
+-- `endpoint` is empty for the scope's default secret.
+CREATE TABLE webhook_secrets (
+    scope      TEXT NOT NULL,
+    endpoint   TEXT NOT NULL,
+    secret     TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT,
+    PRIMARY KEY (scope, endpoint, secret)
+);
+
+CREATE TABLE deliveries (
+    id               TEXT PRIMARY KEY,
+    scope            TEXT NOT NULL,
+    event            TEXT NOT NULL,
+    event_kind       TEXT NOT NULL,
+    checkout         TEXT NOT NULL,
+    endpoint         TEXT NOT NULL,
+    url              TEXT NOT NULL,
+    status           TEXT NOT NULL,
+    tries            BIGINT NOT NULL,
+    last_status_code BIGINT,
+    last_error       TEXT,
+    due_at           BIGINT,
+    rescues          BIGINT NOT NULL,
+    lease_token      TEXT,
+    lease_until      BIGINT,
+    created_at       BIGINT NOT NULL,
+    updated_at       BIGINT NOT NULL
+);
+CREATE INDEX deliveries_scope ON deliveries (scope, id);
+CREATE INDEX deliveries_checkout ON deliveries (checkout);
+CREATE INDEX deliveries_due ON deliveries (due_at) WHERE due_at IS NOT NULL;
