@@ -87,8 +87,9 @@ async fn accept(tx: &mut Tx, items: &[Arc<NewCheckout>], entropy: &Entropy) -> R
     }
     let mut sorted: Vec<&Key<'_>> = firsts.keys().collect();
     sorted.sort_unstable();
-    let known = insert_keys(tx, sorted.iter().filter_map(|key| firsts.get(**key)), now).await?;
-    let winners: Vec<&(&NewCheckout, Checkout, String)> = firsts.values().filter(|(new, ..)| !known.contains_key(&owned(key(new)))).collect();
+    let known = insert_keys(tx, sorted.iter().filter_map(|key| firsts.get(*key)), now).await?;
+    let winners: Vec<&(&NewCheckout, Checkout, String)> =
+        firsts.values().filter(|(new, ..)| !known.contains_key(&owned(key(new)))).collect();
     customers.insert(tx, winners.iter().map(|(new, ..)| *new), now).await?;
     insert_checkouts(tx, winners.iter().map(|(_, checkout, _)| checkout)).await?;
     failpoint::cross("accept.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
@@ -240,13 +241,7 @@ async fn insert_checkouts<'a>(tx: &mut Tx, checkouts: impl Iterator<Item = &'a C
             checkout.created_at.into(),
             checkout.updated_at.into(),
         ]);
-        timeline.push([
-            checkout.id.as_str().into(),
-            checkout.version.into(),
-            0i64.into(),
-            checkout.created_at.into(),
-            "accepted".into(),
-        ]);
+        timeline.push([checkout.id.as_str().into(), checkout.version.into(), 0i64.into(), checkout.created_at.into(), "accepted".into()]);
     }
     tx.insert("checkouts", &rows).await?;
     tx.insert("timeline", &timeline).await
@@ -285,7 +280,8 @@ impl<'a> Customers<'a> {
             }
         }
         if !by_external.is_empty() {
-            let sql = "SELECT c.scope, c.external_id, c.id FROM customers c WHERE (c.scope, c.external_id) IN (SELECT scope, id FROM {rows})";
+            let sql =
+                "SELECT c.scope, c.external_id, c.id FROM customers c WHERE (c.scope, c.external_id) IN (SELECT scope, id FROM {rows})";
             for row in tx.fetch(sql, Some(&by_external), &[]).await? {
                 let (scope, external) = (super::load::scope(&row.text(0)?)?, row.text(1)?);
                 let id = CustomerId::parse(row.text(2)?).map_err(corrupt)?;
@@ -323,7 +319,14 @@ impl<'a> Customers<'a> {
                 continue;
             }
             let doc = super::customers::document(customer)?;
-            rows.push([new.scope.as_str().into(), id.as_str().into(), customer.external_id.clone().into(), doc.into(), now.into(), now.into()]);
+            rows.push([
+                new.scope.as_str().into(),
+                id.as_str().into(),
+                customer.external_id.clone().into(),
+                doc.into(),
+                now.into(),
+                now.into(),
+            ]);
         }
         if rows.is_empty() {
             return Ok(());

@@ -202,7 +202,8 @@ async fn write_claims(tx: &mut Tx, batch: &[Effects]) -> Result<BTreeMap<StockKe
 
 async fn release(tx: &mut Tx, checkouts: Vec<&str>, deltas: &mut BTreeMap<StockKey, i64>) -> Result<(), StoreError> {
     let ids = Rows::ids(checkouts);
-    let sql = "UPDATE claims SET state = {1} WHERE checkout IN (SELECT id FROM {rows}) AND state = {2} RETURNING scope, kind, resource, quantity";
+    let sql =
+        "UPDATE claims SET state = {1} WHERE checkout IN (SELECT id FROM {rows}) AND state = {2} RETURNING scope, kind, resource, quantity";
     let args: [Value; 2] = [ClaimState::Released.as_str().into(), ClaimState::Held.as_str().into()];
     for row in tx.fetch(sql, Some(&ids), &args).await? {
         *deltas.entry(stock::key(&row)?).or_default() -= row.int(3)?;
@@ -336,7 +337,8 @@ async fn write_events(tx: &mut Tx, batch: &[Effects], now: Timestamp, entropy: &
 }
 
 async fn listeners(tx: &mut Tx, batch: &[Effects]) -> Result<HashMap<Scope, Vec<Listener>>, StoreError> {
-    let mut scopes: Vec<&str> = batch.iter().filter(|effects| !effects.events.is_empty()).map(|effects| effects.checkout.scope.as_str()).collect();
+    let mut scopes: Vec<&str> =
+        batch.iter().filter(|effects| !effects.events.is_empty()).map(|effects| effects.checkout.scope.as_str()).collect();
     scopes.sort_unstable();
     scopes.dedup();
     if scopes.is_empty() {

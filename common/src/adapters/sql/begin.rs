@@ -169,4 +169,3 @@ async fn buyers(tx: &mut Tx, queued: &[&Checkout], world: &mut World) -> Result<
     }
     Ok(())
 }
-

@@ -92,7 +92,11 @@ impl SqlStore {
         for row in &rows {
             let Some(state) = row.maybe_text(2)? else { continue };
             let count = row.count(4)?;
-            if state == "sold" { answer.sold += count } else { answer.held += count }
+            if state == "sold" {
+                answer.sold += count
+            } else {
+                answer.held += count
+            }
             if let Some(seat) = row.maybe_text(3)? {
                 answer.taken_seats.push((seat, state));
             }
@@ -119,7 +123,8 @@ async fn resize(tx: &mut Tx, key: &StockKey, capacity: Option<u32>, seats: Optio
     }
     if let Some(seats) = seats {
         let names: HashSet<&str> = seats.iter().map(String::as_str).collect();
-        let sql = "SELECT seat FROM claims WHERE scope = {1} AND kind = {2} AND resource = {3} AND seat IS NOT NULL AND state <> 'released'";
+        let sql =
+            "SELECT seat FROM claims WHERE scope = {1} AND kind = {2} AND resource = {3} AND seat IS NOT NULL AND state <> 'released'";
         for row in tx.fetch(sql, None, &args).await? {
             if !names.contains(row.text(0)?.as_str()) {
                 return Ok(Some(taken));

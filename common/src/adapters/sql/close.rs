@@ -40,7 +40,13 @@ impl SqlStore {
         })
     }
 
-    pub(super) async fn resolve_one(&self, scope: &Scope, id: &CheckoutId, verdict: Verdict, note: &str) -> Result<Option<Moved>, StoreError> {
+    pub(super) async fn resolve_one(
+        &self,
+        scope: &Scope,
+        id: &CheckoutId,
+        verdict: Verdict,
+        note: &str,
+    ) -> Result<Option<Moved>, StoreError> {
         transact!(self.db, tx => {
             let found = load::lock(tx, [id]).await?.remove(id).filter(|checkout| checkout.scope == *scope);
             let Some(checkout) = found else { return Ok(None) };

@@ -7,11 +7,7 @@ use super::{
     value::{Row, Value, corrupt},
 };
 use crate::{
-    domain::{
-        customer::Customer,
-        id::CustomerId,
-        scope::Scope,
-    },
+    domain::{customer::Customer, id::CustomerId, scope::Scope},
     ports::store::{Page, PageRequest, StoreError},
 };
 
@@ -29,7 +25,12 @@ pub(super) fn read(row: &Row, from: usize) -> Result<Customer, StoreError> {
 
 impl SqlStore {
     /// Creates or replaces; the other's id when the `external_id` is taken.
-    pub(super) async fn write_customer(&self, scope: &Scope, id: &CustomerId, customer: &Customer) -> Result<Result<Customer, CustomerId>, StoreError> {
+    pub(super) async fn write_customer(
+        &self,
+        scope: &Scope,
+        id: &CustomerId,
+        customer: &Customer,
+    ) -> Result<Result<Customer, CustomerId>, StoreError> {
         let doc = document(customer)?;
         transact!(self.db, tx => {
             let now = tx.now().await?;

@@ -38,7 +38,7 @@ pub(super) enum Tx {
 }
 
 macro_rules! bind {
-    ($db:ty, $sql:expr, $rows:expr, $args:expr) => {{
+    ($db:ident, $sql:expr, $rows:expr, $args:expr) => {{
         let mut query = sqlx::query::<$db>(AssertSqlSafe($sql));
         if let Some(rows) = $rows {
             query = bind!(@rows $db, query, rows);
@@ -235,9 +235,12 @@ pub(super) fn failed(error: sqlx::Error) -> StoreError {
                 StoreError::Inconsistent(format!("{code}: {}", database.message()))
             }
         }
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
-            StoreError::Unavailable(error.to_string())
-        }
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => StoreError::Unavailable(error.to_string()),
         _ => StoreError::Inconsistent(error.to_string()),
     }
 }

@@ -9,7 +9,6 @@ use super::{
     value::{Row, Value, corrupt},
 };
 use crate::{
-    adapters::callback::generate_secret,
     batch::BatchRun,
     domain::{
         delivery::{DeliveryJob, DeliveryRecord, DeliveryResult, DeliveryStatus, DeliveryTaken, DeliveryVerdict},
@@ -95,7 +94,8 @@ async fn lock<'i>(tx: &mut Tx, ids: impl Iterator<Item = &'i DeliveryId>) -> Res
     rows.iter()
         .map(|row| {
             let record = read(row)?;
-            let held = Held { scope: load::scope(&row.text(13)?)?, lease_token: row.maybe_text(14)?, lease_until: row.maybe_time(15)?, record };
+            let held =
+                Held { scope: load::scope(&row.text(13)?)?, lease_token: row.maybe_text(14)?, lease_until: row.maybe_time(15)?, record };
             Ok((held.record.id.clone(), held))
         })
         .collect()
@@ -287,4 +287,10 @@ impl SqlStore {
             Ok(tx.execute(sql, None, &[scope.as_str().into(), id.as_str().into(), now.into()]).await? > 0)
         })
     }
+}
+
+fn generate_secret(entropy: &Entropy) -> Secret<String> {
+    let mut bytes = [0u8; 32];
+    entropy.fill(&mut bytes);
+    Secret::new(format!("whsec_{}", data_encoding::BASE64.encode(&bytes)))
 }

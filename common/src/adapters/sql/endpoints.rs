@@ -33,7 +33,12 @@ fn owner(id: Option<&EndpointId>) -> &str {
 }
 
 impl SqlStore {
-    pub(super) async fn write_endpoint(&self, scope: &Scope, endpoint: &Endpoint, secret: &Secret<String>) -> Result<(Endpoint, bool), StoreError> {
+    pub(super) async fn write_endpoint(
+        &self,
+        scope: &Scope,
+        endpoint: &Endpoint,
+        secret: &Secret<String>,
+    ) -> Result<(Endpoint, bool), StoreError> {
         let events = serde_json::to_string(&endpoint.events).map_err(corrupt)?;
         transact!(self.db, tx => {
             let now = tx.now().await?;
@@ -82,7 +87,13 @@ impl SqlStore {
         })
     }
 
-    pub(super) async fn rotate(&self, scope: &Scope, id: Option<&EndpointId>, new: &Secret<String>, overlap: Duration) -> Result<bool, StoreError> {
+    pub(super) async fn rotate(
+        &self,
+        scope: &Scope,
+        id: Option<&EndpointId>,
+        new: &Secret<String>,
+        overlap: Duration,
+    ) -> Result<bool, StoreError> {
         transact!(self.db, tx => {
             let now = tx.now().await?;
             if let Some(id) = id {
@@ -105,7 +116,8 @@ impl SqlStore {
     }
 
     pub(super) async fn default_secret_or(&self, scope: &Scope, candidate: &Secret<String>) -> Result<Secret<String>, StoreError> {
-        let sql = "SELECT secret FROM webhook_secrets WHERE scope = {1} AND endpoint = '' AND expires_at IS NULL ORDER BY created_at LIMIT 1";
+        let sql =
+            "SELECT secret FROM webhook_secrets WHERE scope = {1} AND endpoint = '' AND expires_at IS NULL ORDER BY created_at LIMIT 1";
         let found = self.db.read(sql, None, &[scope.as_str().into()]).await?;
         if let Some(row) = found.first() {
             return row.text(0).map(Secret::new);

@@ -1,9 +1,10 @@
 //! API keys: kept by their hash.
 
 use super::{
-    SqlStore, load,
-    value::{Row, Value, corrupt},
+    SqlStore,
     db::transact,
+    load,
+    value::{Row, Value, corrupt},
 };
 use crate::{
     domain::id::KeyId,

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     domain::{
-        attempt::{Attempt, AttemptKind, AttemptStatus},
+        attempt::{Attempt, AttemptStatus},
         checkout::{Checkout, Closing},
         id::{AttemptId, CheckoutId},
         money::Amount,
@@ -104,7 +104,8 @@ pub(super) async fn lock(tx: &mut Tx, ids: impl IntoIterator<Item = &CheckoutId>
         checkouts.insert(checkout.id.clone(), checkout);
     }
     // A queued checkout has no attempts yet.
-    let begun: Vec<&str> = checkouts.values().filter(|checkout| checkout.status != Status::Queued).map(|checkout| checkout.id.as_str()).collect();
+    let begun: Vec<&str> =
+        checkouts.values().filter(|checkout| checkout.status != Status::Queued).map(|checkout| checkout.id.as_str()).collect();
     if begun.is_empty() {
         return Ok(checkouts);
     }
@@ -117,6 +118,3 @@ pub(super) async fn lock(tx: &mut Tx, ids: impl IntoIterator<Item = &CheckoutId>
     }
     Ok(checkouts)
 }
-
-/// The kind of an attempt as it is stored, for queries that count them.
-pub(super) const CHARGE: &str = AttemptKind::Charge.as_str();

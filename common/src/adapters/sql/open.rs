@@ -115,7 +115,8 @@ async fn sqlite(url: &str, clock: Arc<dyn Clock>) -> Result<Db, StoreError> {
         .pragma("wal_autocheckpoint", "4000")
         .pragma("temp_store", "memory")
         .foreign_keys(false);
-    let pool = |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT * 4).test_before_acquire(false);
+    let pool =
+        |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT * 4).test_before_acquire(false);
     let writer: SqlitePool = pool(1).connect_with(options.clone()).await.map_err(failed)?;
     let readers: SqlitePool = pool(SQLITE_READERS).connect_with(options.pragma("query_only", "1")).await.map_err(failed)?;
     Ok(Db::Sqlite { writer, readers, clock })

@@ -39,7 +39,8 @@ impl BatchRun for Loads {
              WHERE c.id IN (SELECT id FROM {{rows}}) ORDER BY c.id, a.n"
         );
         let rows = self.db.read(&sql, Some(&Rows::ids(items.iter().map(CheckoutId::as_str))), &[]).await?;
-        let mut found: HashMap<CheckoutId, Checkout> = load::joined(&rows)?.into_iter().map(|checkout| (checkout.id.clone(), checkout)).collect();
+        let mut found: HashMap<CheckoutId, Checkout> =
+            load::joined(&rows)?.into_iter().map(|checkout| (checkout.id.clone(), checkout)).collect();
         let last = |id: &CheckoutId, rest: &[CheckoutId]| !rest.contains(id);
         Ok(items
             .iter()
@@ -62,7 +63,12 @@ pub(super) fn page<T>(mut data: Vec<T>, limit: u32, cursor: impl Fn(&T) -> Strin
 }
 
 impl SqlStore {
-    pub(super) async fn list_checkouts(&self, scope: &Scope, filter: &CheckoutFilter, request: &PageRequest) -> Result<Page<Checkout>, StoreError> {
+    pub(super) async fn list_checkouts(
+        &self,
+        scope: &Scope,
+        filter: &CheckoutFilter,
+        request: &PageRequest,
+    ) -> Result<Page<Checkout>, StoreError> {
         let mut args: Vec<Value> = vec![scope.as_str().into()];
         let mut conditions = String::from("c.scope = {1}");
         let mut narrow = |condition: &str, value: Value| {

@@ -13,7 +13,13 @@ use std::time::Duration;
 impl SqlStore {
     /// Takes overdue rows: the n-th time when they are late by `grace * 2^n` (at most 2^12). `due_at` itself stays: it
     /// says when work may be done, not when it was last looked for.
-    pub(super) async fn take_overdue(&self, lane: Lane, grace: Duration, head: Option<Timestamp>, limit: u32) -> Result<Vec<Overdue>, StoreError> {
+    pub(super) async fn take_overdue(
+        &self,
+        lane: Lane,
+        grace: Duration,
+        head: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<Overdue>, StoreError> {
         let ended = "('succeeded', 'failed', 'canceled', 'expired')";
         let (table, status, narrowed) = match lane {
             Lane::Checkouts => ("checkouts", "status", format!("AND status NOT IN {ended}")),

@@ -1,0 +1,141 @@
+//! Recomputes every invariant from the rows, and mends what can be mended from them.
+
+use super::{SqlStore, db::transact, value::Value};
+use crate::ports::store::{Breach, StoreError};
+use std::time::Duration;
+
+/// The most breaches of one rule that are told.
+const MOST: u32 = 100;
+
+/// A rule: a query whose rows (subject, finding) are breaches of it. `{1}` is the time before which a row is stuck.
+struct Rule {
+    name: &'static str,
+    sql: &'static str,
+}
+
+const ENDED: &str = "('succeeded', 'failed', 'canceled', 'expired')";
+
+const RULES: &[Rule] = &[
+    Rule {
+        name: "oversold",
+        sql: "SELECT i.scope || '/' || i.id, i.taken || ' taken of ' || i.capacity FROM inventory i WHERE i.taken > i.capacity OR i.taken < 0",
+    },
+    Rule {
+        name: "stock_drift",
+        sql: "SELECT i.scope || '/' || i.id, i.taken || ' counted, ' || CAST(COALESCE(SUM(c.quantity), 0) AS BIGINT) || ' claimed' FROM inventory i \
+              LEFT JOIN claims c ON c.scope = i.scope AND c.kind = i.kind AND c.resource = i.id AND c.state <> 'released' \
+              GROUP BY i.scope, i.kind, i.id, i.taken HAVING i.taken <> COALESCE(SUM(c.quantity), 0)",
+    },
+    Rule {
+        name: "seat_twice",
+        sql: "SELECT c.scope || '/' || c.resource || '/' || c.seat, COUNT(*) || ' live claims' FROM claims c \
+              WHERE c.seat IS NOT NULL AND c.state <> 'released' GROUP BY c.scope, c.kind, c.resource, c.seat HAVING COUNT(*) > 1",
+    },
+    Rule {
+        name: "ledger_unbalanced",
+        sql: "SELECT e.transaction_id, 'sums to ' || CAST(SUM(e.amount) AS BIGINT) FROM ledger_entries e GROUP BY e.transaction_id HAVING SUM(e.amount) <> 0",
+    },
+    Rule {
+        name: "ledger_differs",
+        sql: "SELECT c.id, 'paid ' || c.amount_paid || ', refunded ' || c.amount_refunded || ', ledger ' || CAST(COALESCE(SUM(e.amount), 0) AS BIGINT) \
+              FROM checkouts c LEFT JOIN ledger_transactions t ON t.checkout = c.id \
+              LEFT JOIN ledger_entries e ON e.transaction_id = t.id AND (e.account LIKE 'provider:%' OR e.account LIKE 'tender:%') \
+              GROUP BY c.id, c.amount_paid, c.amount_refunded HAVING c.amount_paid - c.amount_refunded <> COALESCE(SUM(e.amount), 0)",
+    },
+    Rule {
+        name: "approved_without_sale",
+        sql: "SELECT a.checkout, 'charge ' || a.n || ' was approved, the checkout is ' || c.status FROM attempts a JOIN checkouts c ON c.id = a.checkout \
+              WHERE a.kind = 'charge' AND a.status = 'approved' AND c.status NOT IN ('succeeded', 'needs_review') \
+              AND NOT EXISTS (SELECT 1 FROM attempts r WHERE r.checkout = a.checkout AND r.kind = 'refund' AND r.status IN ('approved', 'started', 'unknown'))",
+    },
+    Rule {
+        name: "charged_twice",
+        sql: "SELECT a.checkout, COUNT(*) || ' approved charges' FROM attempts a WHERE a.kind = 'charge' AND a.status = 'approved' \
+              GROUP BY a.checkout HAVING COUNT(*) > 1",
+    },
+    Rule {
+        name: "hold_without_checkout",
+        sql: "SELECT k.checkout, k.state || ' claims of a checkout that is ' || COALESCE(c.status, 'not there') FROM claims k LEFT JOIN checkouts c ON c.id = k.checkout \
+              WHERE (k.state = 'held' AND (c.status IS NULL OR c.status IN ('queued', 'succeeded', 'failed', 'canceled', 'expired'))) \
+              OR (k.state = 'sold' AND COALESCE(c.status, '') <> 'succeeded')",
+    },
+    Rule {
+        name: "end_without_event",
+        sql: "SELECT c.id, 'is ' || c.status || ' and no event says so' FROM checkouts c WHERE c.completed_at IS NOT NULL \
+              AND NOT EXISTS (SELECT 1 FROM events e WHERE e.checkout = c.id AND e.kind = 'checkout.' || c.status)",
+    },
+    Rule {
+        name: "event_without_delivery",
+        sql: "SELECT e.id, e.kind || ' of ' || e.checkout || ' has no delivery' FROM events e JOIN checkouts c ON c.id = e.checkout \
+              WHERE c.doc LIKE '%\"callback_url\":\"%' AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event = e.id)",
+    },
+    Rule {
+        name: "stuck",
+        sql: "SELECT c.id, 'is ' || c.status || ' and nobody came when it was due' FROM checkouts c \
+              WHERE c.completed_at IS NULL AND c.status <> 'needs_review' AND (c.due_at IS NULL OR c.due_at < {1})",
+    },
+    Rule {
+        name: "stuck_money",
+        sql: "SELECT a.checkout, a.kind || ' ' || a.n || ' is ' || a.status || ' and nobody came when it was due' FROM attempts a JOIN checkouts c ON c.id = a.checkout \
+              WHERE c.completed_at IS NOT NULL AND a.status IN ('started', 'unknown', 'requires_action') AND (c.due_at IS NULL OR c.due_at < {1})",
+    },
+    Rule {
+        name: "stuck_delivery",
+        sql: "SELECT d.id, 'was due and nobody came' FROM deliveries d WHERE d.status = 'pending' AND (d.due_at IS NULL OR d.due_at < {1})",
+    },
+];
+
+impl SqlStore {
+    pub(super) async fn check_invariants(&self, stuck_after: Duration) -> Result<Vec<Breach>, StoreError> {
+        let stuck_before: Value = self.db.now().await?.before(stuck_after).into();
+        let mut breaches = Vec::new();
+        for rule in RULES {
+            let args = if rule.sql.contains("{1}") { std::slice::from_ref(&stuck_before) } else { &[] };
+            for row in self.db.read(&format!("{} LIMIT {MOST}", rule.sql), None, args).await? {
+                breaches.push(Breach { rule: rule.name.to_owned(), subject: row.text(0)?, finding: row.text(1)? });
+            }
+        }
+        Ok(breaches)
+    }
+
+    /// Only what follows from other rows without a doubt: counters, orphaned holds, rows without a due time.
+    pub(super) async fn mend(&self) -> Result<Vec<String>, StoreError> {
+        let due =
+            |table: &str, condition: &str| format!("UPDATE {table} SET due_at = {{1}}, rescues = 0 WHERE due_at IS NULL AND {condition}");
+        let mends = [
+            (
+                "orphaned holds released",
+                format!(
+                    "UPDATE claims SET state = 'released' WHERE state = 'held' AND checkout IN \
+                     (SELECT id FROM checkouts WHERE status IN {ENDED} AND status <> 'succeeded')"
+                ),
+            ),
+            (
+                "counters set to their claims",
+                "UPDATE inventory SET version = version + 1, taken = (SELECT COALESCE(SUM(c.quantity), 0) FROM claims c WHERE c.scope = inventory.scope \
+                 AND c.kind = inventory.kind AND c.resource = inventory.id AND c.state <> 'released') \
+                 WHERE taken <> (SELECT COALESCE(SUM(c.quantity), 0) FROM claims c WHERE c.scope = inventory.scope \
+                 AND c.kind = inventory.kind AND c.resource = inventory.id AND c.state <> 'released')"
+                    .to_owned(),
+            ),
+            ("checkouts made due", due("checkouts", "completed_at IS NULL AND status <> 'needs_review'")),
+            (
+                "checkouts with open attempts made due",
+                due("checkouts", "completed_at IS NOT NULL AND id IN (SELECT checkout FROM attempts WHERE status IN ('started', 'unknown', 'requires_action'))"),
+            ),
+            ("deliveries made due", due("deliveries", "status = 'pending'")),
+        ];
+        transact!(self.db, tx => {
+            let now: Value = tx.now().await?.into();
+            let mut done = Vec::new();
+            for (what, sql) in &mends {
+                let args = if sql.contains("{1}") { std::slice::from_ref(&now) } else { &[] };
+                let count = tx.execute(sql, None, args).await?;
+                if count > 0 {
+                    done.push(format!("{count} {what}"));
+                }
+            }
+            Ok(done)
+        })
+    }
+}

@@ -1,0 +1,263 @@
+//! The ports' methods, each handed to the file that owns its subject.
+
+use super::{SqlStore, bulk::Rows, db::transact, deliveries::Take, value::corrupt};
+use crate::{
+    domain::{
+        begin::Begin,
+        catalogue::Kind,
+        checkout::Checkout,
+        claim::StockKey,
+        customer::Customer,
+        delivery::{DeliveryRecord, DeliveryResult, DeliveryStatus, DeliveryTaken},
+        id::{CatalogueId, CheckoutId, CustomerId, DeliveryId, EndpointId, KeyId},
+        scope::{Mode, Scope},
+        secret::Secret,
+        settle::{Settlement, Verdict},
+        state::Status,
+        time::Timestamp,
+        timeline::TimelineEntry,
+    },
+    ports::{queue::Lane, seats::Told, store::*},
+};
+use async_trait::async_trait;
+use std::{sync::Arc, time::Duration};
+
+#[async_trait]
+impl CheckoutStore for SqlStore {
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        self.db.now().await
+    }
+
+    async fn accept(&self, new: NewCheckout) -> Result<Accepted, StoreError> {
+        self.accepts.call(Arc::new(new)).await
+    }
+
+    async fn answered(&self, scope: &Scope, row: &IdempotencyRow) -> Result<Option<Accepted>, StoreError> {
+        self.answer_for(scope, row).await
+    }
+
+    async fn begin(&self, begin: Begin) -> Result<BeginAnswer, StoreError> {
+        self.begins.call(Arc::new(begin)).await
+    }
+
+    async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
+        self.settles.call(Arc::new(settlement)).await
+    }
+
+    async fn cancel(&self, scope: &Scope, id: &CheckoutId) -> Result<CancelResult, StoreError> {
+        self.cancel_one(scope, id).await
+    }
+
+    async fn resolve(&self, scope: &Scope, id: &CheckoutId, verdict: Verdict, note: &str) -> Result<Option<Moved>, StoreError> {
+        self.resolve_one(scope, id, verdict, note).await
+    }
+
+    async fn expire(&self, limit: u32) -> Result<Vec<Moved>, StoreError> {
+        self.expire_some(limit).await
+    }
+
+    async fn rescue(&self, lane: Lane, grace: Duration, head: Option<Timestamp>, limit: u32) -> Result<Vec<Overdue>, StoreError> {
+        self.take_overdue(lane, grace, head, limit).await
+    }
+
+    async fn checkout(&self, id: &CheckoutId) -> Result<Option<Checkout>, StoreError> {
+        self.loads.call(id.clone()).await
+    }
+
+    async fn checkouts(&self, scope: &Scope, filter: &CheckoutFilter, page: &PageRequest) -> Result<Page<Checkout>, StoreError> {
+        self.list_checkouts(scope, filter, page).await
+    }
+
+    async fn timeline(&self, id: &CheckoutId) -> Result<Vec<TimelineEntry>, StoreError> {
+        self.read_timeline(id).await
+    }
+
+    async fn stock(&self, keys: &[StockKey]) -> Result<Vec<Told>, StoreError> {
+        self.told(keys).await
+    }
+}
+
+#[async_trait]
+impl CatalogueStore for SqlStore {
+    async fn put(
+        &self,
+        scope: &Scope,
+        kind: Kind,
+        id: &CatalogueId,
+        doc: &str,
+        capacity: Option<u32>,
+        seats: Option<&[String]>,
+    ) -> Result<Put, StoreError> {
+        let key = StockKey { scope: scope.clone(), kind, id: id.clone() };
+        self.put_document(&key, doc, capacity, seats).await
+    }
+
+    async fn get(&self, scope: &Scope, kind: Kind, id: &CatalogueId) -> Result<Option<CatalogueRow>, StoreError> {
+        self.read_document(scope, kind, id).await
+    }
+
+    async fn get_many(&self, scope: &Scope, ids: &[(Kind, CatalogueId)]) -> Result<Vec<CatalogueRow>, StoreError> {
+        self.read_documents(scope, ids).await
+    }
+
+    async fn list(&self, scope: &Scope, kind: Kind, page: &PageRequest) -> Result<Page<CatalogueRow>, StoreError> {
+        self.list_documents(scope, kind, page).await
+    }
+
+    async fn availability(&self, scope: &Scope, id: &CatalogueId) -> Result<Option<Availability>, StoreError> {
+        self.read_availability(scope, id).await
+    }
+
+    async fn put_customer(&self, scope: &Scope, id: &CustomerId, customer: &Customer) -> Result<Result<Customer, CustomerId>, StoreError> {
+        self.write_customer(scope, id, customer).await
+    }
+
+    async fn customer(&self, scope: &Scope, id: &CustomerId) -> Result<Option<Customer>, StoreError> {
+        self.read_customer(scope, id).await
+    }
+
+    async fn customers(&self, scope: &Scope, page: &PageRequest) -> Result<Page<Customer>, StoreError> {
+        self.list_customers(scope, page).await
+    }
+}
+
+#[async_trait]
+impl KeyStore for SqlStore {
+    async fn add_key(&self, key: &ApiKey, hash: &str) -> Result<(), StoreError> {
+        self.write_key(key, hash).await
+    }
+
+    async fn key_by_hash(&self, hash: &str) -> Result<Option<ApiKey>, StoreError> {
+        self.read_key(hash).await
+    }
+
+    async fn keys(&self, tenant: Option<&str>) -> Result<Vec<ApiKey>, StoreError> {
+        self.list_keys(tenant).await
+    }
+
+    async fn revoke_key(&self, id: &KeyId) -> Result<bool, StoreError> {
+        self.drop_key(id).await
+    }
+}
+
+#[async_trait]
+impl DeliveryStore for SqlStore {
+    async fn put_endpoint(
+        &self,
+        scope: &Scope,
+        id: &EndpointId,
+        url: &str,
+        events: &[String],
+        enabled: bool,
+        secret: &Secret<String>,
+    ) -> Result<(Endpoint, bool), StoreError> {
+        let (created_at, updated_at) = Default::default();
+        let endpoint = Endpoint { id: id.clone(), url: url.to_owned(), events: events.to_vec(), enabled, created_at, updated_at };
+        self.write_endpoint(scope, &endpoint, secret).await
+    }
+
+    async fn endpoint(&self, scope: &Scope, id: &EndpointId) -> Result<Option<Endpoint>, StoreError> {
+        self.read_endpoint(scope, id).await
+    }
+
+    async fn endpoints(&self, scope: &Scope, page: &PageRequest) -> Result<Page<Endpoint>, StoreError> {
+        self.list_endpoints(scope, page).await
+    }
+
+    async fn delete_endpoint(&self, scope: &Scope, id: &EndpointId) -> Result<bool, StoreError> {
+        self.drop_endpoint(scope, id).await
+    }
+
+    async fn rotate_secret(
+        &self,
+        scope: &Scope,
+        id: Option<&EndpointId>,
+        new: &Secret<String>,
+        overlap: Duration,
+    ) -> Result<bool, StoreError> {
+        self.rotate(scope, id, new, overlap).await
+    }
+
+    async fn default_secret(&self, scope: &Scope, candidate: &Secret<String>) -> Result<Secret<String>, StoreError> {
+        self.default_secret_or(scope, candidate).await
+    }
+
+    async fn take_delivery(&self, id: &DeliveryId, lease_token: &str, lease_for: Duration) -> Result<DeliveryTaken, StoreError> {
+        self.takes.call(Take { id: id.clone(), lease_token: lease_token.to_owned(), lease_for }).await
+    }
+
+    async fn record_delivery(&self, result: DeliveryResult) -> Result<bool, StoreError> {
+        self.records.call(result).await
+    }
+
+    async fn delivery(&self, scope: &Scope, id: &DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
+        self.read_delivery(scope, id).await
+    }
+
+    async fn deliveries(
+        &self,
+        scope: &Scope,
+        checkout: Option<&CheckoutId>,
+        status: Option<DeliveryStatus>,
+        page: &PageRequest,
+    ) -> Result<Page<DeliveryRecord>, StoreError> {
+        self.list_deliveries(scope, checkout, status, page).await
+    }
+
+    async fn replay_delivery(&self, scope: &Scope, id: &DeliveryId) -> Result<bool, StoreError> {
+        self.replay(scope, id).await
+    }
+}
+
+#[async_trait]
+impl UpkeepStore for SqlStore {
+    async fn migrate(&self) -> Result<(), StoreError> {
+        self.apply_migrations().await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.check_schema().await
+    }
+
+    async fn audit(&self, stuck_after: Duration) -> Result<Vec<Breach>, StoreError> {
+        self.check_invariants(stuck_after).await
+    }
+
+    async fn repair(&self) -> Result<Vec<String>, StoreError> {
+        self.mend().await
+    }
+
+    async fn forget_answers(&self, keep: Duration, limit: u32) -> Result<u64, StoreError> {
+        transact!(self.db, tx => {
+            let before = tx.now().await?.before(keep);
+            let sql = "SELECT scope, route, key FROM idempotency WHERE created_at < {1} LIMIT {2}";
+            let rows = tx.fetch(sql, None, &[before.into(), limit.into()]).await?;
+            let mut old = Rows::new(&[("scope", super::bulk::Type::Text), ("route", super::bulk::Type::Text), ("key", super::bulk::Type::Text)]);
+            for row in &rows {
+                old.push([row.text(0)?.into(), row.text(1)?.into(), row.text(2)?.into()]);
+            }
+            if old.is_empty() {
+                return Ok(0);
+            }
+            let sql = "DELETE FROM idempotency WHERE (scope, route, key) IN (SELECT scope, route, key FROM {rows})";
+            tx.execute(sql, Some(&old), &[]).await
+        })
+    }
+
+    async fn counts(&self, mode: Option<Mode>) -> Result<Vec<(Status, u64)>, StoreError> {
+        let suffix = match mode {
+            None => "%",
+            Some(Mode::Test) => "%/test",
+            Some(Mode::Live) => "%/live",
+        };
+        let rows =
+            self.db.read("SELECT status, COUNT(*) FROM checkouts WHERE scope LIKE {1} GROUP BY status", None, &[suffix.into()]).await?;
+        rows.iter()
+            .map(|row| {
+                let status = row.text(0)?;
+                let status = Status::parse(&status).ok_or_else(|| corrupt(format!("status {status:?}")))?;
+                Ok((status, u64::try_from(row.int(1)?).map_err(corrupt)?))
+            })
+            .collect()
+    }
+}
