@@ -5,6 +5,7 @@
 pub mod daemon;
 pub mod ports;
 pub mod program;
+pub mod proxy;
 pub mod receiver;
 pub mod servers;
 pub mod usage;

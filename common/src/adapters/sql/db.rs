@@ -10,14 +10,22 @@ use super::{
 use crate::{
     domain::time::Timestamp,
     ports::{clock::Clock, store::StoreError},
+    retry,
 };
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 use std::{sync::Arc, time::Duration};
 
 /// The longest that one transaction may take, connection included.
 pub(super) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(20);
-/// How often a transaction is begun again after its connection broke or it lost a deadlock.
-pub(super) const TRANSACTION_TRIES: u32 = 3;
+/// How often a transaction is begun after its connection broke or it lost a deadlock. More often than the pool has
+/// connections: after a restart of the server each of them fails once.
+const TRANSACTION_TRIES: u32 = 16;
+
+/// How long to wait before try number `tries + 1`; `None` to give up.
+pub(super) fn pause_before_retry(tries: u32, started: std::time::Instant) -> Option<Duration> {
+    let dead_connections = Duration::from_millis(2);
+    (tries < TRANSACTION_TRIES && started.elapsed() < TRANSACTION_TIMEOUT).then(|| if tries < TRANSACTION_TRIES - 3 { dead_connections } else { retry::RECONNECT.wait(tries, None) })
+}
 
 /// Either database.
 #[derive(Clone)]
@@ -71,7 +79,7 @@ macro_rules! bind {
 /// deadlock it is run again: every block finds what an earlier run of itself has written, and answers accordingly.
 macro_rules! transact {
     ($db:expr, $tx:ident => $body:block) => {{
-        let mut tries = 0u32;
+        let (mut tries, started) = (0u32, std::time::Instant::now());
         loop {
             tries += 1;
             let once = async {
@@ -89,12 +97,12 @@ macro_rules! transact {
                     Ok(result) => result,
                     Err(_) => Err($crate::ports::store::StoreError::Unavailable("the transaction took too long".to_owned())),
                 };
-            match result {
-                Err($crate::ports::store::StoreError::Unavailable(cause)) if tries < $crate::adapters::sql::db::TRANSACTION_TRIES => {
+            match (result, $crate::adapters::sql::db::pause_before_retry(tries, started)) {
+                (Err($crate::ports::store::StoreError::Unavailable(cause)), Some(pause)) => {
                     tracing::debug!(%cause, tries, "a transaction is run again");
-                    tokio::time::sleep($crate::retry::RECONNECT.wait(tries, None)).await;
+                    tokio::time::sleep(pause).await;
                 }
-                result => break result,
+                (result, _) => break result,
             }
         }
     }};
@@ -193,22 +201,31 @@ impl Db {
         .map_err(failed)
     }
 
-    /// Reads outside a transaction: one statement, one snapshot.
+    /// Reads outside a transaction: one statement, one snapshot. Run again after a broken connection.
     pub(super) async fn read(&self, template: &str, rows: Option<&Rows>, args: &[Value]) -> Result<Vec<Row>, StoreError> {
-        let fetch = async {
-            match self {
-                Self::Postgres(pool) => {
-                    let query = bind!(Postgres, render(template, rows, true), rows, args);
-                    Ok(query.fetch_all(pool).await.map_err(failed)?.into_iter().map(Row::Postgres).collect())
-                }
-                Self::Sqlite { readers, .. } => {
-                    let query = bind!(Sqlite, render(template, rows, false), rows, args);
-                    Ok(query.fetch_all(readers).await.map_err(failed)?.into_iter().map(Row::Sqlite).collect())
-                }
+        let (mut tries, started) = (0, std::time::Instant::now());
+        loop {
+            tries += 1;
+            let late = |_| Err(StoreError::Unavailable("the query took too long".to_owned()));
+            let result = tokio::time::timeout(TRANSACTION_TIMEOUT, self.read_once(template, rows, args)).await.unwrap_or_else(late);
+            match (result, pause_before_retry(tries, started)) {
+                (Err(StoreError::Unavailable(_)), Some(pause)) => tokio::time::sleep(pause).await,
+                (result, _) => return result,
             }
-        };
-        let late = |_| Err(StoreError::Unavailable("the query took too long".to_owned()));
-        tokio::time::timeout(TRANSACTION_TIMEOUT, fetch).await.unwrap_or_else(late)
+        }
+    }
+
+    async fn read_once(&self, template: &str, rows: Option<&Rows>, args: &[Value]) -> Result<Vec<Row>, StoreError> {
+        match self {
+            Self::Postgres(pool) => {
+                let query = bind!(Postgres, render(template, rows, true), rows, args);
+                Ok(query.fetch_all(pool).await.map_err(failed)?.into_iter().map(Row::Postgres).collect())
+            }
+            Self::Sqlite { readers, .. } => {
+                let query = bind!(Sqlite, render(template, rows, false), rows, args);
+                Ok(query.fetch_all(readers).await.map_err(failed)?.into_iter().map(Row::Sqlite).collect())
+            }
+        }
     }
 
     /// The store's time, outside a transaction.

@@ -9,6 +9,7 @@ use super::{
     value::{Row, Value, corrupt},
 };
 use crate::{
+    adapters::callback::generate_secret,
     batch::BatchRun,
     domain::{
         delivery::{DeliveryJob, DeliveryRecord, DeliveryResult, DeliveryStatus, DeliveryTaken, DeliveryVerdict},
@@ -287,10 +288,4 @@ impl SqlStore {
             Ok(tx.execute(sql, None, &[scope.as_str().into(), id.as_str().into(), now.into()]).await? > 0)
         })
     }
-}
-
-fn generate_secret(entropy: &Entropy) -> Secret<String> {
-    let mut bytes = [0u8; 32];
-    entropy.fill(&mut bytes);
-    Secret::new(format!("whsec_{}", data_encoding::BASE64.encode(&bytes)))
 }
