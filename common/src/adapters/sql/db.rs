@@ -24,7 +24,8 @@ const TRANSACTION_TRIES: u32 = 16;
 /// How long to wait before try number `tries + 1`; `None` to give up.
 pub(super) fn pause_before_retry(tries: u32, started: std::time::Instant) -> Option<Duration> {
     let dead_connections = Duration::from_millis(2);
-    (tries < TRANSACTION_TRIES && started.elapsed() < TRANSACTION_TIMEOUT).then(|| if tries < TRANSACTION_TRIES - 3 { dead_connections } else { retry::RECONNECT.wait(tries, None) })
+    (tries < TRANSACTION_TRIES && started.elapsed() < TRANSACTION_TIMEOUT)
+        .then(|| if tries < TRANSACTION_TRIES - 3 { dead_connections } else { retry::RECONNECT.wait(tries, None) })
 }
 
 /// Either database.

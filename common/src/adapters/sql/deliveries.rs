@@ -9,7 +9,7 @@ use super::{
     value::{Row, Value, corrupt},
 };
 use crate::{
-    adapters::callback::generate_secret,
+    adapters::callback::signature::generate_secret,
     batch::BatchRun,
     domain::{
         delivery::{DeliveryJob, DeliveryRecord, DeliveryResult, DeliveryStatus, DeliveryTaken, DeliveryVerdict},
