@@ -1,5 +1,7 @@
 //! The conformance suite of the store: every promise over PostgreSQL and SQLite alike.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
 #[path = "store/fixture.rs"]
 mod fixture;
 #[path = "store/outages.rs"]
