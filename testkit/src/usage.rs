@@ -42,17 +42,31 @@ pub fn alive(pid: u32) -> bool {
 /// Memory pages that they share are counted once for each.
 pub fn of_tree(pid: u32) -> Usage {
     let mut total = Usage::default();
-    let table = parents();
-    let mut open = vec![pid];
-    while let Some(next) = open.pop() {
-        if let Some(usage) = of(next) {
-            total.cpu += usage.cpu + usage.dead_children_cpu;
-            total.resident_bytes += usage.resident_bytes;
-            total.peak_bytes += usage.peak_bytes;
-        }
-        open.extend(table.iter().filter(|(_, parent)| *parent == next).map(|(child, _)| *child));
+    for usage in tree(pid).into_iter().filter_map(of) {
+        total.cpu += usage.cpu + usage.dead_children_cpu;
+        total.resident_bytes += usage.resident_bytes;
+        total.peak_bytes += usage.peak_bytes;
     }
     total
+}
+
+/// A process and all its living descendants.
+fn tree(pid: u32) -> Vec<u32> {
+    let table = parents();
+    let mut found = vec![pid];
+    let mut looked_at = 0;
+    while let Some(parent) = found.get(looked_at).copied() {
+        found.extend(table.iter().filter(|(_, of)| *of == parent).map(|(child, _)| *child));
+        looked_at += 1;
+    }
+    found
+}
+
+/// Memory of a process and all its living descendants, in bytes, with pages that several share split between them. Zero where the kernel
+/// does not say.
+pub fn proportional_bytes_of_tree(pid: u32) -> u64 {
+    let own = |pid: &u32| kibibytes(&fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default(), "Pss:");
+    tree(pid).iter().map(own).sum()
 }
 
 /// The living children of `pid`.
@@ -110,6 +124,7 @@ mod tests {
     fn a_child_belongs_to_the_tree() {
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
         assert!(children(std::process::id()).contains(&child.id()));
+        assert!(proportional_bytes_of_tree(std::process::id()) > 0);
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(of(child.id()), None);

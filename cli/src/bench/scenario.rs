@@ -1,0 +1,245 @@
+//! What is bought, and what must be true when everybody has gone home.
+
+use super::{
+    client::{Connection, Origin, Question},
+    error::BenchError,
+    tally::Tally,
+};
+use clap::ValueEnum;
+use futures::{StreamExt, TryStreamExt, stream};
+use http::{Method, StatusCode};
+use hyper::body::Bytes;
+use rand::{Rng, rngs::SmallRng};
+use serde::Deserialize;
+use serde_json::json;
+
+/// Seats a named session has, rows A to Y of 40.
+const NAMED_SEATS: u32 = 1_000;
+const SEATS_A_ROW: u32 = 40;
+const HOT_SEATS: u32 = 5_000;
+const HOT_BUYERS: u64 = 50_000;
+/// Large enough that nothing but `hot` and `seats` ever sells out.
+const PLENTY: u32 = 1_000_000;
+/// Sessions prepared or checked at once.
+const AT_ONCE: usize = 16;
+
+/// The loads that can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// One seat by card, in one of 100 sessions.
+    Card,
+    /// One seat by card, in one of 10,000 sessions.
+    Spread,
+    /// 50,000 buyers for the 5,000 seats of one session.
+    Hot,
+    /// Two named seats, picked at random in one of 100 sessions of 1,000.
+    Seats,
+    /// As card, and one in ten is sent twice with its key.
+    Replay,
+    /// As card, with a card that is declined.
+    Declined,
+    /// A session that costs nothing.
+    Free,
+    /// Paid at the counter.
+    Custom,
+    /// 80 % card, 10 % declined, 5 % free, 5 % at the counter.
+    Mix,
+}
+
+impl Kind {
+    /// How many checkouts belong to the scenario by its nature.
+    pub(super) fn default_count(self) -> Option<u64> {
+        (self == Self::Hot).then_some(HOT_BUYERS)
+    }
+
+    fn sessions(self) -> u32 {
+        match self {
+            Self::Hot => 1,
+            Self::Spread => 10_000,
+            _ => 100,
+        }
+    }
+
+    fn seats_an_order(self) -> u64 {
+        if self == Self::Seats { 2 } else { 1 }
+    }
+}
+
+/// How one order is paid.
+#[derive(Debug, Clone, Copy)]
+enum Tender {
+    Card,
+    Declined,
+    Free,
+    Custom,
+}
+
+impl Tender {
+    fn json(self) -> &'static str {
+        match self {
+            Self::Card => r#"{"type":"card","token":"tok_visa"}"#,
+            Self::Declined => r#"{"type":"card","token":"tok_declined"}"#,
+            Self::Free => r#"{"type":"free"}"#,
+            Self::Custom => r#"{"type":"custom","name":"Cash"}"#,
+        }
+    }
+}
+
+/// One checkout to submit.
+#[derive(Debug, Clone)]
+pub(super) struct Order {
+    pub(super) key: String,
+    pub(super) body: Bytes,
+    pub(super) sent_twice: bool,
+}
+
+/// Something that must hold after a run.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(super) struct Check {
+    pub(super) what: String,
+    pub(super) holds: bool,
+}
+
+/// A load with sessions of its own.
+#[derive(Debug, Clone)]
+pub(super) struct Scenario {
+    kind: Kind,
+    /// Unique to a run and its phase: begins every id and key.
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Availability {
+    sold: u64,
+    held: u64,
+}
+
+impl Scenario {
+    /// `name` must be unique to this run and phase.
+    pub(super) fn new(kind: Kind, name: String) -> Self {
+        Self { kind, name }
+    }
+
+    /// Creates its sessions.
+    pub(super) async fn prepare(&self, origin: &Origin) -> Result<(), BenchError> {
+        let per_connection = self.kind.sessions().div_ceil(AT_ONCE as u32).max(1);
+        let ranges = (0..self.kind.sessions()).step_by(per_connection as usize);
+        let ranges = ranges.map(|first| first..(first + per_connection).min(self.kind.sessions()));
+        let each = |range: std::ops::Range<u32>| async move {
+            let mut connection = Connection::new(origin.clone());
+            for number in range {
+                self.create_session(&mut connection, number).await?;
+            }
+            Ok::<(), BenchError>(())
+        };
+        stream::iter(ranges.map(each)).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await.map(drop)
+    }
+
+    async fn create_session(&self, connection: &mut Connection, number: u32) -> Result<(), BenchError> {
+        let id = self.session(number);
+        let path = format!("/v1/sessions/{id}");
+        let question = Question { method: Method::PUT, path: &path, header: None, body: self.session_body(number).into() };
+        let what = || format!("creating session {id}");
+        let answer = connection.ask(question).await.map_err(|fault| BenchError::Api { what: what(), fault })?;
+        match answer.status {
+            StatusCode::OK | StatusCode::CREATED => Ok(()),
+            _ => Err(BenchError::Api { what: what(), fault: answer.unexpected() }),
+        }
+    }
+
+    fn session_body(&self, number: u32) -> String {
+        let mut session = json!({
+            "name": format!("Bench {number}"), "starts_at": "2099-01-01T20:00:00Z", "unit_amount": 1500, "currency": "usd",
+        });
+        if let Some(fields) = session.as_object_mut() {
+            match self.kind {
+                Kind::Seats => fields.insert("seats".to_owned(), (0..NAMED_SEATS).map(seat).collect()),
+                Kind::Hot => fields.insert("capacity".to_owned(), HOT_SEATS.into()),
+                _ => fields.insert("capacity".to_owned(), PLENTY.into()),
+            };
+            if self.is_free(number) {
+                fields.insert("unit_amount".to_owned(), 0.into());
+            }
+        }
+        session.to_string()
+    }
+
+    /// In a mix, one session in twenty costs nothing.
+    fn is_free(&self, number: u32) -> bool {
+        self.kind == Kind::Free || self.kind == Kind::Mix && number.is_multiple_of(20)
+    }
+
+    fn session(&self, number: u32) -> String {
+        format!("{}-{number}", self.name)
+    }
+
+    /// The `number`-th checkout.
+    pub(super) fn order(&self, number: u64, rng: &mut SmallRng) -> Order {
+        let session = rng.random_range(0..self.kind.sessions());
+        let tender = self.tender(session, rng);
+        let what = match self.kind {
+            Kind::Seats => {
+                let first = rng.random_range(0..NAMED_SEATS);
+                let second = (first + rng.random_range(1..NAMED_SEATS)) % NAMED_SEATS;
+                format!(r#""seats":["{}","{}"]"#, seat(first), seat(second))
+            }
+            _ => r#""quantity":1"#.to_owned(),
+        };
+        let body = format!(
+            r#"{{"currency":"usd","lines":[{{"type":"session","session":"{}",{what}}}],"payment":{{"methods":[{}]}}}}"#,
+            self.session(session),
+            tender.json()
+        );
+        let sent_twice = self.kind == Kind::Replay && rng.random_ratio(1, 10);
+        Order { key: format!("{}-{number}", self.name), body: body.into(), sent_twice }
+    }
+
+    fn tender(&self, session: u32, rng: &mut SmallRng) -> Tender {
+        match self.kind {
+            Kind::Declined => Tender::Declined,
+            Kind::Custom => Tender::Custom,
+            _ if self.is_free(session) => Tender::Free,
+            Kind::Mix => match rng.random_range(0..95) {
+                0..80 => Tender::Card,
+                80..90 => Tender::Declined,
+                _ => Tender::Custom,
+            },
+            _ => Tender::Card,
+        }
+    }
+
+    /// Compares what buyers were told with what the store says.
+    pub(super) async fn check(&self, origin: &Origin, tally: &Tally, asked: u64) -> Result<Vec<Check>, BenchError> {
+        let succeeded = tally.in_status("succeeded");
+        let (sold, held) = self.sold_and_held(origin).await?;
+        let told = succeeded * self.kind.seats_an_order();
+        // A buyer who lost sight of a checkout does not know whether it was sold.
+        let unknown = tally.failed_to_end() * self.kind.seats_an_order();
+        let mut checks = vec![
+            Check { what: format!("{sold} seats sold, {told} promised to buyers"), holds: (told..=told + unknown).contains(&sold) },
+            Check { what: format!("{held} seats still held"), holds: held == 0 },
+        ];
+        if self.kind == Kind::Hot {
+            let wanted = asked.min(u64::from(HOT_SEATS));
+            checks.push(Check { what: format!("exactly {wanted} of {HOT_SEATS} seats sold to {asked} buyers"), holds: sold == wanted });
+        }
+        Ok(checks)
+    }
+
+    async fn sold_and_held(&self, origin: &Origin) -> Result<(u64, u64), BenchError> {
+        let each = |number: u32| async move {
+            let path = format!("/v1/sessions/{}/availability", self.session(number));
+            let asked = |fault| BenchError::Api { what: path.clone(), fault };
+            let answer = Connection::new(origin.clone()).ask(Question::get(&path)).await.map_err(asked)?;
+            serde_json::from_slice::<Availability>(&answer.body).map_err(|_| asked(answer.unexpected()))
+        };
+        let all: Vec<Availability> = stream::iter((0..self.kind.sessions()).map(each)).buffer_unordered(AT_ONCE).try_collect().await?;
+        Ok(all.iter().fold((0, 0), |(sold, held), one| (sold + one.sold, held + one.held)))
+    }
+}
+
+/// The name of a seat: A1 … Y40.
+fn seat(number: u32) -> String {
+    let row = char::from_u32(u32::from('A') + number / SEATS_A_ROW).unwrap_or('Z');
+    format!("{row}{}", number % SEATS_A_ROW + 1)
+}
