@@ -1,0 +1,54 @@
+//! What follows a transition that the API itself made: those who wait are woken, work is handed on, the seat table is told.
+
+use crate::context::ApiContext;
+use boxoffice_common::{
+    domain::{catalogue::Kind, claim::StockKey, id::CatalogueId, scope::Scope},
+    ports::{
+        announcer::Announcement,
+        queue::{Lane, Work},
+        store::Moved,
+    },
+};
+
+impl ApiContext {
+    /// After a cancel or a resolve.
+    pub async fn after(&self, moved: Moved, trace: &str) {
+        self.announcer().announce(Announcement { checkout: moved.checkout.clone(), version: moved.version, status: moved.status });
+        if moved.due_in.is_some_and(|due_in| due_in.is_zero()) {
+            let lane = if moved.status.is_terminal() { Lane::Money } else { Lane::Checkouts };
+            self.hand_on(lane, moved.checkout.as_str(), &moved.scope, trace);
+        }
+        for delivery in &moved.deliveries {
+            self.hand_on(Lane::Deliveries, delivery.as_str(), &moved.scope, trace);
+        }
+        self.tell_seats(moved.stock.into_iter().map(|level| level.key).collect()).await;
+    }
+
+    /// Publishes work of which the row is due already.
+    pub fn hand_on(&self, lane: Lane, id: &str, scope: &Scope, trace: &str) {
+        self.publisher().send(Work {
+            lane,
+            id: id.to_owned(),
+            scope: scope.as_str().to_owned(),
+            enqueued_at: self.clock().now(),
+            wants: Vec::new(),
+            trace: Some(trace.to_owned()),
+        });
+    }
+
+    /// After a change of the catalogue.
+    pub async fn restocked(&self, scope: &Scope, kind: Kind, id: &CatalogueId) {
+        self.tell_seats(vec![StockKey { scope: scope.clone(), kind, id: id.clone() }]).await;
+    }
+
+    /// What cannot be told now is loaded by the seat table when it is asked for.
+    async fn tell_seats(&self, keys: Vec<StockKey>) {
+        if keys.is_empty() {
+            return;
+        }
+        match self.store().stock(&keys).await {
+            Ok(told) => self.seats().tell(told).await,
+            Err(error) => tracing::warn!(%error, "the seat table was not told of a change"),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! What handlers work with: the ports, and the few things that live as long as the process.
+
+use crate::{
+    auth::Keys,
+    intake::Intake,
+    publisher::Publisher,
+    rate_limit::RateLimits,
+    sandbox::SandboxBook,
+    shedding::Gate,
+    strict::Bodies,
+    waiting::{MAX_WAITING, Waiters},
+};
+use boxoffice_common::{
+    config::Config,
+    domain::{checkout::Checkout, id::Entropy, state::Status, view::QueueEstimate},
+    ports::{announcer::Announcer, clock::Clock, queue::Queue, seats::Seats, store::Store},
+};
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// How many requests may be under way, those that wait apart.
+const MAX_IN_FLIGHT: usize = 4_096;
+/// How often metrics and rate limits are tidied.
+const TIDY_EVERY: Duration = Duration::from_secs(5);
+
+/// The API's own settings.
+#[derive(Debug, Clone)]
+pub struct ApiConfig {
+    /// Whether callbacks may go to private addresses.
+    pub allow_private_callbacks: bool,
+    /// Requests per second and key; 0 for no limit.
+    pub rate_limit_per_second: u32,
+    /// Above so many waiting checkouts, new ones are shed.
+    pub max_queue_depth: u64,
+}
+
+impl From<&Config> for ApiConfig {
+    fn from(config: &Config) -> Self {
+        Self {
+            allow_private_callbacks: config.allow_private_callbacks,
+            rate_limit_per_second: config.rate_limit_per_second,
+            max_queue_depth: config.max_queue_depth,
+        }
+    }
+}
+
+/// What the API is built from.
+pub struct ApiParts {
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// Where accepted checkouts go.
+    pub queue: Arc<dyn Queue>,
+    /// The seat table, which is told of new capacities.
+    pub seats: Arc<dyn Seats>,
+    /// Who wakes the waiting.
+    pub announcer: Arc<dyn Announcer>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<Entropy>,
+    /// Settings.
+    pub config: ApiConfig,
+    /// The sandbox provider's book, where there is one.
+    pub sandbox: Option<Arc<dyn SandboxBook>>,
+    /// What `/metrics` renders.
+    pub metrics: Option<PrometheusHandle>,
+    /// Cancelled when the process begins to stop: streams and waits end, `/readyz` says no.
+    pub shutdown: CancellationToken,
+}
+
+/// The state of the router. Cheap to clone.
+#[derive(Clone)]
+pub struct ApiContext(Arc<Inner>);
+
+struct Inner {
+    parts: ApiParts,
+    keys: Keys,
+    rate_limits: RateLimits,
+    bodies: Bodies,
+    in_flight: Semaphore,
+    intake: Intake,
+    publisher: Publisher,
+    gate: Arc<Gate>,
+    waiters: Arc<Waiters>,
+    tasks: TaskTracker,
+    closing: CancellationToken,
+}
+
+impl ApiContext {
+    /// Starts what runs behind the handlers: the publisher, the queue gauge and the listener. Needs a tokio runtime.
+    pub fn start(parts: ApiParts) -> Self {
+        let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
+        let (publisher, publishing) = Publisher::start(Arc::clone(&parts.queue), closing.clone());
+        tasks.spawn(publishing);
+        let gate = Arc::new(Gate::new(parts.config.max_queue_depth));
+        tasks.spawn(Arc::clone(&gate).watch(Arc::clone(&parts.queue), closing.clone()));
+        let waiters = Waiters::new(MAX_WAITING);
+        tasks.spawn(Arc::clone(&waiters).listen(Arc::clone(&parts.announcer), closing.clone()));
+        let intake = Intake {
+            store: Arc::clone(&parts.store),
+            clock: Arc::clone(&parts.clock),
+            entropy: Arc::clone(&parts.entropy),
+            gate: Arc::clone(&gate),
+            waiters: Arc::clone(&waiters),
+            publisher: publisher.clone(),
+        };
+        let context = Self(Arc::new(Inner {
+            keys: Keys::new(Arc::clone(&parts.store)),
+            rate_limits: RateLimits::new(parts.config.rate_limit_per_second),
+            bodies: Bodies::default(),
+            in_flight: Semaphore::new(MAX_IN_FLIGHT + MAX_WAITING),
+            intake,
+            publisher,
+            gate,
+            waiters,
+            tasks,
+            closing,
+            parts,
+        }));
+        context.0.tasks.spawn(context.clone().tidy());
+        context
+    }
+
+    /// Publishes what is left and stops the tasks. To be called after the server has answered its last request.
+    pub async fn drain(&self) {
+        self.0.closing.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+
+    async fn tidy(self) {
+        let closing = self.0.closing.clone();
+        while closing.run_until_cancelled(tokio::time::sleep(TIDY_EVERY)).await.is_some() {
+            self.rate_limits().tidy();
+            metrics::gauge!("boxoffice_api_waiting").set(self.waiters().count() as f64);
+            if let Some(metrics) = &self.0.parts.metrics {
+                metrics.run_upkeep();
+            }
+        }
+    }
+
+    /// The truth.
+    pub fn store(&self) -> &dyn Store {
+        &*self.0.parts.store
+    }
+
+    /// The queue.
+    pub fn queue(&self) -> &dyn Queue {
+        &*self.0.parts.queue
+    }
+
+    /// The seat table.
+    pub fn seats(&self) -> &dyn Seats {
+        &*self.0.parts.seats
+    }
+
+    /// Who wakes the waiting.
+    pub fn announcer(&self) -> &dyn Announcer {
+        &*self.0.parts.announcer
+    }
+
+    /// Time.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.0.parts.clock
+    }
+
+    /// Randomness.
+    pub fn entropy(&self) -> &Entropy {
+        &self.0.parts.entropy
+    }
+
+    /// Settings.
+    pub fn config(&self) -> &ApiConfig {
+        &self.0.parts.config
+    }
+
+    /// The sandbox provider's book.
+    pub fn sandbox(&self) -> Option<&dyn SandboxBook> {
+        self.0.parts.sandbox.as_deref()
+    }
+
+    /// What `/metrics` renders.
+    pub fn metrics(&self) -> Option<&PrometheusHandle> {
+        self.0.parts.metrics.as_ref()
+    }
+
+    /// Cancelled when the process begins to stop.
+    pub fn shutdown(&self) -> &CancellationToken {
+        &self.0.parts.shutdown
+    }
+
+    /// Who calls.
+    pub fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
+    /// How often each may.
+    pub fn rate_limits(&self) -> &RateLimits {
+        &self.0.rate_limits
+    }
+
+    /// The memory for bodies.
+    pub fn bodies(&self) -> &Bodies {
+        &self.0.bodies
+    }
+
+    /// Places for requests under way.
+    pub fn in_flight(&self) -> &Semaphore {
+        &self.0.in_flight
+    }
+
+    /// Takes orders.
+    pub fn intake(&self) -> &Intake {
+        &self.0.intake
+    }
+
+    /// Hands work to the queue.
+    pub fn publisher(&self) -> &Publisher {
+        &self.0.publisher
+    }
+
+    /// How much is waiting.
+    pub fn gate(&self) -> &Gate {
+        &self.0.gate
+    }
+
+    /// Where a checkout stands in the queue; nothing unless it is queued.
+    pub fn estimate_for(&self, checkout: &Checkout) -> Option<QueueEstimate> {
+        (checkout.status == Status::Queued).then(|| self.gate().estimate())
+    }
+
+    /// Who is waiting.
+    pub fn waiters(&self) -> &Arc<Waiters> {
+        &self.0.waiters
+    }
+}

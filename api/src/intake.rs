@@ -1,0 +1,245 @@
+//! The one way in for checkouts: native routes and dialects parse, the intake decides.
+//!
+//! Always: an idempotency key that was answered before gets that answer, whatever has changed since. Never: a refusal that
+//! leaves something behind. The usual, new key costs no look-up of its own: `accept` finds a used key in its own
+//! transaction, and only a request that is about to be refused is looked up before.
+
+use crate::{problem::Problem, publisher::Publisher, shedding::Gate, trace::TraceParent, waiting::Waiters};
+use boxoffice_common::{
+    domain::{
+        catalogue::{Kind, Product, PromoCode, Session},
+        customer::Customer,
+        error::{Code, CodedError},
+        id::{CheckoutId, CustomerId, Entropy},
+        money::Amount,
+        order::{Order, Tender},
+        pricing::{Cart, Priced, Shelf, price},
+        scope::Scope,
+        view::QueueEstimate,
+    },
+    ports::{
+        clock::Clock,
+        queue::{Lane, Work},
+        store::{Accepted, CatalogueRow, IdempotencyRow, NewCheckout, Store, StoreError, StoredAnswer},
+    },
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use std::{sync::Arc, time::Duration};
+
+/// Who buys.
+#[derive(Debug, Clone)]
+pub enum Buyer {
+    /// A customer that is there already.
+    Known(CustomerId),
+    /// One to find by `external_id`, or to make.
+    Described(Box<Customer>),
+}
+
+/// How it is paid, as far as the client said.
+#[derive(Debug, Clone)]
+pub struct Payment {
+    /// The method.
+    pub tender: Tender,
+    /// The client's echo of the total, minor units.
+    pub amount: Option<Amount>,
+    /// Where the method stands in the request, for errors.
+    pub param: &'static str,
+}
+
+/// A checkout as a client asks for it: well formed, not yet priced.
+#[derive(Debug)]
+pub struct Submission {
+    /// Whose.
+    pub scope: Arc<Scope>,
+    /// The key, bound to route and body.
+    pub idempotency: IdempotencyRow,
+    /// What is bought.
+    pub cart: Cart,
+    /// Who buys; nobody we know for a guest.
+    pub buyer: Option<Buyer>,
+    /// How; may be left out when nothing is due.
+    pub payment: Option<Payment>,
+    /// Where the browser goes after a payment.
+    pub success_url: Option<String>,
+    /// Where the browser goes after a cancel.
+    pub cancel_url: Option<String>,
+    /// Where callbacks go; checked.
+    pub callback_url: Option<String>,
+    /// Echoed.
+    pub callback_state: Option<String>,
+    /// The client's own reference.
+    pub reference: Option<String>,
+    /// The client's own.
+    pub metadata: Map<String, Value>,
+    /// How long it may wait.
+    pub expires_in: Duration,
+    /// The request's trace.
+    pub trace: TraceParent,
+}
+
+/// What to answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Status, object and body.
+    pub stored: StoredAnswer,
+    /// Whether it was given before.
+    pub replayed: bool,
+}
+
+/// Takes checkouts in.
+pub struct Intake {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<Entropy>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) waiters: Arc<Waiters>,
+    pub(crate) publisher: Publisher,
+}
+
+impl Intake {
+    /// Makes a checkout durable and hands it on, or gives the first answer again.
+    pub async fn accept(&self, submission: Submission) -> Result<Answer, Problem> {
+        let estimate = self.gate.admit()?;
+        match self.price(&submission).await {
+            Ok(priced) => self.make(submission, priced, estimate).await,
+            Err(refusal) => match self.store.answered(&submission.scope, &submission.idempotency).await? {
+                Some(before) => answer(before),
+                None => Err(refusal),
+            },
+        }
+    }
+
+    /// Everything that can be refused at once.
+    async fn price(&self, submission: &Submission) -> Result<(Priced, Tender), Problem> {
+        let wanted = submission.cart.wanted();
+        let rows = if wanted.is_empty() { Vec::new() } else { self.store.get_many(&submission.scope, &wanted).await? };
+        let shelf = shelve(rows)?;
+        let priced = price(&submission.cart, &shelf, self.clock.now(), &self.entropy)?;
+        let tender = check_payment(submission.payment.as_ref(), priced.totals.total)?;
+        Ok((priced, tender))
+    }
+
+    async fn make(&self, submission: Submission, priced: (Priced, Tender), queue: QueueEstimate) -> Result<Answer, Problem> {
+        let now = self.clock.now();
+        let id = CheckoutId::generate(&self.entropy, now);
+        let (customer, described) = match submission.buyer {
+            None => (None, None),
+            Some(Buyer::Known(customer)) => (Some(customer), None),
+            Some(Buyer::Described(mut customer)) => {
+                // The id that it gets when it is new.
+                customer.id.get_or_insert_with(|| CustomerId::generate(&self.entropy, now));
+                (None, Some(*customer))
+            }
+        };
+        let (priced, tender) = priced;
+        let order = Order {
+            customer,
+            currency: submission.cart.currency,
+            lines: priced.lines,
+            totals: priced.totals,
+            promo_code: priced.promo_code,
+            promo_uses_counted: priced.promo_uses_counted,
+            tender,
+            success_url: submission.success_url,
+            cancel_url: submission.cancel_url,
+            callback_url: submission.callback_url,
+            callback_state: submission.callback_state,
+            reference: submission.reference,
+            metadata: submission.metadata,
+        };
+        let mut work = Work {
+            lane: Lane::Checkouts,
+            id: id.as_str().to_owned(),
+            scope: submission.scope.as_str().to_owned(),
+            enqueued_at: now,
+            wants: order.wants(),
+            trace: Some(submission.trace.as_str().to_owned()),
+        };
+        let accepted = self.store.accept(NewCheckout {
+            id: id.clone(),
+            scope: Scope::clone(&submission.scope),
+            order,
+            customer: described,
+            expires_in: submission.expires_in,
+            idempotency: submission.idempotency,
+            queue,
+        });
+        let accepted = accepted.await?;
+        if let Accepted::Created { at, .. } = &accepted {
+            work.enqueued_at = *at;
+            self.waiters.accepted(&id, submission.scope);
+            self.gate.accepted();
+            self.publisher.send(work);
+            tracing::debug!(checkout = %id, trace = submission.trace.as_str(), "accepted");
+        }
+        answer(accepted)
+    }
+}
+
+fn answer(accepted: Accepted) -> Result<Answer, Problem> {
+    match accepted {
+        Accepted::Created { answer, .. } => Ok(Answer { stored: answer, replayed: false }),
+        Accepted::Replayed(answer) => Ok(Answer { stored: answer, replayed: true }),
+        Accepted::KeyReused => Err(Problem::IdempotencyKeyReused),
+        Accepted::CustomerMissing => Err(CodedError::new(Code::ResourceMissing, "no such customer").at("customer").into()),
+    }
+}
+
+fn shelve(rows: Vec<CatalogueRow>) -> Result<Shelf, Problem> {
+    let mut shelf = Shelf::default();
+    for row in rows {
+        match row.kind {
+            Kind::Session => {
+                shelf.sessions.insert(row.id.clone(), read::<Session>(&row)?);
+            }
+            Kind::Product => {
+                shelf.products.insert(row.id.clone(), read::<Product>(&row)?);
+            }
+            Kind::PromoCode => {
+                shelf.promo_codes.insert(row.id.clone(), read::<PromoCode>(&row)?);
+            }
+        }
+    }
+    Ok(shelf)
+}
+
+fn read<T: DeserializeOwned>(row: &CatalogueRow) -> Result<T, StoreError> {
+    serde_json::from_str(&row.doc).map_err(|error| StoreError::Corrupt(format!("{} {}: {error}", row.kind.as_str(), row.id)))
+}
+
+fn check_payment(payment: Option<&Payment>, total: Amount) -> Result<Tender, Problem> {
+    let Some(payment) = payment else {
+        return if total.is_zero() { Ok(Tender::Free {}) } else { Err(Problem::missing("payment")) };
+    };
+    if let Some(amount) = payment.amount.filter(|amount| *amount != total) {
+        let message = format!("{amount} is not the total, which is {total} minor units");
+        return Err(CodedError::new(Code::PaymentAmountMismatch, message).at(format!("{}.amount", payment.param)).into());
+    }
+    if matches!(payment.tender, Tender::Free {}) && !total.is_zero() {
+        return Err(CodedError::new(Code::PaymentMethodInvalid, format!("{total} minor units are due")).at(payment.param).into());
+    }
+    Ok(payment.tender.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pay(tender: Tender, amount: Option<i64>, total: i64) -> Result<Tender, &'static str> {
+        let payment = Payment { tender, amount: amount.map(Amount::from_minor), param: "payment.methods[0]" };
+        check_payment(Some(&payment), Amount::from_minor(total)).map_err(|problem| problem.code())
+    }
+
+    #[test]
+    fn a_payment_is_for_the_whole_total_and_free_is_for_nothing() {
+        let cash = || Tender::Custom { name: "cash".to_owned(), note: None };
+        assert_eq!(pay(cash(), Some(1500), 1500), Ok(cash()));
+        assert_eq!(pay(cash(), None, 1500), Ok(cash()));
+        assert_eq!(pay(cash(), Some(1499), 1500), Err("payment_amount_mismatch"));
+        assert_eq!(pay(Tender::Free {}, None, 0), Ok(Tender::Free {}));
+        assert_eq!(pay(Tender::Free {}, None, 1), Err("payment_method_invalid"));
+        assert_eq!(check_payment(None, Amount::ZERO).ok(), Some(Tender::Free {}));
+        assert_eq!(check_payment(None, Amount::from_minor(1)).unwrap_err().code(), "parameter_missing");
+    }
+}

@@ -1,0 +1,16 @@
+//! All routes and the few layers around them.
+
+use crate::{auth::authenticate, context::ApiContext, edge::edge, problem::Problem, routes};
+use axum::{Router, middleware::from_fn_with_state};
+
+/// The whole API, ready to be served.
+pub fn router(ctx: ApiContext) -> Router {
+    let keyed = routes::checkouts::router().route_layer(from_fn_with_state(ctx.clone(), authenticate));
+    Router::new()
+        .merge(keyed)
+        .merge(routes::health::router())
+        .fallback(async || Problem::NotFound)
+        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+        .layer(from_fn_with_state(ctx.clone(), edge))
+        .with_state(ctx)
+}

@@ -1,0 +1,98 @@
+//! What clients and operators do to a checkout: cancel, resolve; and what happened to it.
+
+use super::get::read;
+use crate::{
+    auth::{Admin, Caller, CheckoutsRead, CheckoutsWrite},
+    bounds,
+    context::ApiContext,
+    problem::Problem,
+    respond::{List, etag, json},
+    routes::paths::Known,
+    strict::{NoFields, Strict},
+    trace::TraceParent,
+};
+use axum::{Extension, extract::State, response::Response};
+use boxoffice_common::{
+    domain::{checkout::Checkout, id::CheckoutId, settle::Verdict, timeline::TimelineEntry, view::CheckoutView},
+    ports::store::CancelResult,
+};
+use http::{StatusCode, header};
+use serde::Deserialize;
+
+/// Calls a checkout off: 200 when nothing was sent, 202 while a provider has still to confirm, 409 when it is too late.
+pub async fn cancel(
+    caller: Caller<CheckoutsWrite>,
+    Known(id): Known<CheckoutId>,
+    State(ctx): State<ApiContext>,
+    Extension(trace): Extension<TraceParent>,
+    NoFields: NoFields,
+) -> Result<Response, Problem> {
+    let (status, checkout, moved) = match ctx.store().cancel(caller.scope(), &id).await? {
+        CancelResult::Canceled(checkout, moved) => (StatusCode::OK, checkout, moved),
+        CancelResult::Closing(checkout, moved) => (StatusCode::ACCEPTED, checkout, moved),
+        CancelResult::NotCancelable(checkout) => {
+            let detail = format!("a checkout that is {} cannot be canceled", checkout.status);
+            return Err(Problem::Conflict { code: "not_cancelable", detail, param: None });
+        }
+        CancelResult::Missing => return Err(Problem::NotFound),
+    };
+    if let Some(moved) = moved {
+        ctx.after(moved, trace.as_str()).await;
+    }
+    Ok(show(status, &checkout, &ctx))
+}
+
+/// What an operator found out about a checkout that needs review.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resolve {
+    outcome: Outcome,
+    #[serde(default)]
+    note: Option<String>,
+}
+
+/// Whether the money is ours.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    Succeeded,
+    Failed,
+}
+
+/// Ends a checkout that needs review, as an operator says.
+pub async fn resolve(
+    caller: Caller<Admin>,
+    Known(id): Known<CheckoutId>,
+    State(ctx): State<ApiContext>,
+    Extension(trace): Extension<TraceParent>,
+    Strict { value: body, .. }: Strict<Resolve>,
+) -> Result<Response, Problem> {
+    bounds::optional(body.note.as_ref(), 1_000, "note")?;
+    let before = read(&ctx, caller.scope(), &id).await?;
+    let verdict = match body.outcome {
+        Outcome::Succeeded => Verdict::Succeeded,
+        Outcome::Failed => Verdict::Failed,
+    };
+    let Some(moved) = ctx.store().resolve(caller.scope(), &id, verdict, body.note.as_deref().unwrap_or_default()).await? else {
+        let detail = format!("only a checkout in needs_review can be resolved; this one is {}", before.status);
+        return Err(Problem::Conflict { code: "not_in_review", detail, param: None });
+    };
+    ctx.after(moved, trace.as_str()).await;
+    Ok(show(StatusCode::OK, &read(&ctx, caller.scope(), &id).await?, &ctx))
+}
+
+/// Everything that happened to a checkout, oldest first.
+pub async fn timeline(
+    caller: Caller<CheckoutsRead>,
+    Known(id): Known<CheckoutId>,
+    State(ctx): State<ApiContext>,
+) -> Result<List<TimelineEntry>, Problem> {
+    read(&ctx, caller.scope(), &id).await?;
+    Ok(List::whole(ctx.store().timeline(&id).await?))
+}
+
+fn show(status: StatusCode, checkout: &Checkout, ctx: &ApiContext) -> Response {
+    let mut response = json(status, &CheckoutView::new(checkout, ctx.estimate_for(checkout)));
+    response.headers_mut().insert(header::ETAG, etag(checkout.version));
+    response
+}

@@ -1,0 +1,335 @@
+//! The body of `POST /v1/checkouts`, and how it becomes a [`Submission`].
+
+use crate::{
+    bounds, callback_address,
+    intake::{Buyer, Payment, Submission},
+    problem::Problem,
+    trace::TraceParent,
+};
+use boxoffice_common::{
+    domain::{
+        customer::{BirthDate, Customer},
+        error::{Code, CodedError},
+        id::{CatalogueId, CustomerId},
+        money::{Amount, Currency},
+        order::Tender,
+        pricing::{Cart, CartItem, CartLine},
+        scope::Scope,
+        secret::Secret,
+    },
+    ports::store::IdempotencyRow,
+};
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use serde_json::{Map, Value};
+use std::{fmt, sync::Arc, time::Duration};
+
+/// How long a checkout may wait, seconds.
+const EXPIRES_IN: std::ops::RangeInclusive<u32> = 10..=86_400;
+const DEFAULT_EXPIRES_IN: u32 = 1_800;
+
+/// What a client wants to buy, and how it pays.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateCheckout {
+    customer: Option<CustomerRef>,
+    currency: Currency,
+    lines: Vec<LineRequest>,
+    promo_code: Option<String>,
+    payment: Option<PaymentRequest>,
+    success_url: Option<String>,
+    cancel_url: Option<String>,
+    callback_url: Option<String>,
+    callback_state: Option<String>,
+    reference: Option<String>,
+    expires_in: Option<u32>,
+    #[serde(default)]
+    metadata: Map<String, Value>,
+}
+
+/// A customer's id, or an object that finds or makes one.
+#[derive(Debug)]
+enum CustomerRef {
+    Id(CustomerId),
+    Described(DescribedCustomer),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DescribedCustomer {
+    external_id: Option<String>,
+    email: Option<String>,
+    name: Option<String>,
+    date_of_birth: Option<BirthDate>,
+}
+
+impl fmt::Debug for DescribedCustomer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl<'de> Deserialize<'de> for CustomerRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = CustomerRef;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a customer's id or an object")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, id: &str) -> Result<CustomerRef, E> {
+                CustomerId::parse(id).map(CustomerRef::Id).map_err(E::custom)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<CustomerRef, A::Error> {
+                DescribedCustomer::deserialize(MapAccessDeserializer::new(map)).map(CustomerRef::Described)
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
+}
+
+/// One shape for all kinds of lines, so that a mistake is named with its whole path; which field belongs to which type is
+/// checked in [`LineRequest::into_cart`].
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LineRequest {
+    #[serde(rename = "type")]
+    kind: LineType,
+    session: Option<CatalogueId>,
+    seats: Option<Vec<String>>,
+    product: Option<CatalogueId>,
+    variant: Option<CatalogueId>,
+    plan: Option<IgnoredAny>,
+    membership: Option<IgnoredAny>,
+    name: Option<String>,
+    quantity: Option<u32>,
+    unit_amount: Option<Amount>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum LineType {
+    Session,
+    Product,
+    Plan,
+    Membership,
+    Custom,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PaymentRequest {
+    methods: Option<Vec<MethodRequest>>,
+    hosted: Option<IgnoredAny>,
+}
+
+/// One shape for all methods, for the same reason.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MethodRequest {
+    #[serde(rename = "type")]
+    kind: MethodType,
+    amount: Option<Amount>,
+    token: Option<Secret<String>>,
+    name: Option<String>,
+    note: Option<String>,
+    id: Option<IgnoredAny>,
+    bought_membership: Option<IgnoredAny>,
+    provider: Option<IgnoredAny>,
+    phone: Option<IgnoredAny>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum MethodType {
+    Card,
+    Custom,
+    Free,
+    SavedMethod,
+    Membership,
+    Balance,
+    MobileMoney,
+    Bank,
+    Wallet,
+}
+
+impl CreateCheckout {
+    /// Checks everything that needs no look at the catalogue.
+    pub fn into_submission(
+        self,
+        scope: Arc<Scope>,
+        idempotency: IdempotencyRow,
+        trace: TraceParent,
+        allow_private_callbacks: bool,
+    ) -> Result<Submission, Problem> {
+        bounds::browser_url(self.success_url.as_ref(), "success_url")?;
+        bounds::browser_url(self.cancel_url.as_ref(), "cancel_url")?;
+        bounds::optional(self.callback_state.as_ref(), 1_024, "callback_state")?;
+        bounds::optional(self.reference.as_ref(), 255, "reference")?;
+        bounds::metadata(&self.metadata)?;
+        if let Some(url) = &self.callback_url {
+            callback_address::check(url, allow_private_callbacks, "callback_url")?;
+        }
+        let expires_in = self.expires_in.unwrap_or(DEFAULT_EXPIRES_IN);
+        if !EXPIRES_IN.contains(&expires_in) {
+            return Err(Problem::invalid("expires_in", format!("is {} to {} seconds", EXPIRES_IN.start(), EXPIRES_IN.end())));
+        }
+        let lines = self.lines.into_iter().enumerate().map(|(index, line)| line.into_cart(index)).collect::<Result<_, _>>()?;
+        Ok(Submission {
+            scope,
+            idempotency,
+            cart: Cart { currency: self.currency, lines, promo_code: self.promo_code.map(promo_code).transpose()? },
+            buyer: self.customer.map(CustomerRef::into_buyer).transpose()?,
+            payment: self.payment.map(PaymentRequest::into_payment).transpose()?,
+            success_url: self.success_url,
+            cancel_url: self.cancel_url,
+            callback_url: self.callback_url,
+            callback_state: self.callback_state,
+            reference: self.reference,
+            metadata: self.metadata,
+            expires_in: Duration::from_secs(u64::from(expires_in)),
+            trace,
+        })
+    }
+}
+
+/// What cannot be a code is an unknown code: customers type them.
+fn promo_code(text: String) -> Result<CatalogueId, Problem> {
+    CatalogueId::parse(text).map_err(|_| CodedError::new(Code::PromoCodeInvalid, "no such promo code").at("promo_code").into())
+}
+
+impl CustomerRef {
+    fn into_buyer(self) -> Result<Buyer, Problem> {
+        match self {
+            Self::Id(id) => Ok(Buyer::Known(id)),
+            Self::Described(described) => {
+                let customer = Customer {
+                    id: None,
+                    external_id: described.external_id,
+                    email: described.email,
+                    name: described.name,
+                    date_of_birth: described.date_of_birth,
+                    tags: Vec::new(),
+                    family: None,
+                    metadata: Map::new(),
+                };
+                bounds::customer(&customer, "customer.")?;
+                Ok(Buyer::Described(Box::new(customer)))
+            }
+        }
+    }
+}
+
+/// The first field that is given and does not belong to the type.
+fn refuse_others(given: &[(&str, bool)], allowed: &[&str], at: &str) -> Result<(), Problem> {
+    match given.iter().find(|(field, is_given)| *is_given && !allowed.contains(field)) {
+        None => Ok(()),
+        Some((field, _)) => Err(Problem::Parameter {
+            code: "parameter_unknown",
+            detail: "this field does not belong to this type".to_owned(),
+            param: Some(format!("{at}.{field}")),
+        }),
+    }
+}
+
+impl LineRequest {
+    fn into_cart(self, index: usize) -> Result<CartLine, Problem> {
+        let at = || format!("lines[{index}]");
+        let given = [
+            ("session", self.session.is_some()),
+            ("seats", self.seats.is_some()),
+            ("product", self.product.is_some()),
+            ("variant", self.variant.is_some()),
+            ("plan", self.plan.is_some()),
+            ("membership", self.membership.is_some()),
+            ("name", self.name.is_some()),
+        ];
+        let missing = |field: &str| Problem::missing(format!("{}.{field}", at()));
+        let item = match self.kind {
+            LineType::Session => {
+                refuse_others(&given, &["session", "seats"], &at())?;
+                CartItem::Session { session: self.session.ok_or_else(|| missing("session"))?, seats: self.seats.unwrap_or_default() }
+            }
+            LineType::Product => {
+                refuse_others(&given, &["product", "variant"], &at())?;
+                CartItem::Product { product: self.product.ok_or_else(|| missing("product"))?, variant: self.variant }
+            }
+            LineType::Custom => {
+                refuse_others(&given, &["name"], &at())?;
+                CartItem::Custom { name: self.name.ok_or_else(|| missing("name"))? }
+            }
+            LineType::Plan | LineType::Membership => {
+                return Err(Problem::unsupported(format!("{}.type", at()), "plans and memberships are not sold yet"));
+            }
+        };
+        let quantity = self.quantity.unwrap_or_else(|| item.default_quantity());
+        Ok(CartLine { quantity, item, unit_amount: self.unit_amount })
+    }
+}
+
+impl PaymentRequest {
+    fn into_payment(self) -> Result<Payment, Problem> {
+        if self.hosted.is_some() {
+            return Err(Problem::unsupported("payment.hosted", "there is no hosted payment page yet"));
+        }
+        let mut methods = self.methods.ok_or_else(|| Problem::missing("payment.methods"))?.into_iter();
+        match (methods.next(), methods.next()) {
+            (Some(method), None) => method.into_payment("payment.methods[0]"),
+            (None, _) => Err(Problem::invalid("payment.methods", "name one method")),
+            (Some(_), Some(_)) => Err(Problem::unsupported("payment.methods", "a payment cannot be split yet: name one method")),
+        }
+    }
+}
+
+impl MethodRequest {
+    fn into_payment(self, at: &'static str) -> Result<Payment, Problem> {
+        let given = [
+            ("token", self.token.is_some()),
+            ("name", self.name.is_some()),
+            ("note", self.note.is_some()),
+            ("id", self.id.is_some()),
+            ("bought_membership", self.bought_membership.is_some()),
+            ("provider", self.provider.is_some()),
+            ("phone", self.phone.is_some()),
+        ];
+        let tender = match self.kind {
+            MethodType::Card => {
+                refuse_others(&given, &["token"], at)?;
+                let token = self.token.ok_or_else(|| Problem::missing(format!("{at}.token")))?;
+                bounds::token(token.reveal(), 255, &format!("{at}.token"))?;
+                Tender::Card { token }
+            }
+            MethodType::Custom => {
+                refuse_others(&given, &["name", "note"], at)?;
+                let name = self.name.ok_or_else(|| Problem::missing(format!("{at}.name")))?;
+                bounds::text(&name, 200, &format!("{at}.name"))?;
+                bounds::optional(self.note.as_ref(), 1_000, &format!("{at}.note"))?;
+                Tender::Custom { name, note: self.note }
+            }
+            MethodType::Free => {
+                refuse_others(&given, &[], at)?;
+                Tender::Free {}
+            }
+            MethodType::SavedMethod
+            | MethodType::Membership
+            | MethodType::Balance
+            | MethodType::MobileMoney
+            | MethodType::Bank
+            | MethodType::Wallet => {
+                return Err(Problem::unsupported(format!("{at}.type"), "this payment method is not taken yet"));
+            }
+        };
+        Ok(Payment { tender, amount: self.amount, param: at })
+    }
+}
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;
