@@ -5,7 +5,16 @@ use axum::{Router, middleware::from_fn_with_state};
 
 /// The whole API, ready to be served.
 pub fn router(ctx: ApiContext) -> Router {
-    let keyed = routes::checkouts::router().route_layer(from_fn_with_state(ctx.clone(), authenticate));
+    let keyed = Router::new()
+        .merge(routes::checkouts::router())
+        .merge(routes::sessions::router())
+        .merge(routes::products::router())
+        .merge(routes::promo_codes::router())
+        .merge(routes::customers::router())
+        .merge(routes::webhook_endpoints::router())
+        .merge(routes::deliveries::router())
+        .merge(routes::sandbox::router())
+        .route_layer(from_fn_with_state(ctx.clone(), authenticate));
     Router::new()
         .merge(keyed)
         .merge(routes::health::router())

@@ -1,6 +1,14 @@
 //! Native routes, a file for each resource.
 
+pub mod catalogue;
 pub mod checkouts;
+pub mod customers;
+pub mod deliveries;
 pub mod health;
 pub mod paging;
 pub mod paths;
+pub mod products;
+pub mod promo_codes;
+pub mod sandbox;
+pub mod sessions;
+pub mod webhook_endpoints;

@@ -10,6 +10,8 @@ mod request;
 use crate::context::ApiContext;
 use axum::{Router, routing};
 
+pub use get::read;
+
 /// `/v1/checkouts…`
 pub fn router() -> Router<ApiContext> {
     Router::new()
