@@ -122,3 +122,23 @@ pub trait Receipt: Send + Sync {
     /// Not to be tried again: into the dead-letter queue.
     async fn dead_letter(self: Box<Self>) -> bool;
 }
+
+/// What lies among the dead letters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeadLetters {
+    /// How many there are.
+    pub total: u64,
+    /// The oldest of them; what cannot be read as work is left out.
+    pub oldest: Vec<Work>,
+}
+
+/// The operator's door to the dead letters. Every queue has one beside its [`Queue`].
+#[async_trait]
+pub trait DeadLetterOffice: Send + Sync {
+    /// Looks at the oldest `limit` (at most 1,000) and leaves them where they are.
+    async fn dead_letters(&self, limit: usize) -> Result<DeadLetters, QueueError>;
+
+    /// Puts the oldest `limit` (at most 1,000) back into their lanes and says how many went. One that cannot be put
+    /// back stays dead.
+    async fn redrive(&self, limit: usize) -> Result<usize, QueueError>;
+}
