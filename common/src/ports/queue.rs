@@ -128,17 +128,17 @@ pub trait Receipt: Send + Sync {
 pub struct DeadLetters {
     /// How many there are.
     pub total: u64,
-    /// The oldest of them; what cannot be read as work is left out.
-    pub oldest: Vec<Work>,
+    /// Some of them, roughly from the oldest; what cannot be read as work is left out.
+    pub letters: Vec<Work>,
 }
 
 /// The operator's door to the dead letters. Every queue has one beside its [`Queue`].
 #[async_trait]
 pub trait DeadLetterOffice: Send + Sync {
-    /// Looks at the oldest `limit` (at most 1,000) and leaves them where they are.
+    /// Looks at up to `limit` (at most 1,000) and leaves them where they are.
     async fn dead_letters(&self, limit: usize) -> Result<DeadLetters, QueueError>;
 
-    /// Puts the oldest `limit` (at most 1,000) back into their lanes and says how many went. One that cannot be put
+    /// Puts up to `limit` (at most 1,000) back into their lanes and says how many went. One that cannot be put
     /// back stays dead.
     async fn redrive(&self, limit: usize) -> Result<usize, QueueError>;
 }

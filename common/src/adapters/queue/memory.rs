@@ -92,7 +92,7 @@ impl DeadLetterOffice for MemoryQueue {
     async fn dead_letters(&self, limit: usize) -> Result<DeadLetters, QueueError> {
         let letters = self.dead.letters();
         let total = u64::try_from(letters.len()).unwrap_or(u64::MAX);
-        Ok(DeadLetters { total, oldest: letters.iter().take(limit.min(MAX_DEAD)).cloned().collect() })
+        Ok(DeadLetters { total, letters: letters.iter().take(limit.min(MAX_DEAD)).cloned().collect() })
     }
 
     async fn redrive(&self, limit: usize) -> Result<usize, QueueError> {

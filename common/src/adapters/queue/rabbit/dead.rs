@@ -10,27 +10,31 @@ use crate::ports::queue::{DeadLetters, Lane, QueueError, Work};
 use lapin::{
     Channel,
     message::BasicGetMessage,
-    options::{BasicAckOptions, BasicGetOptions, QueueDeclareOptions},
+    options::{BasicAckOptions, BasicGetOptions, BasicNackOptions, QueueDeclareOptions},
     types::FieldTable,
 };
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// The most that are looked at or put back in one go.
 const MAX_LETTERS: usize = 1_000;
+/// How long to wait until letters that were looked at are back.
+const BACK_WITHIN: Duration = Duration::from_secs(1);
 
-/// Looks at the oldest `limit`. They go back in their order when the channel closes.
+/// Looks at up to `limit` and gives them back. (The broker puts them behind those that were given back before.)
 pub(super) async fn look(live: &Live, topology: &Topology, limit: usize) -> Result<DeadLetters, QueueError> {
     let channel = live.channel().await?;
-    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-    let queue = within(channel.queue_declare(topology.dead(), passive, FieldTable::default())).await?;
+    let total = count(&channel, topology).await?;
     let letters = get(&channel, topology, limit).await?;
-    let oldest = letters.iter().filter_map(|letter| read(letter).map(|(_, work)| work)).collect();
-    close(&channel).await;
-    Ok(DeadLetters { total: u64::from(queue.message_count()), oldest })
+    give_back(&channel, topology, total).await?;
+    let letters = letters.iter().filter_map(|letter| read(letter).map(|(_, work)| work)).collect();
+    Ok(DeadLetters { total: u64::from(total), letters })
 }
 
-/// Puts the oldest `limit` back into their lanes. A letter leaves only after its lane has confirmed it.
+/// Puts up to `limit` back into their lanes. A letter leaves only after its lane has confirmed it.
 pub(super) async fn redrive(live: &Live, topology: &Topology, publisher: &Publisher, limit: usize) -> Result<usize, QueueError> {
     let channel = live.channel().await?;
+    let total = count(&channel, topology).await?;
     let letters = get(&channel, topology, limit).await?;
     let (letters, outgoing): (Vec<_>, Vec<_>) = letters
         .into_iter()
@@ -50,7 +54,7 @@ pub(super) async fn redrive(live: &Live, topology: &Topology, publisher: &Publis
             Err(error) => failure = Some(error),
         }
     }
-    close(&channel).await;
+    give_back(&channel, topology, total.saturating_sub(u32::try_from(gone).unwrap_or(u32::MAX))).await?;
     match failure {
         Some(error) if gone == 0 => Err(error),
         _ => Ok(gone),
@@ -74,9 +78,19 @@ fn read(letter: &BasicGetMessage) -> Option<(Lane, Work)> {
     wire::decode(lane, &letter.delivery.data).ok().map(|work| (lane, work))
 }
 
-/// Waits for the close, so that the letters are back in the queue when the caller looks again.
-async fn close(channel: &Channel) {
-    if let Err(error) = within(channel.close(200, "done".into())).await {
-        tracing::debug!(%error, "closing the dead letters' channel");
+async fn count(channel: &Channel, topology: &Topology) -> Result<u32, QueueError> {
+    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    let queue = within(channel.queue_declare(topology.dead(), passive, FieldTable::default())).await?;
+    Ok(queue.message_count())
+}
+
+/// Gives back what the channel still holds and waits until it is there again, so that the next look finds it.
+async fn give_back(channel: &Channel, topology: &Topology, total: u32) -> Result<(), QueueError> {
+    // Tag 0 with `multiple`: everything that is not acknowledged.
+    within(channel.basic_nack(0, BasicNackOptions { multiple: true, requeue: true })).await?;
+    let deadline = Instant::now() + BACK_WITHIN;
+    while count(channel, topology).await? < total && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    Ok(())
 }

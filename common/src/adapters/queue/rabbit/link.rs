@@ -10,10 +10,7 @@ use lapin::{
 };
 use std::{
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
@@ -28,6 +25,9 @@ pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 const CONNECT_WITHIN: Duration = Duration::from_secs(30);
 /// A peer that is silent for twice as long is gone. In seconds.
 const HEARTBEAT: u16 = 10;
+/// How long a queue that is gone stays gone. Declared again at once, RabbitMQ 3.10 moves the consumers of the old queue over
+/// to the new one instead of cancelling them, and then drops what it should deliver to them as already delivered.
+const DECLARE_AFTER: Duration = Duration::from_secs(1);
 /// How often the connection's state is looked at beside what its events tell.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -35,7 +35,14 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Live {
     connection: Connection,
     topology: Topology,
-    declared: AtomicBool,
+    declared: Mutex<Declared>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Declared {
+    Yes,
+    /// Something seems to be gone. It is declared again at that time.
+    Doubtful(Instant),
 }
 
 impl Live {
@@ -46,13 +53,23 @@ impl Live {
         }
         let open = async {
             let channel = self.connection.create_channel().await?;
-            if !self.declared.load(Ordering::Acquire) {
+            let doubtful = *self.declared();
+            if let Declared::Doubtful(due) = doubtful {
+                tokio::time::sleep_until(due).await;
                 self.topology.declare(&channel).await?;
-                self.declared.store(true, Ordering::Release);
+                let mut declared = self.declared();
+                // A doubt that came meanwhile stays.
+                if *declared == doubtful {
+                    *declared = Declared::Yes;
+                }
             }
             Ok(channel)
         };
         within(open).await
+    }
+
+    fn declared(&self) -> MutexGuard<'_, Declared> {
+        self.declared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the broker lets publishers through.
@@ -117,7 +134,10 @@ impl Link {
     /// Something failed: the supervisor looks at the connection now, and what is declared is declared again.
     pub(super) fn doubt(&self) {
         if let Ok(live) = self.now() {
-            live.declared.store(false, Ordering::Release);
+            let mut declared = live.declared();
+            if *declared == Declared::Yes {
+                *declared = Declared::Doubtful(Instant::now() + DECLARE_AFTER);
+            }
         }
         self.suspect.notify_one();
     }
@@ -162,7 +182,7 @@ impl Supervisor {
             let connection = Connection::connect_uri(self.uri.clone(), properties).await?;
             let channel = connection.create_channel().await?;
             self.topology.declare(&channel).await?;
-            Ok(Live { connection, topology: self.topology.clone(), declared: AtomicBool::new(true) })
+            Ok(Live { connection, topology: self.topology.clone(), declared: Mutex::new(Declared::Yes) })
         };
         match tokio::time::timeout(CONNECT_WITHIN, connected).await {
             Ok(connected) => connected,
