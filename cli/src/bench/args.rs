@@ -64,6 +64,9 @@ pub struct BenchArgs {
     /// With --distributed: how many workers.
     #[arg(long, default_value_t = 2)]
     pub workers: usize,
+    /// Also measure the raw operations under a checkout, and how the whole compares with their sum.
+    #[arg(long, conflicts_with = "url")]
+    pub floor: bool,
     /// A variable for the servers that are started, such as BOXOFFICE_PREFETCH=64. Repeatable.
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
     pub env: Vec<(String, String)>,

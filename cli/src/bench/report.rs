@@ -1,6 +1,6 @@
 //! The report, for people and as JSON.
 
-use super::{args::BenchArgs, args::Mode, load::Outcome, machine::Machine, meter::Spent, scenario::Check};
+use super::{args::BenchArgs, args::Mode, floor::Floor, load::Outcome, machine::Machine, meter::Spent, scenario::Check};
 use clap::ValueEnum;
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
@@ -32,6 +32,8 @@ pub(super) struct Report {
     generator_cpu_ms_per_checkout: f64,
     /// Peak of each process; for PostgreSQL and RabbitMQ what all their processes use at the end.
     memory_bytes: BTreeMap<String, u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    floor: Option<Floor>,
     checks: Vec<Check>,
 }
 
@@ -72,15 +74,16 @@ pub(super) struct Measured {
     pub(super) spent: Vec<Spent>,
     pub(super) generator: Duration,
     pub(super) checks: Vec<Check>,
+    pub(super) floor: Option<Floor>,
 }
 
 impl Report {
     /// Puts everything together.
     pub(super) fn new(args: &BenchArgs, target: &'static str, machine: Machine, measured: Measured) -> Self {
-        let Measured { outcome, spent, generator, checks } = measured;
+        let Measured { outcome, spent, generator, checks, floor } = measured;
         let (tally, seconds) = (outcome.tally, outcome.took.as_secs_f64());
         let ended = tally.ended();
-        let each = |cpu: Duration| cpu.as_secs_f64() * 1_000.0 / (ended.max(1) as f64);
+        let each = |cpu: Duration| milliseconds_each(cpu, ended);
         let latency = |quantile| tally.latency_ms(quantile);
         Self {
             date: now(),
@@ -106,6 +109,7 @@ impl Report {
             cpu_ms: spent.iter().map(|part| (part.name.clone(), each(part.cpu))).collect(),
             generator_cpu_ms_per_checkout: each(generator),
             memory_bytes: spent.into_iter().map(|part| (part.name, part.memory_bytes)).collect(),
+            floor,
             checks,
         }
     }
@@ -150,6 +154,20 @@ impl Report {
             let megabytes = self.memory_bytes.get(name).copied().unwrap_or(0) as f64 / 1e6;
             line("", format!("{name:<12} {cpu:.3} ms {megabytes:>8.0} MB"));
         }
+        if let Some(floor) = &self.floor {
+            for one in &floor.operations {
+                line("floor", format!("{} × {:<14} {:.3} ms each, {:.0}/s", one.times, one.name, one.cpu_ms, one.per_second));
+            }
+            let whole = self.cpu_ms_per_checkout.unwrap_or(0.0) + self.generator_cpu_ms_per_checkout;
+            line(
+                "",
+                format!(
+                    "sum {:.3} ms; the whole, generator included as in the sum, is {:.2} times that",
+                    floor.sum_ms,
+                    whole / floor.sum_ms
+                ),
+            );
+        }
         line("machine", self.machine.line());
         for check in &self.checks {
             line(if check.holds { "holds" } else { "BROKEN" }, check.what.clone());
@@ -188,6 +206,11 @@ impl Settings {
         let preload = if self.preload > 0 { format!(", {} sold before", self.preload) } else { String::new() };
         format!("{rate}{} connections{workers}{preload}", self.connections)
     }
+}
+
+/// CPU-milliseconds for each of `count` checkouts.
+pub(super) fn milliseconds_each(cpu: Duration, count: u64) -> f64 {
+    cpu.as_secs_f64() * 1_000.0 / (count.max(1) as f64)
 }
 
 fn name(value: impl ValueEnum) -> String {

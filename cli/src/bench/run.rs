@@ -3,11 +3,12 @@
 use super::{
     args::{BenchArgs, Mode},
     error::{BenchError, local},
+    floor,
     load::{self, Live, Outcome, Pace, Plan},
     machine::Machine,
     meter,
     progress::Progress,
-    report::{Measured, Report},
+    report::{self, Measured, Report},
     scenario::{Kind, Scenario},
     target::Target,
 };
@@ -82,7 +83,14 @@ impl Bench<'_> {
         let (spent, generator) = meter::since(&self.target.parts, &before);
         let asked = outcome.tally.ended() + outcome.tally.failed_to_end();
         let checks = scenario.check(&self.target.origin, &outcome.tally, asked).await?;
-        Ok(Measured { outcome, spent, generator, checks })
+        let floor = match self.args.floor {
+            true => {
+                let checkout_ms = report::milliseconds_each(spent.iter().map(|part| part.cpu).sum(), outcome.tally.ended());
+                Some(floor::measure(self.target.servers.as_ref(), self.target.data_dir.as_deref(), checkout_ms).await?)
+            }
+            false => None,
+        };
+        Ok(Measured { outcome, spent, generator, checks, floor })
     }
 
     async fn drive(&self, phase: &str, scenario: &Arc<Scenario>, plan: Plan) -> Result<Outcome, BenchError> {

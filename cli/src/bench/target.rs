@@ -25,8 +25,16 @@ pub(super) struct Target {
     pub(super) data_dir: Option<PathBuf>,
     // In the order in which they must end: programs before the servers that they use.
     _programs: Vec<Program>,
-    _servers: Option<(RabbitMq, Redis, Postgres)>,
+    pub(super) servers: Option<Servers>,
     _folder: Option<TempDir>,
+}
+
+/// The private servers of a distributed target.
+#[derive(Debug)]
+pub(super) struct Servers {
+    pub(super) postgres: Postgres,
+    pub(super) rabbitmq: RabbitMq,
+    pub(super) redis: Redis,
 }
 
 impl Target {
@@ -47,7 +55,7 @@ impl Target {
             kind: "url",
             data_dir: None,
             _programs: Vec::new(),
-            _servers: None,
+            servers: None,
             _folder: None,
         })
     }
@@ -62,7 +70,7 @@ impl Target {
             kind: "embedded",
             data_dir: Some(folder.path().to_owned()),
             _programs: vec![server],
-            _servers: None,
+            servers: None,
             _folder: Some(folder),
         })
     }
@@ -106,7 +114,7 @@ impl Target {
             kind: "distributed",
             data_dir: Some(folder.path().to_owned()),
             _programs: programs,
-            _servers: Some((rabbitmq, redis, postgres)),
+            servers: Some(Servers { postgres, rabbitmq, redis }),
             _folder: Some(folder),
         })
     }
