@@ -15,6 +15,7 @@ pub const NAMES: &[&str] = &[
     "seats.after_try",
     "begin.before_commit",
     "begin.after_commit",
+    "lease.before_check",
     "charge.before_send",
     "charge.after_send",
     "settle.before_commit",

@@ -2,6 +2,7 @@
 
 pub mod announce;
 pub mod callback;
+pub mod clock;
 pub mod provider_guard;
 pub mod providers;
 pub mod queue;

@@ -1,0 +1,80 @@
+//! One attempt at a provider, under a lease.
+
+use crate::{WorkerContext, lane::StepError};
+use boxoffice_common::{
+    domain::{
+        attempt::{Attempt, Outcome},
+        begin::Action,
+        checkout::Checkout,
+        settle::Settlement,
+    },
+    failpoint,
+    retry,
+};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A provider's answer must have this much time left under the lease: a send that may outlive it is not begun.
+const MARGIN: Duration = Duration::from_millis(250);
+
+/// This worker's right to send, counted on its own monotonic clock from before the store granted it. The clock goes on
+/// while the process is stopped.
+pub(crate) struct Lease {
+    pub(crate) token: String,
+    pub(crate) ends: Instant,
+}
+
+/// Sends the attempt, or looks it up, and says what came of it. `None`: the lease is over, and whoever has it now goes on.
+pub(crate) async fn act(
+    context: &WorkerContext,
+    checkout: &Checkout,
+    n: u32,
+    action: Action,
+    lease: &Lease,
+) -> Result<Option<Settlement>, StepError> {
+    let Some(attempt) = checkout.attempts.iter().find(|attempt| attempt.n == n) else {
+        return Err(StepError::Malformed(format!("no attempt {n}")));
+    };
+    if Instant::now() + MARGIN >= lease.ends {
+        tracing::warn!(attempt = n, "the lease is over before anything was sent");
+        return Ok(None);
+    }
+    let outcome = match context.providers.get(&attempt.provider) {
+        None => Outcome::NotSent { cause: format!("no provider {}", attempt.provider), retry_after: None },
+        Some(provider) => {
+            failpoint::cross("charge.before_send").await?;
+            let began = Instant::now();
+            let outcome = match action {
+                Action::Send => provider.send(&attempt.request).await,
+                Action::LookUp => provider.look_up(attempt).await,
+            };
+            failpoint::cross("charge.after_send").await?;
+            metrics::histogram!("boxoffice_provider_seconds", "provider" => provider.name()).record(began.elapsed().as_secs_f64());
+            outcome
+        }
+    };
+    tracing::debug!(attempt = n, outcome = name(&outcome), "answered");
+    metrics::counter!("boxoffice_attempts_total", "kind" => attempt.request.kind.as_str(), "outcome" => name(&outcome)).increment(1);
+    let retry_in = retry_in(attempt, &outcome);
+    Ok(Some(Settlement { checkout: checkout.id.clone(), n, lease_token: lease.token.clone(), outcome, retry_in }))
+}
+
+/// When to try again, where that is what follows.
+fn retry_in(attempt: &Attempt, outcome: &Outcome) -> Duration {
+    let next = attempt.tries.saturating_add(1);
+    match outcome {
+        Outcome::NotSent { retry_after, .. } => retry::REFUSED.wait(next, *retry_after),
+        Outcome::RequiresAction { .. } => retry::POLL.wait(next, None),
+        Outcome::Unknown(_) | Outcome::Approved(_) | Outcome::Declined(_) => retry::RECONCILE.wait(next, None),
+    }
+}
+
+fn name(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Approved(_) => "approved",
+        Outcome::Declined(_) => "declined",
+        Outcome::RequiresAction { .. } => "requires_action",
+        Outcome::Unknown(_) => "unknown",
+        Outcome::NotSent { .. } => "not_sent",
+    }
+}

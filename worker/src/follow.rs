@@ -1,0 +1,49 @@
+//! What a transition is followed by. All of it may be lost: the rows say the same, and are looked at again.
+
+use crate::{
+    WorkerContext,
+    lane::{LONGEST_RIDE, StepError},
+};
+use boxoffice_common::{
+    failpoint,
+    ports::{
+        announcer::Announcement,
+        queue::{Lane, Work},
+        seats::Told,
+        store::Moved,
+    },
+};
+
+/// Wakes who waits, tells the seat table, and publishes the work that follows.
+pub(crate) async fn follow(context: &WorkerContext, moved: Moved) -> Result<(), StepError> {
+    tracing::info!(checkout = %moved.checkout, status = %moved.status, version = moved.version, "moved");
+    if moved.status.is_terminal() {
+        metrics::counter!("boxoffice_checkouts_total", "status" => moved.status.as_str()).increment(1);
+    }
+    failpoint::cross("announce.before").await?;
+    context.announcer.announce(Announcement { checkout: moved.checkout.clone(), version: moved.version, status: moved.status });
+    if !moved.stock.is_empty() {
+        context.seats.tell(moved.stock.into_iter().map(|level| Told { level, taken_seats: None }).collect()).await;
+    }
+    let work = |lane, id: String| Work {
+        lane,
+        id,
+        scope: moved.scope.to_string(),
+        enqueued_at: context.clock.now(),
+        wants: Vec::new(),
+        trace: None,
+    };
+    let deliveries: Vec<Work> = moved.deliveries.into_iter().map(|id| work(Lane::Deliveries, id.into())).collect();
+    failpoint::cross("publish.before").await?;
+    if !deliveries.is_empty() {
+        for published in context.queue.publish(deliveries).await {
+            published?;
+        }
+    }
+    if let Some(wait) = moved.due_in.filter(|&wait| wait <= LONGEST_RIDE) {
+        let lane = if moved.status.is_terminal() { Lane::Money } else { Lane::Checkouts };
+        context.queue.publish_after(work(lane, moved.checkout.to_string()), wait).await?;
+    }
+    failpoint::cross("publish.after").await?;
+    Ok(())
+}

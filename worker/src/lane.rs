@@ -1,0 +1,93 @@
+//! The loop that takes work in hand. Each piece is a task; the queue's prefetch bounds how many there are.
+
+use crate::{WorkerContext, checkout, deliver};
+use boxoffice_common::{
+    failpoint,
+    ports::{
+        queue::{Consumer, Lane, QueueError, Taken, Work},
+        store::StoreError,
+    },
+};
+use std::{sync::Arc, time::Duration};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument;
+
+/// When to look again at work that the store could not be asked about.
+const STORE_DOWN_PAUSE: Duration = Duration::from_secs(5);
+/// The longest wait that rides the queue. Beyond it the row's `due_at` brings the work back.
+pub(crate) const LONGEST_RIDE: Duration = Duration::from_secs(60);
+
+/// What to do with a message after its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// Nothing more.
+    Finished,
+    /// Look again after this long.
+    Again(Duration),
+}
+
+/// What keeps work from being done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StepError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A follow-up could not be published. Its row is due: the rescuer brings it.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// A failpoint was told to fail.
+    #[error(transparent)]
+    Told(#[from] failpoint::Told),
+    /// The message names no row.
+    #[error("the message cannot be read: {0}")]
+    Malformed(String),
+}
+
+/// Serves a lane until `stop`, then finishes what is in hand.
+pub(crate) async fn serve(context: Arc<WorkerContext>, lane: Lane, mut consumer: Box<dyn Consumer>, stop: CancellationToken) {
+    let in_hand = TaskTracker::new();
+    while let Some(Some(taken)) = stop.run_until_cancelled(consumer.next()).await {
+        let span = tracing::info_span!("work", lane = lane.as_str(), id = %taken.work.id, trace = taken.work.trace.as_deref());
+        in_hand.spawn(handle(Arc::clone(&context), taken).instrument(span));
+    }
+    consumer.stop().await;
+    in_hand.close();
+    in_hand.wait().await;
+}
+
+async fn handle(context: Arc<WorkerContext>, taken: Taken) {
+    let Taken { work, receipt } = taken;
+    let result = match work.lane {
+        Lane::Checkouts | Lane::Money => checkout::run(&context, &work).await,
+        Lane::Deliveries => deliver::run(&context, &work).await,
+    };
+    let again = match result {
+        Ok(Done::Finished) => None,
+        Ok(Done::Again(wait)) => Some(wait),
+        Err(StepError::Store(StoreError::Unavailable(cause))) => {
+            tracing::warn!(%cause, "the store does not answer; the work waits");
+            Some(STORE_DOWN_PAUSE)
+        }
+        Err(StepError::Queue(error)) => {
+            tracing::warn!(%error, "a follow-up could not be published; it is due and will be found");
+            None
+        }
+        Err(error) => {
+            tracing::error!(%error, "the work cannot be done; it goes to the dead letters");
+            metrics::counter!("boxoffice_dead_letters_total", "lane" => work.lane.as_str()).increment(1);
+            receipt.dead_letter().await;
+            return;
+        }
+    };
+    if let Some(wait) = again.filter(|&wait| wait <= LONGEST_RIDE) {
+        // A retry is published anew and then acknowledged. If it cannot be, the message itself comes again.
+        if context.queue.publish_after(Work { wants: Vec::new(), ..work }, wait).await.is_err() {
+            return;
+        }
+    }
+    if failpoint::cross("ack.before").await.is_err() {
+        return;
+    }
+    receipt.ack().await;
+    let _ = failpoint::cross("ack.after").await;
+}

@@ -1,0 +1,47 @@
+//! Starting and draining a worker.
+
+use crate::{WorkerContext, expire, lane, rescue, tidy};
+use boxoffice_common::ports::queue::{Lane, QueueError};
+use std::{sync::Arc, time::Duration};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// How long work in hand may take to finish after a stop was asked for. Whatever is left then is taken over by its lease.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(25);
+/// Voids and refunds in hand at once: few, so that they do not hold up new sales.
+const MONEY_PREFETCH: u16 = 32;
+/// Callbacks in hand at once. They wait for strangers most of the time.
+const DELIVERY_PREFETCH: u16 = 256;
+
+/// A running worker.
+pub struct Worker {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Worker {
+    /// Takes part in all lanes and starts the services beside them.
+    pub async fn start(context: Arc<WorkerContext>) -> Result<Self, QueueError> {
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        for lane in Lane::ALL {
+            let prefetch = match lane {
+                Lane::Checkouts => context.settings.prefetch,
+                Lane::Money => MONEY_PREFETCH.min(context.settings.prefetch),
+                Lane::Deliveries => DELIVERY_PREFETCH,
+            };
+            let consumer = context.queue.consume(lane, prefetch).await?;
+            tasks.spawn(lane::serve(Arc::clone(&context), lane, consumer, stop.clone()));
+        }
+        tasks.spawn(rescue::serve(Arc::clone(&context), stop.clone()));
+        tasks.spawn(expire::serve(Arc::clone(&context), stop.clone()));
+        tasks.spawn(tidy::serve(context, stop.clone()));
+        Ok(Self { stop, tasks })
+    }
+
+    /// Takes no more work, finishes what is in hand, and ends. `false` when something was still in hand at the end of
+    /// patience: another worker takes it over when its lease runs out.
+    pub async fn drain(self) -> bool {
+        self.stop.cancel();
+        self.tasks.close();
+        tokio::time::timeout(DRAIN_PATIENCE, self.tasks.wait()).await.is_ok()
+    }
+}
