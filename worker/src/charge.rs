@@ -8,8 +8,7 @@ use boxoffice_common::{
         checkout::Checkout,
         settle::Settlement,
     },
-    failpoint,
-    retry,
+    failpoint, retry,
 };
 use std::time::Duration;
 use tokio::time::Instant;

@@ -1,25 +1,36 @@
 //! The expirer: ends queued checkouts whose deadline has passed.
 
-use crate::{WorkerContext, follow, lane::StepError, service};
-use std::{sync::Arc, time::Duration};
+use crate::{
+    follow,
+    lane::StepError,
+    service::{Service, Shared},
+};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-const EVERY: Duration = Duration::from_secs(1);
 /// The most in one transaction.
 const MOST: u32 = 200;
 
-pub(crate) async fn serve(context: Arc<WorkerContext>, stop: CancellationToken) {
-    service::every(EVERY, "expirer", stop.clone(), async || {
+/// The expirer.
+pub(crate) struct Expirer(pub(crate) Shared);
+
+impl Service for Expirer {
+    const NAME: &'static str = "expirer";
+
+    fn every(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    async fn round(&self, stop: &CancellationToken) -> Result<(), StepError> {
         loop {
-            let ended = context.store.expire(MOST).await?;
+            let ended = self.0.store.expire(MOST).await?;
             let full = ended.len() == MOST as usize;
             for moved in ended {
-                follow::follow(&context, moved).await?;
+                follow::follow(&self.0, moved).await?;
             }
             if !full || stop.is_cancelled() {
-                return Ok::<(), StepError>(());
+                return Ok(());
             }
         }
-    })
-    .await;
+    }
 }

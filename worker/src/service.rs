@@ -1,18 +1,29 @@
-//! A service beside the queue: the same step again and again, until it is stopped. A failed step is logged and tried again.
+//! A service beside the queue: the same round again and again, until it is stopped. A failed round is logged and tried again.
 
-use std::time::Duration;
+use crate::{WorkerContext, lane::StepError};
+use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
-/// Runs `step` every `every`, beginning after the first pause.
-pub(crate) async fn every<E: std::fmt::Display>(
-    every: Duration,
-    name: &'static str,
-    stop: CancellationToken,
-    mut step: impl AsyncFnMut() -> Result<(), E>,
-) {
-    while stop.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
-        if let Err(error) = step().await {
-            tracing::warn!(service = name, %error, "failed; it is tried again");
+/// One service.
+pub(crate) trait Service: Send + Sync {
+    /// As it stands in logs.
+    const NAME: &'static str;
+
+    /// The pause between rounds.
+    fn every(&self) -> Duration;
+
+    /// One round. Ends early when `stop` is asked for.
+    fn round(&self, stop: &CancellationToken) -> impl Future<Output = Result<(), StepError>> + Send;
+}
+
+/// Runs rounds until `stop`, beginning after the first pause.
+pub(crate) async fn serve<S: Service>(service: S, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(service.every())).await.is_some() {
+        if let Err(error) = service.round(&stop).await {
+            tracing::warn!(service = S::NAME, %error, "failed; it is tried again");
         }
     }
 }
+
+/// The services' share of the context.
+pub(crate) type Shared = Arc<WorkerContext>;

@@ -1,20 +1,29 @@
 //! Upkeep: forgets answers that are older than a client may ask for.
 
-use crate::{WorkerContext, service};
-use boxoffice_common::ports::store::StoreError;
-use std::{sync::Arc, time::Duration};
+use crate::{
+    lane::StepError,
+    service::{Service, Shared},
+};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-const EVERY: Duration = Duration::from_secs(600);
 /// API.md promises 72 hours at the least.
 const KEEP: Duration = Duration::from_secs(96 * 3600);
 /// The most in one transaction.
 const MOST: u32 = 1_000;
 
-pub(crate) async fn serve(context: Arc<WorkerContext>, stop: CancellationToken) {
-    service::every(EVERY, "tidy", stop.clone(), async || {
-        while !stop.is_cancelled() && context.store.forget_answers(KEEP, MOST).await? == u64::from(MOST) {}
-        Ok::<(), StoreError>(())
-    })
-    .await;
+/// The janitor.
+pub(crate) struct Janitor(pub(crate) Shared);
+
+impl Service for Janitor {
+    const NAME: &'static str = "janitor";
+
+    fn every(&self) -> Duration {
+        Duration::from_secs(600)
+    }
+
+    async fn round(&self, stop: &CancellationToken) -> Result<(), StepError> {
+        while !stop.is_cancelled() && self.0.store.forget_answers(KEEP, MOST).await? == u64::from(MOST) {}
+        Ok(())
+    }
 }

@@ -1,6 +1,6 @@
 //! Starting and draining a worker.
 
-use crate::{WorkerContext, expire, lane, rescue, tidy};
+use crate::{WorkerContext, expire::Expirer, lane, rescue::Rescuer, service, tidy::Janitor};
 use boxoffice_common::ports::queue::{Lane, QueueError};
 use std::{sync::Arc, time::Duration};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -31,9 +31,9 @@ impl Worker {
             let consumer = context.queue.consume(lane, prefetch).await?;
             tasks.spawn(lane::serve(Arc::clone(&context), lane, consumer, stop.clone()));
         }
-        tasks.spawn(rescue::serve(Arc::clone(&context), stop.clone()));
-        tasks.spawn(expire::serve(Arc::clone(&context), stop.clone()));
-        tasks.spawn(tidy::serve(context, stop.clone()));
+        tasks.spawn(service::serve(Rescuer(Arc::clone(&context)), stop.clone()));
+        tasks.spawn(service::serve(Expirer(Arc::clone(&context)), stop.clone()));
+        tasks.spawn(service::serve(Janitor(context), stop.clone()));
         Ok(Self { stop, tasks })
     }
 
