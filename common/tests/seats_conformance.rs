@@ -24,9 +24,9 @@ type Table = Arc<dyn Seats>;
 const SOON: Duration = Duration::from_secs(10);
 const LONG: Duration = Duration::from_secs(60);
 const USUAL: Lifetimes = Lifetimes { token: LONG, told: LONG, stale_seats: LONG };
-const SHORT_TOKENS: Lifetimes = Lifetimes { token: Duration::from_millis(300), ..USUAL };
+const SHORT_TOKENS: Lifetimes = Lifetimes { token: Duration::from_millis(600), ..USUAL };
 const SHORT_MEMORY: Lifetimes = Lifetimes { told: Duration::from_millis(400), ..USUAL };
-const SHORT_STALE: Lifetimes = Lifetimes { stale_seats: Duration::from_millis(300), ..USUAL };
+const SHORT_STALE: Lifetimes = Lifetimes { stale_seats: Duration::from_millis(500), ..USUAL };
 
 fn acme() -> Scope {
     Scope::new("acme", Mode::Test).unwrap()
@@ -240,7 +240,7 @@ async fn tokens_expire_by_themselves(table: Table) {
     assert_eq!(attempt(&table, 2, &[want("yoga", 1)]).await, Tried::Gone(0));
     assert_eq!(attempt(&table, 3, &[named("gala", &["A1"])]).await, Tried::Gone(0));
     until(&table, 2, &[want("yoga", 1)], Tried::Reserved).await;
-    assert!(start.elapsed() >= Duration::from_millis(290), "a token died early: {:?}", start.elapsed());
+    assert!(start.elapsed() >= Duration::from_millis(590), "a token died early: {:?}", start.elapsed());
     until(&table, 3, &[named("gala", &["A1"])], Tried::Reserved).await;
     assert!(start.elapsed() < Duration::from_secs(3), "tokens outlive their time: {:?}", start.elapsed());
 }
@@ -248,7 +248,7 @@ async fn tokens_expire_by_themselves(table: Table) {
 async fn a_token_is_renewed_by_trying_again(table: Table) {
     table.tell(vec![told("yoga", 1, 1, 0)]).await;
     let start = Instant::now();
-    while start.elapsed() < Duration::from_millis(900) {
+    while start.elapsed() < Duration::from_millis(1500) {
         assert_eq!(attempt(&table, 1, &[want("yoga", 1)]).await, Tried::Reserved);
         assert_eq!(attempt(&table, 2, &[want("yoga", 1)]).await, Tried::Gone(0));
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -361,13 +361,13 @@ async fn workers_share_one_table_in_redis() {
     assert_eq!(let_through(&tables, 0..300, vec![want("yoga", 2)]).await, 11);
 }
 
-fn wants_in_the_story(checkout: usize) -> Vec<Want> {
+fn wants_in_the_story(checkout: usize, more: u32) -> Vec<Want> {
     match checkout % 5 {
         0 => vec![want("yoga", 2), named("gala", &["A1", "A2"])],
         1 => vec![named("gala", &["A2", "A3"]), named("gala", &["A4"])],
         2 => vec![want("yoga", 1), want("full", 1), want("yoga", 1)],
         3 => vec![named("opera", &["A1"])],
-        _ => vec![want("yoga", 3)],
+        _ => vec![want("yoga", 1 + more)],
     }
 }
 
@@ -386,7 +386,7 @@ async fn both_tables_tell_the_same_story() {
         let level = told(id, version, 8, u32::try_from(pick(7)).unwrap());
         let seats = told_seats(id, version, 8, &taken.into_iter().collect::<Vec<_>>());
         let (action, checkout) = (pick(10), pick(40));
-        let wants = wants_in_the_story(checkout);
+        let wants = wants_in_the_story(checkout, u32::try_from(pick(3)).unwrap());
         let mut answers = Vec::new();
         for table in &tables {
             match action {
@@ -412,6 +412,8 @@ async fn every_key_has_the_hash_tag_of_its_scope_and_an_end() {
     let wants = [want("yoga", 1), named("gala", &["A1"])];
     assert_eq!(attempt(&table, 1, &wants).await, Tried::Reserved);
     forget(&table, 1, &wants).await;
+    let fields: Vec<String> = raw(&url, "HKEYS bo:{acme/test}:s:gala").await;
+    assert!(fields.iter().all(|field| field.len() == 1), "a forgotten token leaves something behind: {fields:?}");
     // Nothing comes to life by being forgotten.
     forget(&table, 1, &[want("never_told", 1)]).await;
     let keys: Vec<String> = raw(&url, "KEYS *").await;
@@ -464,13 +466,17 @@ async fn is_unavailable_in_bounded_time(table: &Table) {
     .await;
     assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
     assert!(answers.iter().all(Result::is_err), "{answers:?}");
-    let quick = Instant::now();
-    assert!(table.try_reserve(&acme(), &chk(1), &wants).await.is_err());
-    table.forget(&acme(), vec![(chk(1), wants.to_vec())]).await;
-    table.tell(vec![told("yoga", 2, 1, 0)]).await;
-    assert!(quick.elapsed() < Duration::from_millis(150), "each call pays for the outage: {:?}", quick.elapsed());
-    assert!(table.ping().await.is_err());
+    // One after the other would take 10 s if each call paid for the outage.
+    let start = Instant::now();
+    for n in 0..20 {
+        assert!(table.try_reserve(&acme(), &chk(n), &wants).await.is_err());
+        table.forget(&acme(), vec![(chk(n), wants.to_vec())]).await;
+        table.tell(vec![told("yoga", 2, 1, 0)]).await;
+    }
     assert!(start.elapsed() < BOUND * 2, "{:?}", start.elapsed());
+    let start = Instant::now();
+    assert!(table.ping().await.is_err());
+    assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
 }
 
 #[tokio::test]
