@@ -15,6 +15,7 @@ pub mod idempotency;
 pub mod intake;
 pub mod json;
 pub mod key;
+pub mod openapi;
 pub mod problem;
 pub mod publisher;
 pub mod rate_limit;

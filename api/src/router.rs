@@ -1,11 +1,27 @@
 //! All routes and the few layers around them.
 
-use crate::{auth::authenticate, context::ApiContext, edge::edge, problem::Problem, routes};
+use crate::{
+    auth::authenticate,
+    context::ApiContext,
+    edge::edge,
+    openapi::{self, Frame},
+    problem::Problem,
+    routes,
+};
 use axum::{Router, middleware::from_fn_with_state};
+use tower_http::compression::{
+    CompressionLayer,
+    predicate::{NotForContentType, Predicate, SizeAbove},
+};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+/// Shorter answers are not worth compressing, bytes.
+const COMPRESS_ABOVE: u64 = 1_024;
 
 /// The whole API, ready to be served.
 pub fn router(ctx: ApiContext) -> Router {
-    let keyed = Router::new()
+    let keyed = OpenApiRouter::new()
         .merge(routes::checkouts::router())
         .merge(routes::sessions::router())
         .merge(routes::products::router())
@@ -15,11 +31,13 @@ pub fn router(ctx: ApiContext) -> Router {
         .merge(routes::deliveries::router())
         .merge(routes::sandbox::router())
         .route_layer(from_fn_with_state(ctx.clone(), authenticate));
-    Router::new()
-        .merge(keyed)
-        .merge(routes::health::router())
+    let all = OpenApiRouter::with_openapi(Frame::openapi()).merge(keyed).merge(routes::health::router());
+    let (routes, api) = all.with_state(ctx.clone()).split_for_parts();
+    let compression = CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_ABOVE).and(NotForContentType::SSE));
+    routes
+        .merge(openapi::router(api))
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
-        .layer(from_fn_with_state(ctx.clone(), edge))
-        .with_state(ctx)
+        .layer(from_fn_with_state(ctx, edge))
+        .layer(compression)
 }

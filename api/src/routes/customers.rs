@@ -12,16 +12,31 @@ use crate::{
     },
     strict::{Query, Strict},
 };
-use axum::{Router, extract::State, response::Response, routing};
+use axum::{extract::State, response::Response};
 use boxoffice_common::domain::{customer::Customer, id::CustomerId};
 use http::StatusCode;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The routes.
-pub fn router() -> Router<ApiContext> {
-    Router::new().route("/v1/customers", routing::get(list)).route("/v1/customers/{id}", routing::put(put).get(get))
+pub fn router() -> OpenApiRouter<ApiContext> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(put, get))
 }
 
 /// Creates (201) or replaces (200). 409 when its `external_id` is another customer's.
+#[utoipa::path(
+    put,
+    path = "/v1/customers/{id}",
+    tag = "customers",
+    params(("id" = CustomerId, Path, description = "The id")),
+    request_body = Customer,
+    responses(
+        (status = 201, description = "Created", body = Customer),
+        (status = 200, description = "Replaced", body = Customer),
+        (status = 409, description = "What is sold or held does not fit, or the external id is taken"),
+        (status = 413, description = "Longer than 256 KiB"),
+        (status = 415, description = "Not application/json"),
+    ),
+)]
 async fn put(
     caller: Caller<CatalogWrite>,
     New(id): New<CustomerId>,
@@ -44,11 +59,32 @@ async fn put(
     }
 }
 
+/// One.
+#[utoipa::path(
+    get,
+    path = "/v1/customers/{id}",
+    tag = "customers",
+    params(("id" = CustomerId, Path, description = "The id")),
+    responses(
+        (status = 200, description = "The object", body = Customer),
+        (status = 404, description = "Not there"),
+    ),
+)]
 async fn get(caller: Caller<CheckoutsRead>, Known(id): Known<CustomerId>, State(ctx): State<ApiContext>) -> Result<Response, Problem> {
     let customer = ctx.store().customer(caller.scope(), &id).await?.ok_or(Problem::NotFound)?;
     Ok(json(StatusCode::OK, &customer))
 }
 
+/// A page, by id.
+#[utoipa::path(
+    get,
+    path = "/v1/customers",
+    tag = "customers",
+    params(Paging),
+    responses(
+        (status = 200, description = "A page", body = List<Customer>),
+    ),
+)]
 async fn list(caller: Caller<CheckoutsRead>, paging: Query<Paging>, State(ctx): State<ApiContext>) -> Result<List<Customer>, Problem> {
     let page = ctx.store().customers(caller.scope(), &paging.page()?).await?;
     Ok(List::of(page, |customer| customer))

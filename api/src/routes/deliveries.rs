@@ -9,7 +9,7 @@ use crate::{
     strict::{Limit, NoFields, Query},
     trace::TraceParent,
 };
-use axum::{Extension, Router, extract::State, response::Response, routing};
+use axum::{Extension, extract::State, response::Response};
 use boxoffice_common::{
     domain::{
         delivery::{DeliveryRecord, DeliveryStatus},
@@ -19,25 +19,39 @@ use boxoffice_common::{
 };
 use http::StatusCode;
 use serde::Deserialize;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The routes.
-pub fn router() -> Router<ApiContext> {
-    Router::new()
-        .route("/v1/deliveries", routing::get(list))
-        .route("/v1/deliveries/{id}", routing::get(get))
-        .route("/v1/deliveries/{id}/replay", routing::post(replay))
+pub fn router() -> OpenApiRouter<ApiContext> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get)).routes(routes!(replay))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct Filter {
+    /// Only about this checkout.
     checkout: Option<CheckoutId>,
+    /// Only in this state.
     status: Option<DeliveryStatus>,
+    /// 1 to 100; 20 when left out.
     #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Limit,
+    /// `next_cursor` of the page before.
     cursor: Option<String>,
 }
 
+/// Deliveries, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/deliveries",
+    tag = "webhooks",
+    params(Filter),
+    responses(
+        (status = 200, description = "A page", body = List<DeliveryRecord>),
+    ),
+)]
 async fn list(
     caller: Caller<CheckoutsRead>,
     Query(filter): Query<Filter>,
@@ -48,11 +62,32 @@ async fn list(
     Ok(List::of(found, |delivery| delivery))
 }
 
+/// One.
+#[utoipa::path(
+    get,
+    path = "/v1/deliveries/{id}",
+    tag = "webhooks",
+    params(("id" = DeliveryId, Path, description = "The id")),
+    responses(
+        (status = 200, description = "The delivery", body = DeliveryRecord),
+        (status = 404, description = "Not there"),
+    ),
+)]
 async fn get(caller: Caller<CheckoutsRead>, Known(id): Known<DeliveryId>, State(ctx): State<ApiContext>) -> Result<Response, Problem> {
     Ok(json(StatusCode::OK, &read(&caller, &id, &ctx).await?))
 }
 
 /// Sends it again at once, with the same `webhook-id` and body, as if for the first time.
+#[utoipa::path(
+    post,
+    path = "/v1/deliveries/{id}/replay",
+    tag = "webhooks",
+    params(("id" = DeliveryId, Path, description = "The id")),
+    responses(
+        (status = 202, description = "Due at once", body = DeliveryRecord),
+        (status = 404, description = "Not there"),
+    ),
+)]
 async fn replay(
     caller: Caller<CheckoutsWrite>,
     Known(id): Known<DeliveryId>,

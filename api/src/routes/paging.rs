@@ -8,11 +8,15 @@ use boxoffice_common::ports::store::PageRequest;
 use serde::Deserialize;
 
 /// The query of a list that cannot be narrowed.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Paging {
+    /// 1 to 100; 20 when left out.
     #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Limit,
+    /// `next_cursor` of the page before.
     cursor: Option<String>,
 }
 

@@ -12,16 +12,32 @@ use crate::{
     },
     strict::{Query, Strict},
 };
-use axum::{Router, extract::State, response::Response, routing};
+use axum::{extract::State, response::Response};
 use boxoffice_common::domain::{catalogue::PromoCode, id::CatalogueId};
 use http::HeaderMap;
 use serde_json::value::RawValue;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The routes.
-pub fn router() -> Router<ApiContext> {
-    Router::new().route("/v1/promo-codes", routing::get(list)).route("/v1/promo-codes/{id}", routing::put(put).get(get))
+pub fn router() -> OpenApiRouter<ApiContext> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(put, get))
 }
 
+/// Creates or replaces.
+#[utoipa::path(
+    put,
+    path = "/v1/promo-codes/{id}",
+    tag = "catalogue",
+    params(("id" = CatalogueId, Path, description = "The id")),
+    request_body = PromoCode,
+    responses(
+        (status = 201, description = "Created", body = PromoCode),
+        (status = 200, description = "Replaced", body = PromoCode),
+        (status = 409, description = "What is sold or held does not fit, or the external id is taken"),
+        (status = 413, description = "Longer than 256 KiB"),
+        (status = 415, description = "Not application/json"),
+    ),
+)]
 async fn put(
     caller: Caller<CatalogWrite>,
     id: New<CatalogueId>,
@@ -31,6 +47,17 @@ async fn put(
     catalogue::put(caller, id, &ctx, body).await
 }
 
+/// One.
+#[utoipa::path(
+    get,
+    path = "/v1/promo-codes/{id}",
+    tag = "catalogue",
+    params(("id" = CatalogueId, Path, description = "The id")),
+    responses(
+        (status = 200, description = "The object", body = PromoCode),
+        (status = 404, description = "Not there"),
+    ),
+)]
 async fn get(
     caller: Caller<AnyKey>,
     id: Known<CatalogueId>,
@@ -40,6 +67,16 @@ async fn get(
     catalogue::get::<PromoCode>(caller, id, &headers, &ctx).await
 }
 
+/// A page, by id.
+#[utoipa::path(
+    get,
+    path = "/v1/promo-codes",
+    tag = "catalogue",
+    params(Paging),
+    responses(
+        (status = 200, description = "A page", body = List<PromoCode>),
+    ),
+)]
 async fn list(caller: Caller<AnyKey>, paging: Query<Paging>, State(ctx): State<ApiContext>) -> Result<List<Box<RawValue>>, Problem> {
     catalogue::list::<PromoCode>(caller, paging, &ctx).await
 }

@@ -7,23 +7,36 @@ use crate::{
     respond::json,
     strict::Query,
 };
-use axum::{Router, extract::State, response::Response, routing};
+use axum::{extract::State, response::Response};
 use boxoffice_common::domain::id::CheckoutId;
 use http::StatusCode;
 use serde::Deserialize;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The routes.
-pub fn router() -> Router<ApiContext> {
-    Router::new().route("/sandbox/charges", routing::get(charges))
+pub fn router() -> OpenApiRouter<ApiContext> {
+    OpenApiRouter::new().routes(routes!(charges))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct Reference {
+    /// The checkout.
     reference: CheckoutId,
 }
 
 /// The charges of a checkout in the provider's book. The book knows no tenants, so we look whose checkout it is.
+#[utoipa::path(
+    get,
+    path = "/sandbox/charges",
+    tag = "sandbox",
+    params(Reference),
+    responses(
+        (status = 200, description = "`{data: [{id, reference, idempotency_key, amount, currency, status, amount_refunded}]}`", body = serde_json::Value),
+        (status = 404, description = "A live key, another's checkout, or no sandbox"),
+    ),
+)]
 async fn charges(
     caller: Caller<CheckoutsRead>,
     Query(Reference { reference }): Query<Reference>,

@@ -12,7 +12,7 @@ use crate::{
     },
     strict::{Query, Strict},
 };
-use axum::{Router, extract::State, response::Response, routing};
+use axum::{extract::State, response::Response};
 use boxoffice_common::{
     domain::{
         catalogue::{Kind, Session},
@@ -24,15 +24,28 @@ use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The routes.
-pub fn router() -> Router<ApiContext> {
-    Router::new()
-        .route("/v1/sessions", routing::get(list))
-        .route("/v1/sessions/{id}", routing::put(put).get(get))
-        .route("/v1/sessions/{id}/availability", routing::get(availability))
+pub fn router() -> OpenApiRouter<ApiContext> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(put, get)).routes(routes!(availability))
 }
 
+/// Creates or replaces.
+#[utoipa::path(
+    put,
+    path = "/v1/sessions/{id}",
+    tag = "catalogue",
+    params(("id" = CatalogueId, Path, description = "The id")),
+    request_body = Session,
+    responses(
+        (status = 201, description = "Created", body = Session),
+        (status = 200, description = "Replaced", body = Session),
+        (status = 409, description = "What is sold or held does not fit, or the external id is taken"),
+        (status = 413, description = "Longer than 256 KiB"),
+        (status = 415, description = "Not application/json"),
+    ),
+)]
 async fn put(
     caller: Caller<CatalogWrite>,
     id: New<CatalogueId>,
@@ -42,6 +55,17 @@ async fn put(
     catalogue::put(caller, id, &ctx, body).await
 }
 
+/// One.
+#[utoipa::path(
+    get,
+    path = "/v1/sessions/{id}",
+    tag = "catalogue",
+    params(("id" = CatalogueId, Path, description = "The id")),
+    responses(
+        (status = 200, description = "The object", body = Session),
+        (status = 404, description = "Not there"),
+    ),
+)]
 async fn get(
     caller: Caller<AnyKey>,
     id: Known<CatalogueId>,
@@ -51,12 +75,23 @@ async fn get(
     catalogue::get::<Session>(caller, id, &headers, &ctx).await
 }
 
+/// A page, by id.
+#[utoipa::path(
+    get,
+    path = "/v1/sessions",
+    tag = "catalogue",
+    params(Paging),
+    responses(
+        (status = 200, description = "A page", body = List<Session>),
+    ),
+)]
 async fn list(caller: Caller<AnyKey>, paging: Query<Paging>, State(ctx): State<ApiContext>) -> Result<List<Box<RawValue>>, Problem> {
     catalogue::list::<Session>(caller, paging, &ctx).await
 }
 
 /// What is left of a session.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Availability)]
 struct AvailabilityView<'a> {
     capacity: u32,
     sold: u32,
@@ -77,6 +112,17 @@ impl<'a> AvailabilityView<'a> {
     }
 }
 
+/// What is left of a session, seat by seat where they have names.
+#[utoipa::path(
+    get,
+    path = "/v1/sessions/{id}/availability",
+    tag = "catalogue",
+    params(("id" = CatalogueId, Path, description = "The id")),
+    responses(
+        (status = 200, description = "Now", body = AvailabilityView),
+        (status = 404, description = "Not there"),
+    ),
+)]
 async fn availability(caller: Caller<AnyKey>, Known(id): Known<CatalogueId>, State(ctx): State<ApiContext>) -> Result<Response, Problem> {
     let row = ctx.store().get(caller.scope(), Kind::Session, &id).await?.ok_or(Problem::NotFound)?;
     let session: Session = serde_json::from_str(&row.doc).map_err(|error| StoreError::Corrupt(format!("session {id}: {error}")))?;

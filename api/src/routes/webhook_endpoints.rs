@@ -13,10 +13,8 @@ use crate::{
     strict::{NoFields, Query, Strict},
 };
 use axum::{
-    Router,
     extract::State,
     response::{IntoResponse, Response},
-    routing,
 };
 use boxoffice_common::{
     adapters::callback::signature::generate_secret,
@@ -26,22 +24,23 @@ use boxoffice_common::{
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// After a rotation, the secret before signs along for so long.
 const OVERLAP: Duration = Duration::from_secs(24 * 3600);
 
 /// The routes.
-pub fn router() -> Router<ApiContext> {
-    Router::new()
-        .route("/v1/webhook-endpoints", routing::get(list))
-        .route("/v1/webhook-endpoints/{id}", routing::put(put).get(get).delete(delete))
-        .route("/v1/webhook-endpoints/{id}/rotate-secret", routing::post(rotate))
-        .route("/v1/webhook-secret", routing::get(default_secret))
-        .route("/v1/webhook-secret/rotate", routing::post(rotate_default))
+pub fn router() -> OpenApiRouter<ApiContext> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(put, get, delete))
+        .routes(routes!(rotate))
+        .routes(routes!(default_secret))
+        .routes(routes!(rotate_default))
 }
 
 /// Where events go.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PutEndpoint {
     id: Option<EndpointId>,
@@ -56,7 +55,8 @@ fn yes() -> bool {
 }
 
 /// An endpoint; `secret` only in the answer that made it.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = WebhookEndpoint)]
 struct EndpointView {
     id: EndpointId,
     url: String,
@@ -65,6 +65,7 @@ struct EndpointView {
     created_at: Timestamp,
     updated_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     secret: Option<Secret<String>>,
 }
 
@@ -76,12 +77,27 @@ impl From<Endpoint> for EndpointView {
 }
 
 /// A secret, shown to whoever may see it.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = WebhookSecret)]
 struct SecretView {
+    #[schema(value_type = String)]
     secret: Secret<String>,
 }
 
 /// Creates (201, with its secret, shown once) or replaces (200, keeping its secret).
+#[utoipa::path(
+    put,
+    path = "/v1/webhook-endpoints/{id}",
+    tag = "webhooks",
+    params(("id" = EndpointId, Path, description = "The id")),
+    request_body = PutEndpoint,
+    responses(
+        (status = 201, description = "Created; the secret is shown this once", body = EndpointView),
+        (status = 200, description = "Replaced", body = EndpointView),
+        (status = 413, description = "Longer than 256 KiB"),
+        (status = 415, description = "Not application/json"),
+    ),
+)]
 async fn put(
     caller: Caller<Admin>,
     New(id): New<EndpointId>,
@@ -117,23 +133,64 @@ fn check_events(events: Vec<String>) -> Result<Vec<String>, Problem> {
     Ok(events.into_iter().collect::<BTreeSet<_>>().into_iter().collect())
 }
 
+/// One.
+#[utoipa::path(
+    get,
+    path = "/v1/webhook-endpoints/{id}",
+    tag = "webhooks",
+    params(("id" = EndpointId, Path, description = "The id")),
+    responses(
+        (status = 200, description = "The endpoint", body = EndpointView),
+        (status = 404, description = "Not there"),
+    ),
+)]
 async fn get(caller: Caller<Admin>, Known(id): Known<EndpointId>, State(ctx): State<ApiContext>) -> Result<Response, Problem> {
     let endpoint = ctx.store().endpoint(caller.scope(), &id).await?.ok_or(Problem::NotFound)?;
     Ok(json(StatusCode::OK, &EndpointView::from(endpoint)))
 }
 
+/// A page, by id.
+#[utoipa::path(
+    get,
+    path = "/v1/webhook-endpoints",
+    tag = "webhooks",
+    params(Paging),
+    responses(
+        (status = 200, description = "A page", body = List<EndpointView>),
+    ),
+)]
 async fn list(caller: Caller<Admin>, paging: Query<Paging>, State(ctx): State<ApiContext>) -> Result<List<EndpointView>, Problem> {
     let page = ctx.store().endpoints(caller.scope(), &paging.page()?).await?;
     Ok(List::of(page, EndpointView::from))
 }
 
 /// Removes one; deliveries under way go on.
+#[utoipa::path(
+    delete,
+    path = "/v1/webhook-endpoints/{id}",
+    tag = "webhooks",
+    params(("id" = EndpointId, Path, description = "The id")),
+    responses(
+        (status = 204, description = "Removed"),
+        (status = 404, description = "Not there"),
+    ),
+)]
 async fn delete(caller: Caller<Admin>, Known(id): Known<EndpointId>, State(ctx): State<ApiContext>) -> Result<Response, Problem> {
     let was_there = ctx.store().delete_endpoint(caller.scope(), &id).await?;
     if was_there { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(Problem::NotFound) }
 }
 
 /// A new secret, shown once; the one before signs along for a day.
+#[utoipa::path(
+    post,
+    path = "/v1/webhook-endpoints/{id}/rotate-secret",
+    tag = "webhooks",
+    params(("id" = EndpointId, Path, description = "The id")),
+    responses(
+        (status = 200, description = "The new secret", body = SecretView),
+        (status = 404, description = "Not there"),
+    ),
+)]
 async fn rotate(
     caller: Caller<Admin>,
     Known(id): Known<EndpointId>,
@@ -146,12 +203,28 @@ async fn rotate(
 }
 
 /// The secret that checkouts' own `callback_url`s are signed with.
+#[utoipa::path(
+    get,
+    path = "/v1/webhook-secret",
+    tag = "webhooks",
+    responses(
+        (status = 200, description = "The secret", body = SecretView),
+    ),
+)]
 async fn default_secret(caller: Caller<Admin>, State(ctx): State<ApiContext>) -> Result<Response, Problem> {
     let secret = ctx.store().default_secret(caller.scope(), &generate_secret(ctx.entropy())).await?;
     Ok(json(StatusCode::OK, &SecretView { secret }))
 }
 
 /// A new default secret; the one before signs along for a day.
+#[utoipa::path(
+    post,
+    path = "/v1/webhook-secret/rotate",
+    tag = "webhooks",
+    responses(
+        (status = 200, description = "The new secret", body = SecretView),
+    ),
+)]
 async fn rotate_default(caller: Caller<Admin>, State(ctx): State<ApiContext>, NoFields: NoFields) -> Result<Response, Problem> {
     let secret = generate_secret(ctx.entropy());
     // There is one from its first use on: where there was no use yet, it is made to be rotated.

@@ -36,7 +36,7 @@ impl Kind {
 }
 
 /// Whether a session can be sold at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SessionStatus {
     /// On sale within its window.
@@ -49,7 +49,7 @@ pub enum SessionStatus {
 }
 
 /// One occurrence of a class, show or trip. Exactly one of `capacity` and `seats` is given.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Session {
     /// The client's own id; taken from the path when left out.
@@ -104,6 +104,7 @@ pub struct Session {
     pub compatible_memberships: Vec<CatalogueId>,
     /// The client's own.
     #[serde(default)]
+    #[schema(value_type = Object)]
     pub metadata: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -122,7 +123,7 @@ impl Session {
 }
 
 /// Goods, with variants.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Product {
     /// The client's own id; taken from the path when left out.
@@ -148,11 +149,12 @@ pub struct Product {
     pub variants: Vec<Variant>,
     /// The client's own.
     #[serde(default)]
+    #[schema(value_type = Object)]
     pub metadata: serde_json::Map<String, serde_json::Value>,
 }
 
 /// A kind of a product: a size, a colour.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Variant {
     /// Unique within the product.
@@ -165,7 +167,7 @@ pub struct Variant {
 }
 
 /// A discount by code: exactly one of `percent_off_bp` and `amount_off`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PromoCode {
     /// The code itself, as customers type it; taken from the path when left out.
@@ -197,5 +199,6 @@ pub struct PromoCode {
     pub applies_to: Vec<CatalogueId>,
     /// The client's own.
     #[serde(default)]
+    #[schema(value_type = Object)]
     pub metadata: serde_json::Map<String, serde_json::Value>,
 }

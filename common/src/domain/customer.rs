@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A customer of a tenant. Its `Debug` shows the id and nothing personal.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Customer {
     /// Ours or the client's own; taken from the path when left out.
@@ -31,6 +31,7 @@ pub struct Customer {
     pub family: Option<String>,
     /// The client's own.
     #[serde(default)]
+    #[schema(value_type = Object)]
     pub metadata: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -41,7 +42,8 @@ impl fmt::Debug for Customer {
 }
 
 /// A date of birth, `YYYY-MM-DD`.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, utoipa::ToSchema)]
+#[schema(value_type = String, format = Date, examples("1990-12-10"))]
 pub struct BirthDate(time::Date);
 
 impl BirthDate {

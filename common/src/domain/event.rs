@@ -4,7 +4,7 @@ use super::state::Status;
 use serde::{Deserialize, Serialize};
 
 /// The types of events, as in API.md.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 pub enum EventType {
     /// The customer has to act.
     #[serde(rename = "checkout.awaiting_payment")]

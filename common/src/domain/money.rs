@@ -15,7 +15,8 @@ pub enum MoneyError {
 }
 
 /// An amount in the minor units of a currency that stands beside it. May be negative in the ledger only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(value_type = i64, examples(1500))]
 #[serde(transparent)]
 pub struct Amount(i64);
 
@@ -79,7 +80,8 @@ impl fmt::Display for Amount {
 }
 
 /// An ISO 4217 code in lower case.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
+#[schema(value_type = String, min_length = 3, max_length = 3, examples("usd"))]
 pub struct Currency([u8; 3]);
 
 /// Codes in use (ISO 4217 list one), two minor digits each.

@@ -75,7 +75,7 @@ impl Order {
 }
 
 /// One line, priced. Serializes as it stands in the API.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Line {
     /// Unique in the checkout.
     pub id: LineId,
@@ -99,7 +99,7 @@ pub struct Line {
 }
 
 /// What a line sells.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Item {
     /// Places in a session.

@@ -12,7 +12,7 @@ use super::{
 use serde::{Deserialize, Serialize};
 
 /// Where a checkout stands in the queue, as far as the API can tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct QueueEstimate {
     /// How many are before it.
     pub position: u64,
@@ -21,7 +21,8 @@ pub struct QueueEstimate {
 }
 
 /// The object `checkout` of API.md.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Checkout)]
 pub struct CheckoutView<'a> {
     id: &'a CheckoutId,
     object: &'static str,
@@ -47,6 +48,7 @@ pub struct CheckoutView<'a> {
     callback_url: Option<&'a str>,
     callback_state: Option<&'a str>,
     reference: Option<&'a str>,
+    #[schema(value_type = Object)]
     metadata: &'a serde_json::Map<String, serde_json::Value>,
     version: i64,
     expires_at: Timestamp,
@@ -55,7 +57,8 @@ pub struct CheckoutView<'a> {
     completed_at: Option<Timestamp>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = PaymentAttempt)]
 struct AttemptView<'a> {
     id: &'a AttemptId,
     kind: &'static str,

@@ -20,6 +20,18 @@ use http::{StatusCode, header};
 use serde::Deserialize;
 
 /// Calls a checkout off: 200 when nothing was sent, 202 while a provider has still to confirm, 409 when it is too late.
+#[utoipa::path(
+    post,
+    path = "/v1/checkouts/{id}/cancel",
+    tag = "checkouts",
+    params(("id" = CheckoutId, Path, description = "The id")),
+    responses(
+        (status = 200, description = "Canceled; nothing was sent", body = CheckoutView),
+        (status = 202, description = "`reconciling`: the provider has still to confirm that it can take no money", body = CheckoutView),
+        (status = 404, description = "Not there"),
+        (status = 409, description = "`not_cancelable`: it has ended otherwise, or a charge was sent"),
+    ),
+)]
 pub async fn cancel(
     caller: Caller<CheckoutsWrite>,
     Known(id): Known<CheckoutId>,
@@ -43,7 +55,7 @@ pub async fn cancel(
 }
 
 /// What an operator found out about a checkout that needs review.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resolve {
     outcome: Outcome,
@@ -52,7 +64,7 @@ pub struct Resolve {
 }
 
 /// Whether the money is ours.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Outcome {
     Succeeded,
@@ -60,6 +72,18 @@ enum Outcome {
 }
 
 /// Ends a checkout that needs review, as an operator says.
+#[utoipa::path(
+    post,
+    path = "/v1/checkouts/{id}/resolve",
+    tag = "checkouts",
+    params(("id" = CheckoutId, Path, description = "The id")),
+    request_body = Resolve,
+    responses(
+        (status = 200, description = "Ended", body = CheckoutView),
+        (status = 404, description = "Not there"),
+        (status = 409, description = "`not_in_review`"),
+    ),
+)]
 pub async fn resolve(
     caller: Caller<Admin>,
     Known(id): Known<CheckoutId>,
@@ -82,6 +106,16 @@ pub async fn resolve(
 }
 
 /// Everything that happened to a checkout, oldest first.
+#[utoipa::path(
+    get,
+    path = "/v1/checkouts/{id}/timeline",
+    tag = "checkouts",
+    params(("id" = CheckoutId, Path, description = "The id")),
+    responses(
+        (status = 200, description = "At most 1,000 entries", body = List<TimelineEntry>),
+        (status = 404, description = "Not there"),
+    ),
+)]
 pub async fn timeline(
     caller: Caller<CheckoutsRead>,
     Known(id): Known<CheckoutId>,

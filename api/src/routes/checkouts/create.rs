@@ -16,9 +16,23 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
+use boxoffice_common::domain::view::CheckoutView;
 use http::{HeaderValue, StatusCode, header};
 
 /// Takes a checkout in: 202 once it is durable.
+#[utoipa::path(
+    post,
+    path = "/v1/checkouts",
+    tag = "checkouts",
+    params(("Idempotency-Key" = String, Header, description = "1 to 255 visible ASCII characters, quoted or not")),
+    request_body = CreateCheckout,
+    responses(
+        (status = 202, description = "Durable. The same key and body again get this answer again, with `Idempotent-Replayed: true`", body = CheckoutView, headers(("Location" = String), ("Idempotent-Replayed" = bool))),
+        (status = 413, description = "Longer than 256 KiB"),
+        (status = 415, description = "Not application/json"),
+        (status = 422, description = "Unknown ids, a wrong price, a bad promo code, a feature that is not there, or a key that was used with another body"),
+    ),
+)]
 pub async fn create(
     caller: Caller<CheckoutsWrite>,
     key: IdempotencyKey,

@@ -26,7 +26,21 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// A stream ends after this long; the client comes back with its `Last-Event-ID`.
 const LONGEST: Duration = Duration::from_secs(3_600);
 
-/// Streams the current state and every later one that is seen, until the checkout has ended.
+/// Streams `checkout.<status>` events: the current state and every later one that is seen, until the checkout has ended.
+#[utoipa::path(
+    get,
+    path = "/v1/checkouts/{id}/events",
+    tag = "checkouts",
+    params(
+        ("id" = CheckoutId, Path, description = "The id"),
+        ("Last-Event-ID" = Option<i64>, Header, description = "The version that the client has"),
+    ),
+    responses(
+        (status = 200, description = "Server-Sent Events; the id of an event is the version, its data the checkout", content_type = "text/event-stream", body = String),
+        (status = 204, description = "It has ended, and the client has seen that"),
+        (status = 404, description = "Not there"),
+    ),
+)]
 pub async fn events(
     caller: Caller<CheckoutsRead>,
     Known(id): Known<CheckoutId>,

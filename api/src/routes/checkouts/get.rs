@@ -39,7 +39,22 @@ impl<S: Sync> FromRequestParts<S> for PreferredWait {
     }
 }
 
-/// One checkout.
+/// One checkout: at once, or with `Prefer: wait=N` when it is settled (it has ended, or a customer or an operator has to act).
+#[utoipa::path(
+    get,
+    path = "/v1/checkouts/{id}",
+    tag = "checkouts",
+    params(
+        ("id" = CheckoutId, Path, description = "The id"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: answer when it is settled, or after N seconds (60 at most)"),
+        ("If-None-Match" = Option<String>, Header, description = "Versions that the client has"),
+    ),
+    responses(
+        (status = 200, description = "The checkout; its version is the ETag", body = CheckoutView, headers(("ETag" = String), ("Preference-Applied" = String))),
+        (status = 304, description = "The version in `If-None-Match` is the newest"),
+        (status = 404, description = "Not there"),
+    ),
+)]
 pub async fn get(
     caller: Caller<CheckoutsRead>,
     Known(id): Known<CheckoutId>,

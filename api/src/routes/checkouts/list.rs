@@ -24,20 +24,38 @@ use boxoffice_common::{
 use serde::Deserialize;
 
 /// What the list is narrowed to, and which page of it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Filter {
+    /// Only in this state.
     status: Option<Status>,
+    /// Only with a line of this session.
     session: Option<CatalogueId>,
+    /// Only of this customer.
     customer: Option<CustomerId>,
+    /// Only with this reference.
     reference: Option<String>,
+    /// Only made after.
     created_after: Option<Timestamp>,
+    /// 1 to 100; 20 when left out.
     #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Limit,
+    /// `next_cursor` of the page before.
     cursor: Option<String>,
 }
 
 /// Checkouts, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/checkouts",
+    tag = "checkouts",
+    params(Filter),
+    responses(
+        (status = 200, description = "A page", body = List<CheckoutView>),
+    ),
+)]
 pub async fn list(caller: Caller<CheckoutsRead>, Query(filter): Query<Filter>, State(ctx): State<ApiContext>) -> Result<Response, Problem> {
     let page = page(filter.limit, filter.cursor)?;
     let filter = CheckoutFilter {

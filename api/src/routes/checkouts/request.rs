@@ -31,21 +31,34 @@ const EXPIRES_IN: std::ops::RangeInclusive<u32> = 10..=86_400;
 const DEFAULT_EXPIRES_IN: u32 = 1_800;
 
 /// What a client wants to buy, and how it pays.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateCheckout {
+    /// Who buys; left out for a guest.
     customer: Option<CustomerRef>,
+    /// Of every amount in it.
     currency: Currency,
+    /// 1 to 50.
     lines: Vec<LineRequest>,
+    /// As the customer typed it.
     promo_code: Option<String>,
+    /// May be left out when nothing is due.
     payment: Option<PaymentRequest>,
+    /// Where the browser goes after a payment; `{CHECKOUT_ID}` is filled in.
     success_url: Option<String>,
+    /// Where the browser goes after a cancel.
     cancel_url: Option<String>,
+    /// Where this checkout's callbacks go.
     callback_url: Option<String>,
+    /// Echoed.
     callback_state: Option<String>,
+    /// The client's own reference.
     reference: Option<String>,
+    /// Seconds, 10 to 86,400; 1,800 when left out.
     expires_in: Option<u32>,
+    /// At most 50 keys and 16 KiB.
     #[serde(default)]
+    #[schema(value_type = Object)]
     metadata: Map<String, Value>,
 }
 
@@ -56,7 +69,7 @@ enum CustomerRef {
     Described(DescribedCustomer),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct DescribedCustomer {
     external_id: Option<String>,
@@ -70,6 +83,15 @@ impl fmt::Debug for DescribedCustomer {
         f.write_str("[redacted]")
     }
 }
+
+impl utoipa::PartialSchema for CustomerRef {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        let id = utoipa::openapi::Ref::from_schema_name("CustomerId");
+        utoipa::openapi::schema::OneOfBuilder::new().item(id).item(DescribedCustomer::schema()).into()
+    }
+}
+
+impl utoipa::ToSchema for CustomerRef {}
 
 impl<'de> Deserialize<'de> for CustomerRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -97,23 +119,32 @@ impl<'de> Deserialize<'de> for CustomerRef {
 
 /// One shape for all kinds of lines, so that a mistake is named with its whole path; which field belongs to which type is
 /// checked in [`LineRequest::into_cart`].
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct LineRequest {
     #[serde(rename = "type")]
     kind: LineType,
+    /// For `session`.
     session: Option<CatalogueId>,
+    /// For `session` with named seats.
     seats: Option<Vec<String>>,
+    /// For `product`.
     product: Option<CatalogueId>,
+    /// For `product` with variants.
     variant: Option<CatalogueId>,
+    #[schema(ignore)]
     plan: Option<IgnoredAny>,
+    #[schema(ignore)]
     membership: Option<IgnoredAny>,
+    /// For `custom`.
     name: Option<String>,
+    /// 1 to 1,000; the number of seats, or 1, when left out.
     quantity: Option<u32>,
+    /// An echo of our price, which must be right; for `custom`, the price.
     unit_amount: Option<Amount>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum LineType {
     Session,
@@ -123,30 +154,41 @@ enum LineType {
     Custom,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PaymentRequest {
+    /// Exactly one.
     methods: Option<Vec<MethodRequest>>,
+    #[schema(ignore)]
     hosted: Option<IgnoredAny>,
 }
 
 /// One shape for all methods, for the same reason.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct MethodRequest {
     #[serde(rename = "type")]
     kind: MethodType,
+    /// Must be the total when given.
     amount: Option<Amount>,
+    /// For `card`: the provider's token, never a card number.
+    #[schema(value_type = Option<String>)]
     token: Option<Secret<String>>,
+    /// For `custom`: what kind.
     name: Option<String>,
+    /// For `custom`: for people.
     note: Option<String>,
+    #[schema(ignore)]
     id: Option<IgnoredAny>,
+    #[schema(ignore)]
     bought_membership: Option<IgnoredAny>,
+    #[schema(ignore)]
     provider: Option<IgnoredAny>,
+    #[schema(ignore)]
     phone: Option<IgnoredAny>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum MethodType {
     Card,

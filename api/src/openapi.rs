@@ -1,0 +1,90 @@
+//! The description of the API: collected from the routes themselves, completed with what is true of all of them, and
+//! served beside a page to browse it.
+
+use crate::problem::ProblemBody;
+use axum::{Router, body::Bytes, routing};
+use http::header;
+use utoipa::{
+    OpenApi, ToSchema,
+    openapi::{
+        Content, Ref, RefOr, Response, ResponseBuilder,
+        path::Operation,
+        security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
+    },
+};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+const PATH: &str = "/openapi.json";
+const SECURITY: &str = "api_key";
+
+/// The frame; the routes fill it.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "boxoffice", description = "Sells seats and takes the money. Errors are `application/problem+json` (RFC 9457) with a stable `code`; every response carries `Request-Id`."),
+    components(schemas(ProblemBody)),
+    tags(
+        (name = "checkouts", description = "What is sold: made once, worked on behind the answer, followed by poll, stream or callback"),
+        (name = "catalogue", description = "What can be sold"),
+        (name = "customers", description = "Who buys"),
+        (name = "webhooks", description = "Where results go, and what became of them"),
+        (name = "sandbox", description = "The sandbox payment provider's own book, for test keys"),
+        (name = "health", description = "For operators")
+    )
+)]
+pub struct Frame;
+
+/// What every route that needs a key can answer besides its own.
+const COMMON: [(&str, &str); 8] = [
+    ("400", "It cannot be read, or a value is outside its bounds; `param` names it"),
+    ("401", "No live API key"),
+    ("403", "The key lacks the scope"),
+    ("404", "Not there in the key's tenant and mode"),
+    ("429", "Too many requests of this key; `Retry-After` and `RateLimit` say more"),
+    ("500", "Our bug"),
+    ("503", "Overloaded, or a server behind this one does not answer; `Retry-After` says when to come back"),
+    ("504", "It took too long"),
+];
+
+/// Completes what the routes told, and serves it.
+pub fn router(mut api: utoipa::openapi::OpenApi) -> Router {
+    complete(&mut api);
+    let text = Bytes::from(api.to_json().unwrap_or_default());
+    let serve = async move || ([(header::CONTENT_TYPE, "application/json")], text.clone());
+    let docs = SwaggerUi::new("/docs").config(Config::from(PATH).try_it_out_enabled(true).persist_authorization(true));
+    Router::new().route(PATH, routing::get(serve)).merge(docs)
+}
+
+fn complete(api: &mut utoipa::openapi::OpenApi) {
+    if let Some(components) = &mut api.components {
+        let scheme = Http::builder().scheme(HttpAuthScheme::Bearer).description(Some("An API key: `bo_test_…` or `bo_live_…`")).build();
+        components.add_security_scheme(SECURITY, SecurityScheme::Http(scheme));
+    }
+    for (path, item) in &mut api.paths.paths {
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            if path.starts_with("/v1/") || path.starts_with("/sandbox/") {
+                need_key(operation);
+            }
+            tell_problems(operation);
+        }
+    }
+}
+
+fn need_key(operation: &mut Operation) {
+    operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], _>(SECURITY, [])]);
+    for (status, description) in COMMON {
+        let responses = &mut operation.responses.responses;
+        responses.entry(status.to_owned()).or_insert_with(|| Response::new(description).into());
+    }
+}
+
+/// Every error has the same shape.
+fn tell_problems(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        let RefOr::T(response) = response else { continue };
+        if status.as_str() >= "400" && response.content.is_empty() {
+            let content = Content::new(Some(Ref::from_schema_name(ProblemBody::name())));
+            *response = ResponseBuilder::from(response.clone()).content("application/problem+json", content).build();
+        }
+    }
+}
