@@ -126,11 +126,7 @@ impl Intake {
         let (customer, described) = match submission.buyer {
             None => (None, None),
             Some(Buyer::Known(customer)) => (Some(customer), None),
-            Some(Buyer::Described(mut customer)) => {
-                // The id that it gets when it is new.
-                customer.id.get_or_insert_with(|| CustomerId::generate(&self.entropy, now));
-                (None, Some(*customer))
-            }
+            Some(Buyer::Described(customer)) => (None, Some(*customer)),
         };
         let (priced, tender) = priced;
         let order = Order {

@@ -62,11 +62,20 @@ fn complete(api: &mut utoipa::openapi::OpenApi) {
     for (path, item) in &mut api.paths.paths {
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
         for operation in operations.into_iter().flatten() {
+            name(path, operation);
             if path.starts_with("/v1/") || path.starts_with("/sandbox/") {
                 need_key(operation);
             }
             tell_problems(operation);
         }
+    }
+}
+
+/// The handlers' names, which are their operations' ids, are unique within a resource only.
+fn name(path: &str, operation: &mut Operation) {
+    let resource = path.strip_prefix("/v1/").and_then(|rest| rest.split('/').next());
+    if let (Some(resource), Some(id)) = (resource, &operation.operation_id) {
+        operation.operation_id = Some(format!("{}_{id}", resource.replace('-', "_")));
     }
 }
 
