@@ -1,1 +1,66 @@
-fn main() {}
+//! `boxoffice`: a queue-driven checkout engine for seats. One binary runs everything embedded, or a part of it.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `command` | what can be typed |
+//! | `wire` | which adapters a process gets, by its environment |
+//! | `serve` | `serve`, `api`, `worker`, `sandbox`: the processes that stay |
+//! | `http` | a listening server and its end |
+//! | `demo` | the demo catalogue |
+//! | `keys`, `doctor`, `audit` | the commands that end |
+//! | `bench` | load and figures |
+
+mod audit;
+mod bench;
+mod command;
+mod demo;
+mod doctor;
+mod exit;
+mod http;
+mod keys;
+mod log;
+mod serve;
+mod wire;
+
+use clap::Parser;
+use command::{Cli, Command};
+use exit::Failure;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Once per process, before anything speaks TLS. A second call would only say that it is done.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(cli.command)) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<ExitCode, Failure> {
+    let done = |()| ExitCode::SUCCESS;
+    match command {
+        Command::Serve(args) => serve::serve(args).await.map(done),
+        Command::Api(args) => serve::api(args).await.map(done),
+        Command::Worker(args) => serve::worker(args).await.map(done),
+        Command::Sandbox(args) => serve::sandbox(args).await.map(done),
+        Command::Migrate(data) => wire::migrate(data.data_dir).await.map(done),
+        Command::Doctor(data) => doctor::run(data.data_dir).await,
+        Command::Keys(keys) => keys::run(keys).await.map(done),
+        Command::Audit(args) => audit::run(args).await,
+        Command::Bench(args) => Ok(bench::run(*args).await.map(done)?),
+    }
+}

@@ -23,4 +23,5 @@ mod target;
 mod tests;
 
 pub use args::BenchArgs;
+pub use error::BenchError;
 pub use run::run;

@@ -1,0 +1,130 @@
+//! What can be typed.
+
+use crate::bench::BenchArgs;
+use clap::{Args, Parser, Subcommand};
+use std::{net::SocketAddr, path::PathBuf};
+
+/// A queue-driven checkout engine for seats.
+#[derive(Debug, Parser)]
+#[command(name = "boxoffice", version, about, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// API and worker in one process; embedded unless DATABASE_URL, AMQP_URL and REDIS_URL are set
+    Serve(Serve),
+    /// The intake API alone, for scaling out; needs all three URLs
+    Api(Api),
+    /// A worker alone, for scaling out; needs all three URLs and SANDBOX_PROVIDER_URL
+    Worker(Data),
+    /// The sandbox payment provider as a server of its own, with a durable book
+    Sandbox(Sandbox),
+    /// Applies the schema
+    Migrate(Data),
+    /// Checks every dependency and says what is wrong and how to mend it
+    Doctor(Data),
+    /// API keys
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Recomputes every invariant from the store; exit 1 when one is broken
+    Audit(Audit),
+    /// A load, and figures that can be believed
+    Bench(Box<BenchArgs>),
+}
+
+/// Where embedded data lies.
+#[derive(Debug, Args)]
+pub struct Data {
+    /// The folder of the embedded databases
+    #[arg(long, default_value = "./data")]
+    pub data_dir: PathBuf,
+}
+
+/// `boxoffice serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Where to listen
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// The folder of the embedded databases
+    #[arg(long, default_value = "./data")]
+    pub data_dir: PathBuf,
+    /// Makes tenant `demo` with the test key bo_test_demo and a small catalogue; loopback only
+    #[arg(long)]
+    pub demo: bool,
+}
+
+/// `boxoffice api`.
+#[derive(Debug, Args)]
+pub struct Api {
+    /// Where to listen
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+}
+
+/// `boxoffice sandbox`.
+#[derive(Debug, Args)]
+pub struct Sandbox {
+    /// Where to listen
+    #[arg(long, default_value = "127.0.0.1:8090")]
+    pub listen: SocketAddr,
+    /// The folder of its book
+    #[arg(long, default_value = "./data")]
+    pub data_dir: PathBuf,
+}
+
+/// `boxoffice keys …`.
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Makes a key and shows it once
+    Create {
+        /// Whose: 1 to 64 of A-Z a-z 0-9 _ -
+        #[arg(long)]
+        tenant: String,
+        /// For real money; a test key otherwise
+        #[arg(long)]
+        live: bool,
+        /// What it may do, comma-separated
+        #[arg(long, value_delimiter = ',', default_value = "checkouts:write,checkouts:read,catalog:write,admin")]
+        scopes: Vec<String>,
+        /// Where the data lies.
+        #[command(flatten)]
+        data: Data,
+    },
+    /// Lists keys, without their secrets
+    List {
+        /// Only this tenant's
+        #[arg(long)]
+        tenant: Option<String>,
+        /// Where the data lies.
+        #[command(flatten)]
+        data: Data,
+    },
+    /// Revokes a key by its id
+    Revoke {
+        /// key_…
+        id: String,
+        /// Where the data lies.
+        #[command(flatten)]
+        data: Data,
+    },
+}
+
+/// `boxoffice audit`.
+#[derive(Debug, Args)]
+pub struct Audit {
+    /// Mends what follows from other rows without a doubt
+    #[arg(long)]
+    pub repair: bool,
+    /// How far behind its due time a row may be, in seconds
+    #[arg(long, default_value_t = 300)]
+    pub stuck_after: u64,
+    /// Where the data lies.
+    #[command(flatten)]
+    pub data: Data,
+}

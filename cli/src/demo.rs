@@ -1,0 +1,160 @@
+//! The demo: a tenant with a key that everybody knows, and a small catalogue with fixed ids.
+
+use crate::{exit::Failure, wire::Engine};
+use axum::{Router, body::Bytes, extract::State, http::HeaderMap, http::StatusCode, routing::post};
+use boxoffice_common::{
+    adapters::callback::signature::{self, generate_secret},
+    config::Config,
+    domain::{
+        catalogue::{Kind, Session},
+        id::{CatalogueId, CustomerId, KeyId},
+        scope::{Mode, Scope},
+        secret::Secret,
+        time::Timestamp,
+    },
+    ports::{
+        clock::Clock,
+        store::{ApiKey, CatalogueStore, DeliveryStore, KeyStore, StoreError},
+    },
+};
+use serde_json::json;
+use std::{sync::Arc, time::Duration};
+
+/// The demo's key, test mode.
+const KEY: &str = "bo_test_demo";
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Where the demo's own callbacks go.
+const RECEIVER: &str = "/demo/callbacks";
+
+/// Callbacks may go to this machine, and nobody counts requests, unless the environment says so.
+pub fn relax(config: &mut Config) {
+    config.allow_private_callbacks = true;
+    if std::env::var("BOXOFFICE_RATE_LIMIT").is_err() {
+        config.rate_limit_per_second = 0;
+    }
+}
+
+fn invalid(what: impl std::fmt::Display) -> Failure {
+    Failure::Setup(format!("the demo catalogue: {what}"))
+}
+
+fn scope() -> Result<Scope, Failure> {
+    Scope::new("demo", Mode::Test).map_err(invalid)
+}
+
+/// Makes the tenant, its key and its catalogue, or brings them up to date.
+pub async fn fill(engine: &Engine) -> Result<(), Failure> {
+    let (scope, now) = (scope()?, engine.clock.now());
+    let key = boxoffice_api::key::from_text(KEY.to_owned());
+    let row = ApiKey {
+        id: KeyId::parse("key_demo").map_err(invalid)?,
+        scope: scope.clone(),
+        scopes: ["checkouts:write", "checkouts:read", "catalog:write", "admin"].map(str::to_owned).to_vec(),
+        hint: key.hint,
+        created_at: now,
+        revoked_at: None,
+    };
+    engine.store.add_key(&row, &key.hash).await?;
+    for (id, session) in sessions(now)? {
+        put_session(engine, &scope, id, &session).await?;
+    }
+    let mat = json!({"name": "Yoga mat", "unit_amount": 2500, "currency": "usd"});
+    put(engine, &scope, Kind::Product, "prd_demo_mat", &mat.to_string(), None, None).await?;
+    let promo = json!({"percent_off_bp": 1000});
+    put(engine, &scope, Kind::PromoCode, "DEMO10", &promo.to_string(), None, None).await?;
+    let ada = json!({"name": "Ada Lovelace", "email": "ada@example.com", "date_of_birth": "1990-12-10", "tags": ["member"]});
+    let ada = serde_json::from_value(ada).map_err(invalid)?;
+    let id = CustomerId::parse("cus_demo_ada").map_err(invalid)?;
+    engine.store.put_customer(&scope, &id, &ada).await?.map_err(|other| invalid(format!("customer {other} has Ada's external id")))?;
+    Ok(())
+}
+
+fn sessions(now: Timestamp) -> Result<Vec<(&'static str, Session)>, Failure> {
+    let (next_week, yesterday) = (now.after(7 * DAY), now.before(DAY));
+    let rows: Vec<String> = ["A", "B", "C", "D", "E"].iter().flat_map(|row| (1..=10).map(move |n| format!("{row}{n}"))).collect();
+    [
+        ("ses_demo_yoga", json!({"name": "Morning yoga", "capacity": 20, "unit_amount": 1500, "currency": "usd", "starts_at": next_week})),
+        ("ses_demo_gala", json!({"name": "Opening gala", "seats": rows, "unit_amount": 5000, "currency": "usd", "starts_at": next_week})),
+        ("ses_demo_full", json!({"name": "Sold-out workshop", "capacity": 0, "unit_amount": 1500, "currency": "usd", "starts_at": next_week})),
+        ("ses_demo_past", json!({"name": "Yesterday's class", "capacity": 20, "unit_amount": 1500, "currency": "usd", "starts_at": yesterday})),
+    ]
+    .into_iter()
+    .map(|(id, session)| serde_json::from_value(session).map(|session| (id, session)).map_err(invalid))
+    .collect()
+}
+
+async fn put_session(engine: &Engine, scope: &Scope, id: &str, session: &Session) -> Result<(), Failure> {
+    let doc = serde_json::to_string(session).map_err(invalid)?;
+    put(engine, scope, Kind::Session, id, &doc, Some(session.places()), session.seats.as_deref()).await
+}
+
+async fn put(
+    engine: &Engine,
+    scope: &Scope,
+    kind: Kind,
+    id: &str,
+    doc: &str,
+    capacity: Option<u32>,
+    seats: Option<&[String]>,
+) -> Result<(), Failure> {
+    let id = CatalogueId::parse(id).map_err(invalid)?;
+    // What is written is read back through the domain's own type when it is used; a demo must not be an exception.
+    match kind {
+        Kind::Session => drop(serde_json::from_str::<Session>(doc).map_err(invalid)?),
+        Kind::Product => drop(serde_json::from_str::<boxoffice_common::domain::catalogue::Product>(doc).map_err(invalid)?),
+        Kind::PromoCode => drop(serde_json::from_str::<boxoffice_common::domain::catalogue::PromoCode>(doc).map_err(invalid)?),
+    }
+    engine.store.put(scope, kind, &id, doc, capacity, seats).await?;
+    Ok(())
+}
+
+/// Takes the demo's own callbacks, checks their signatures, and says so in the log.
+pub fn receiver(engine: &Engine) -> Router {
+    Router::new().route(RECEIVER, post(received)).with_state((engine.store.clone(), engine.clock.clone(), Arc::clone(&engine.entropy)))
+}
+
+type Receiver = (
+    Arc<boxoffice_common::adapters::sql::SqlStore>,
+    Arc<boxoffice_common::adapters::clock::SyncedClock>,
+    Arc<boxoffice_common::domain::id::Entropy>,
+);
+
+async fn received(State((store, clock, entropy)): State<Receiver>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let secret = async {
+        let scope = scope().map_err(|error| StoreError::Inconsistent(error.to_string()))?;
+        store.default_secret(&scope, &generate_secret(&entropy)).await
+    };
+    let Ok(secret) = secret.await else { return StatusCode::SERVICE_UNAVAILABLE };
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let signed = verify(&secret, &header, &body, clock.now());
+    let event: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    let text = |pointer: &str| event.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or("?").to_owned();
+    tracing::info!(event = text("/type"), checkout = text("/data/id"), status = text("/data/status"), signature = if signed { "valid" } else { "INVALID" }, "callback received");
+    if signed { StatusCode::OK } else { StatusCode::BAD_REQUEST }
+}
+
+fn verify(secret: &Secret<String>, header: &dyn Fn(&str) -> String, body: &[u8], now: Timestamp) -> bool {
+    let (id, at, signature) = (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
+    signature::verify(std::slice::from_ref(secret), &id, &at, &signature, body, now).is_ok()
+}
+
+/// Says how to sell a seat.
+pub fn greet(url: &str) {
+    println!("demo key: {KEY} (test mode; docs at {url}/docs)");
+    println!("sell a seat:");
+    println!("{}", first_sale(url));
+}
+
+/// A line for a shell: posts a checkout, waits for its end, and prints it.
+fn first_sale(url: &str) -> String {
+    let body = json!({
+        "currency": "usd",
+        "lines": [{"type": "session", "session": "ses_demo_yoga", "quantity": 1}],
+        "payment": {"methods": [{"type": "card", "token": "tok_visa"}]},
+        "callback_url": format!("{url}{RECEIVER}"),
+    });
+    format!(
+        "  curl -s -H 'Authorization: Bearer {KEY}' -H 'Prefer: wait=30' \"{url}$(curl -s -o /dev/null -w '%header{{location}}' {url}/v1/checkouts \
+         -H 'Authorization: Bearer {KEY}' -H \"Idempotency-Key: first-sale-$(date +%s%N)\" -H 'Content-Type: application/json' -d '{body}')\""
+    )
+}

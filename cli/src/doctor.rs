@@ -1,0 +1,112 @@
+//! `boxoffice doctor`: checks every dependency and says what is wrong and how to mend it.
+
+use crate::{
+    exit::Failure,
+    log,
+    wire::Sandbox,
+};
+use boxoffice_common::{
+    adapters::{
+        queue::{RabbitOptions, RabbitQueue},
+        seats::{Lifetimes, RedisSeats},
+        sql::SqlStore,
+    },
+    config::Config,
+    domain::{id::Entropy, secret::Secret},
+    ports::{
+        clock::{Clock, SystemClock},
+        queue::Queue,
+        seats::Seats,
+        store::{CheckoutStore, UpkeepStore},
+    },
+};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+
+/// How long one check may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Clocks that differ by more are worth a word. Nothing is decided by them, but logs are read side by side.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
+
+/// What a check found.
+type Found = Result<String, (String, &'static str)>;
+
+/// Prints a line for each dependency; exit 1 when one does not work.
+pub async fn run(data_dir: PathBuf) -> Result<ExitCode, Failure> {
+    log::start("error");
+    let config = match Config::from_env(data_dir) {
+        Ok(config) => config,
+        Err(error) => {
+            println!("✗ configuration: {error}");
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    println!("✓ configuration");
+    let mut well = true;
+    for (name, found) in [
+        ("store", check(store(&config)).await),
+        ("queue", check(queue(&config)).await),
+        ("seat table", check(seats(&config)).await),
+        ("sandbox provider", check(sandbox(&config)).await),
+    ] {
+        match found {
+            Ok(words) => println!("✓ {name}: {words}"),
+            Err((problem, mend)) => {
+                well = false;
+                println!("✗ {name}: {problem}\n  → {mend}");
+            }
+        }
+    }
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn check(look: impl Future<Output = Found>) -> Found {
+    let late = || Err((format!("no answer within {} s", PATIENCE.as_secs()), "check the address, the firewall, and whether the server is up"));
+    tokio::time::timeout(PATIENCE, look).await.unwrap_or_else(|_| late())
+}
+
+async fn store(config: &Config) -> Found {
+    let mend = "check DATABASE_URL, that the server is up and that the user may connect";
+    let embedded = config.data_dir.join("boxoffice.db");
+    if config.database_url.is_none() && !embedded.exists() {
+        return Ok(format!("embedded; {} is made at the first start", embedded.display()));
+    }
+    let url = config.database_url.clone().unwrap_or_else(|| Secret::new(format!("sqlite://{}", embedded.display())));
+    let clock = Arc::new(SystemClock::ahead_by_ms(config.clock_ahead_ms));
+    let store = SqlStore::open(&url, clock.clone(), Arc::new(Entropy::from_os())).await.map_err(|error| (error.to_string(), mend))?;
+    store.ping().await.map_err(|error| (error.to_string(), "run `boxoffice migrate`"))?;
+    let theirs = store.now().await.map_err(|error| (error.to_string(), mend))?;
+    let apart = clock.now().since(theirs).max(theirs.since(clock.now()));
+    let kind = if config.is_postgres() { "PostgreSQL" } else { "SQLite" };
+    if apart > CLOCKS_DIFFER {
+        return Ok(format!("{kind} answers, its schema is current; its clock and ours are {} s apart (harmless, but mend it)", apart.as_secs()));
+    }
+    Ok(format!("{kind} answers, its schema is current"))
+}
+
+async fn queue(config: &Config) -> Found {
+    let Some(url) = &config.amqp_url else { return Ok("in this process".to_owned()) };
+    let mend = "check AMQP_URL (amqp://user:password@host:5672/vhost), and that the broker is 3.10 or newer with quorum queues";
+    let options = RabbitOptions { patience: PATIENCE / 2, ..RabbitOptions::default() };
+    let queue = RabbitQueue::connect(url, options).await.map_err(|error| (error.to_string(), mend))?;
+    queue.ping().await.map_err(|error| (error.to_string(), mend))?;
+    Ok("RabbitMQ answers, its queues are declared".to_owned())
+}
+
+async fn seats(config: &Config) -> Found {
+    let Some(url) = &config.redis_url else { return Ok("in this process".to_owned()) };
+    let mend = "check REDIS_URL (redis://:password@host:6379/0); until it answers, a bounded number of tries goes to the store";
+    let seats = RedisSeats::connect(url, Lifetimes::default()).map_err(|error| (error.to_string(), mend))?;
+    seats.ping().await.map_err(|error| (error.to_string(), mend))?;
+    Ok("Redis answers".to_owned())
+}
+
+async fn sandbox(config: &Config) -> Found {
+    if config.sandbox_url.is_none() {
+        return Ok("inside `boxoffice serve`".to_owned());
+    }
+    let mend = "check SANDBOX_PROVIDER_URL, and that `boxoffice sandbox` is up";
+    let there = Sandbox::open(config, &Arc::new(Entropy::from_os()), "").await.map_err(|error| (error.to_string(), mend))?;
+    boxoffice_api::SandboxBook::charges(&there, "doctor").await.map_err(|error| (error.to_string(), mend))?;
+    Ok("answers".to_owned())
+}
+

@@ -1,0 +1,157 @@
+//! The processes that stay: `serve`, `api`, `worker`, `sandbox`.
+
+use crate::{
+    command::{Api, Data, Sandbox as SandboxArgs, Serve},
+    demo,
+    exit::Failure,
+    http::{Listening, asked_to_stop},
+    log,
+    wire::{self, Engine, Sandbox},
+};
+use axum::Router;
+use boxoffice_api::{ApiConfig, ApiContext, ApiParts, SandboxBook};
+use boxoffice_common::{
+    adapters::sandbox::{SandboxService, actions_router},
+    domain::id::Entropy,
+    ports::clock::SystemClock,
+};
+use boxoffice_worker::Worker;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::{path::PathBuf, sync::Arc};
+use tokio_util::sync::CancellationToken;
+
+/// What is logged unless `RUST_LOG` says otherwise.
+const LOG: &str = "info";
+/// With `--demo`, each transition and each callback is a line.
+const DEMO_LOG: &str = "info,boxoffice_worker=debug";
+
+/// `boxoffice serve`: everything in one process.
+pub async fn serve(args: Serve) -> Result<(), Failure> {
+    log::start(if args.demo { DEMO_LOG } else { LOG });
+    if args.demo && !args.listen.ip().is_loopback() {
+        return Err(Failure::Setup("--demo has a key that everybody knows: it listens on the loopback only".to_owned()));
+    }
+    let _lock = wire::lock_data_dir(&args.data_dir)?;
+    let metrics = recorder()?;
+    let listening = Listening::bind(args.listen).await?;
+    let mut engine = wire::engine(args.data_dir, true).await?;
+    if args.demo {
+        demo::relax(&mut engine.config);
+    }
+    let public_url = engine.config.public_url.clone().unwrap_or_else(|| listening.url.clone());
+    let sandbox = Arc::new(Sandbox::open(&engine.config, &engine.entropy, &public_url).await?);
+    let stop = CancellationToken::new();
+    let synced = tokio::spawn(engine.clock.clone().keep_in_sync(engine.store.clone(), stop.clone()));
+    let api = api_context(&engine, Some(sandbox.clone()), metrics, &stop);
+    let mut router = boxoffice_api::router(api.clone());
+    if let Sandbox::Here(service) = &*sandbox {
+        router = router.merge(actions_router(Arc::clone(service)));
+    }
+    if args.demo {
+        demo::fill(&engine).await?;
+        router = router.merge(demo::receiver(&engine));
+    }
+    let worker = Worker::start(wire::worker_context(&engine, &sandbox)?).await?;
+    let url = listening.url.clone();
+    let server = listening.serve(router, stop.clone());
+    println!("listening on {url}");
+    if args.demo {
+        demo::greet(&url);
+    }
+    asked_to_stop().await;
+    // First no new work comes in, then what is in hand is finished.
+    stop.cancel();
+    let _ = server.await;
+    api.drain().await;
+    finish(worker).await;
+    let _ = synced.await;
+    Ok(())
+}
+
+/// `boxoffice api`: the intake alone.
+pub async fn api(args: Api) -> Result<(), Failure> {
+    log::start(LOG);
+    wire::require_shared("api", false)?;
+    let metrics = recorder()?;
+    let engine = wire::engine(PathBuf::from("./data"), false).await?;
+    let listening = Listening::bind(args.listen).await?;
+    let book: Option<Arc<dyn SandboxBook>> = match &engine.config.sandbox_url {
+        Some(_) => Some(Arc::new(Sandbox::open(&engine.config, &engine.entropy, "").await?)),
+        None => None,
+    };
+    let stop = CancellationToken::new();
+    let synced = tokio::spawn(engine.clock.clone().keep_in_sync(engine.store.clone(), stop.clone()));
+    let api = api_context(&engine, book, metrics, &stop);
+    let url = listening.url.clone();
+    let server = listening.serve(boxoffice_api::router(api.clone()), stop.clone());
+    println!("listening on {url}");
+    asked_to_stop().await;
+    stop.cancel();
+    let _ = server.await;
+    api.drain().await;
+    let _ = synced.await;
+    Ok(())
+}
+
+/// `boxoffice worker`: the pipeline alone.
+pub async fn worker(_: Data) -> Result<(), Failure> {
+    log::start(LOG);
+    wire::require_shared("worker", true)?;
+    let engine = wire::engine(PathBuf::from("./data"), false).await?;
+    let sandbox = Sandbox::open(&engine.config, &engine.entropy, "").await?;
+    let stop = CancellationToken::new();
+    let synced = tokio::spawn(engine.clock.clone().keep_in_sync(engine.store.clone(), stop.clone()));
+    let worker = Worker::start(wire::worker_context(&engine, &sandbox)?).await?;
+    println!("working");
+    asked_to_stop().await;
+    stop.cancel();
+    finish(worker).await;
+    let _ = synced.await;
+    Ok(())
+}
+
+/// `boxoffice sandbox`: the sandbox provider alone.
+pub async fn sandbox(args: SandboxArgs) -> Result<(), Failure> {
+    log::start(LOG);
+    let _lock = wire::lock_data_dir(&args.data_dir)?;
+    let listening = Listening::bind(args.listen).await?;
+    let public_url = std::env::var("BOXOFFICE_PUBLIC_URL").unwrap_or_else(|_| listening.url.clone());
+    let entropy = Arc::new(Entropy::from_os());
+    let book = args.data_dir.join("sandbox.db");
+    let service = SandboxService::open(&book, &public_url, Arc::new(SystemClock::default()), entropy).await?;
+    let health = Router::new().route("/healthz", axum::routing::get(|| async { "ok" }));
+    let router = boxoffice_common::adapters::sandbox::router(service).merge(health);
+    let stop = CancellationToken::new();
+    let url = listening.url.clone();
+    let server = listening.serve(router, stop.clone());
+    println!("listening on {url}");
+    asked_to_stop().await;
+    stop.cancel();
+    let _ = server.await;
+    Ok(())
+}
+
+fn api_context(engine: &Engine, sandbox: Option<Arc<dyn SandboxBook>>, metrics: PrometheusHandle, stop: &CancellationToken) -> ApiContext {
+    ApiContext::start(ApiParts {
+        store: engine.store.clone(),
+        queue: Arc::clone(&engine.queue),
+        seats: Arc::clone(&engine.seats),
+        announcer: Arc::clone(&engine.announcer),
+        clock: engine.clock.clone(),
+        entropy: Arc::clone(&engine.entropy),
+        config: ApiConfig::from(&engine.config),
+        sandbox,
+        metrics: Some(metrics),
+        shutdown: stop.clone(),
+    })
+}
+
+async fn finish(worker: Worker) {
+    if !worker.drain().await {
+        tracing::warn!("some work was left in hand; another worker takes it over when its lease ends");
+    }
+}
+
+fn recorder() -> Result<PrometheusHandle, Failure> {
+    PrometheusBuilder::new().install_recorder().map_err(|error| Failure::Setup(format!("metrics: {error}")))
+}

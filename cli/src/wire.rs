@@ -1,0 +1,197 @@
+//! Which adapters a process gets, by its environment.
+
+use crate::exit::{Failure, io};
+use async_trait::async_trait;
+use boxoffice_api::{BookUnavailable, SandboxBook};
+use boxoffice_common::{
+    adapters::{
+        announce::{MemoryAnnouncer, RedisAnnouncer},
+        callback::sender::CallbackSender,
+        clock::SyncedClock,
+        provider_guard::{GuardLimits, Guarded},
+        providers::Providers,
+        queue::{MemoryQueue, RabbitOptions, RabbitQueue},
+        sandbox::{SandboxProvider, SandboxService},
+        seats::{Lifetimes, MemorySeats, RedisSeats},
+        sql::SqlStore,
+    },
+    config::Config,
+    domain::{id::Entropy, secret::Secret},
+    ports::{announcer::Announcer, clock::Clock, clock::SystemClock, queue::Queue, seats::Seats, store::UpkeepStore},
+};
+use boxoffice_worker::{WorkerContext, WorkerSettings};
+use std::{fs::File, path::Path, path::PathBuf, sync::Arc, time::Duration};
+
+/// How long a process waits at its start for a store that is not up yet.
+const STORE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// What every process works with.
+pub struct Engine {
+    pub config: Config,
+    pub entropy: Arc<Entropy>,
+    pub store: Arc<SqlStore>,
+    pub clock: Arc<SyncedClock>,
+    pub queue: Arc<dyn Queue>,
+    pub seats: Arc<dyn Seats>,
+    pub announcer: Arc<dyn Announcer>,
+}
+
+/// Reads the environment and opens the store that it names.
+pub async fn open_store(data_dir: PathBuf) -> Result<(Config, Arc<Entropy>, Arc<SqlStore>), Failure> {
+    let config = Config::from_env(data_dir)?;
+    let entropy = Arc::new(Entropy::from_os());
+    let url = match &config.database_url {
+        Some(url) => url.clone(),
+        None => {
+            make_dir(&config.data_dir)?;
+            Secret::new(format!("sqlite://{}", config.data_dir.join("boxoffice.db").display()))
+        }
+    };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::ahead_by_ms(config.clock_ahead_ms));
+    let started = tokio::time::Instant::now();
+    loop {
+        match SqlStore::open(&url, Arc::clone(&clock), Arc::clone(&entropy)).await {
+            Ok(store) => return Ok((config, entropy, Arc::new(store))),
+            Err(error) if started.elapsed() > STORE_PATIENCE || !config.is_postgres() => return Err(error.into()),
+            Err(error) => {
+                tracing::info!(%error, "waiting for the store");
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        }
+    }
+}
+
+/// `boxoffice migrate`.
+pub async fn migrate(data_dir: PathBuf) -> Result<(), Failure> {
+    crate::log::start("warn");
+    let (_, _, store) = open_store(data_dir).await?;
+    store.migrate().await?;
+    println!("the schema is up to date");
+    Ok(())
+}
+
+/// Opens everything that the environment names. `migrates`: whether this process brings the schema up to date.
+pub async fn engine(data_dir: PathBuf, migrates: bool) -> Result<Engine, Failure> {
+    let (config, entropy, store) = open_store(data_dir).await?;
+    if migrates {
+        store.migrate().await?;
+    }
+    store.ping().await?;
+    let own: Arc<dyn Clock> = Arc::new(SystemClock::ahead_by_ms(config.clock_ahead_ms));
+    let clock = Arc::new(SyncedClock::new(own));
+    clock.sync(&*store).await?;
+    let queue: Arc<dyn Queue> = match &config.amqp_url {
+        Some(url) => Arc::new(RabbitQueue::connect(url, RabbitOptions::default()).await?),
+        None => Arc::new(MemoryQueue::new()),
+    };
+    let (seats, announcer): (Arc<dyn Seats>, Arc<dyn Announcer>) = match &config.redis_url {
+        Some(url) => {
+            let bad = |error: &dyn std::fmt::Display| Failure::Redis(error.to_string());
+            let seats = RedisSeats::connect(url, Lifetimes::default()).map_err(|error| bad(&error))?;
+            let announcer = RedisAnnouncer::connect(url, &entropy).map_err(|error| bad(&error))?;
+            (Arc::new(seats), Arc::new(announcer))
+        }
+        None => (Arc::new(MemorySeats::default()), Arc::new(MemoryAnnouncer::new())),
+    };
+    Ok(Engine { config, entropy, store, clock, queue, seats, announcer })
+}
+
+/// A process that shares its work with others refuses to start on what only it could see.
+pub fn require_shared(what: &str, needs_sandbox: bool) -> Result<(), Failure> {
+    let missing = |name: &&str| std::env::var(name).unwrap_or_default().is_empty();
+    let mut needed = vec!["DATABASE_URL", "AMQP_URL", "REDIS_URL"];
+    if needs_sandbox {
+        needed.push("SANDBOX_PROVIDER_URL");
+    }
+    let missing: Vec<&str> = needed.into_iter().filter(missing).collect();
+    let sqlite = std::env::var("DATABASE_URL").is_ok_and(|url| url.starts_with("sqlite:"));
+    if !missing.is_empty() {
+        return Err(Failure::Setup(format!(
+            "`boxoffice {what}` shares its work with other processes and would be alone on embedded parts: set {}, or run `boxoffice serve`",
+            missing.join(", ")
+        )));
+    }
+    if sqlite {
+        return Err(Failure::Setup(format!(
+            "`boxoffice {what}` shares its store with other processes, maybe on other servers: set DATABASE_URL to postgres:…, or run `boxoffice serve`"
+        )));
+    }
+    Ok(())
+}
+
+/// The sandbox provider as this process reaches it.
+pub enum Sandbox {
+    /// In this process.
+    Here(Arc<SandboxService>),
+    /// Behind HTTP.
+    There(Arc<SandboxProvider>),
+}
+
+impl Sandbox {
+    /// `SANDBOX_PROVIDER_URL`, or a service on a book in the data directory.
+    pub async fn open(config: &Config, entropy: &Arc<Entropy>, public_url: &str) -> Result<Self, Failure> {
+        if let Some(url) = &config.sandbox_url {
+            return Ok(Self::There(Arc::new(SandboxProvider::http(url, config.provider_timeout)?)));
+        }
+        make_dir(&config.data_dir)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let book = config.data_dir.join("sandbox.db");
+        Ok(Self::Here(SandboxService::open(&book, public_url, clock, Arc::clone(entropy)).await?))
+    }
+
+    fn provider(&self, config: &Config) -> Result<SandboxProvider, Failure> {
+        match (self, &config.sandbox_url) {
+            (Self::Here(service), _) => Ok(SandboxProvider::in_process(Arc::clone(service), config.provider_timeout)),
+            (Self::There(_), url) => Ok(SandboxProvider::http(url.as_deref().unwrap_or_default(), config.provider_timeout)?),
+        }
+    }
+}
+
+#[async_trait]
+impl SandboxBook for Sandbox {
+    async fn charges(&self, reference: &str) -> Result<serde_json::Value, BookUnavailable> {
+        let unavailable = |error: &dyn std::fmt::Display| BookUnavailable(error.to_string());
+        let rows = match self {
+            Self::Here(service) => service.charges_by_reference(reference).await.map_err(|error| unavailable(&error))?,
+            Self::There(provider) => provider.charges_by_reference(reference).await.map_err(|error| unavailable(&error))?,
+        };
+        Ok(serde_json::json!({ "data": rows }))
+    }
+}
+
+/// What a worker works with.
+pub fn worker_context(engine: &Engine, sandbox: &Sandbox) -> Result<Arc<WorkerContext>, Failure> {
+    let config = &engine.config;
+    let limits = GuardLimits::within(config.lease, config.provider_timeout, config.provider_concurrency);
+    let provider = Guarded::new(sandbox.provider(config)?, limits);
+    Ok(Arc::new(WorkerContext {
+        store: engine.store.clone(),
+        queue: Arc::clone(&engine.queue),
+        seats: Arc::clone(&engine.seats),
+        announcer: Arc::clone(&engine.announcer),
+        providers: Providers::new().with(Arc::new(provider))?,
+        sender: CallbackSender::new(config.into(), Arc::clone(&engine.entropy))?,
+        clock: engine.clock.clone(),
+        entropy: Arc::clone(&engine.entropy),
+        settings: WorkerSettings::from(config),
+        direct_tries: WorkerContext::direct_tries(),
+    }))
+}
+
+/// Keeps a second process off a data directory, for as long as the answer lives.
+pub fn lock_data_dir(data_dir: &Path) -> Result<File, Failure> {
+    make_dir(data_dir)?;
+    let path = data_dir.join("lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io(format!("opening {}", path.display())))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(_) => Err(Failure::Setup(format!(
+            "{} is in use by another `boxoffice serve`: stop it, or choose another --data-dir",
+            data_dir.display()
+        ))),
+    }
+}
+
+fn make_dir(path: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(path).map_err(io(format!("making {}", path.display())))
+}
