@@ -1,10 +1,6 @@
 //! `boxoffice doctor`: checks every dependency and says what is wrong and how to mend it.
 
-use crate::{
-    exit::Failure,
-    log,
-    wire::Sandbox,
-};
+use crate::{exit::Failure, log, wire::Sandbox};
 use boxoffice_common::{
     adapters::{
         queue::{RabbitOptions, RabbitQueue},
@@ -60,7 +56,8 @@ pub async fn run(data_dir: PathBuf) -> Result<ExitCode, Failure> {
 }
 
 async fn check(look: impl Future<Output = Found>) -> Found {
-    let late = || Err((format!("no answer within {} s", PATIENCE.as_secs()), "check the address, the firewall, and whether the server is up"));
+    let late =
+        || Err((format!("no answer within {} s", PATIENCE.as_secs()), "check the address, the firewall, and whether the server is up"));
     tokio::time::timeout(PATIENCE, look).await.unwrap_or_else(|_| late())
 }
 
@@ -78,7 +75,10 @@ async fn store(config: &Config) -> Found {
     let apart = clock.now().since(theirs).max(theirs.since(clock.now()));
     let kind = if config.is_postgres() { "PostgreSQL" } else { "SQLite" };
     if apart > CLOCKS_DIFFER {
-        return Ok(format!("{kind} answers, its schema is current; its clock and ours are {} s apart (harmless, but mend it)", apart.as_secs()));
+        return Ok(format!(
+            "{kind} answers, its schema is current; its clock and ours are {} s apart (harmless, but mend it)",
+            apart.as_secs()
+        ));
     }
     Ok(format!("{kind} answers, its schema is current"))
 }
@@ -109,4 +109,3 @@ async fn sandbox(config: &Config) -> Found {
     boxoffice_api::SandboxBook::charges(&there, "doctor").await.map_err(|error| (error.to_string(), mend))?;
     Ok("answers".to_owned())
 }
-
