@@ -3,10 +3,12 @@
 use crate::{
     auth::Keys,
     intake::Intake,
+    metering::RequestSeries,
     publisher::Publisher,
     rate_limit::RateLimits,
     sandbox::SandboxBook,
     shedding::Gate,
+    shelves::Shelves,
     strict::Bodies,
     waiting::{MAX_WAITING, Waiters},
 };
@@ -80,6 +82,7 @@ struct Inner {
     rate_limits: RateLimits,
     bodies: Bodies,
     in_flight: Semaphore,
+    series: RequestSeries,
     intake: Intake,
     publisher: Publisher,
     gate: Arc<Gate>,
@@ -100,6 +103,7 @@ impl ApiContext {
         tasks.spawn(Arc::clone(&waiters).listen(Arc::clone(&parts.announcer), closing.clone()));
         let intake = Intake {
             store: Arc::clone(&parts.store),
+            shelves: Shelves::start(Arc::clone(&parts.store)),
             clock: Arc::clone(&parts.clock),
             entropy: Arc::clone(&parts.entropy),
             gate: Arc::clone(&gate),
@@ -111,6 +115,7 @@ impl ApiContext {
             rate_limits: RateLimits::new(parts.config.rate_limit_per_second),
             bodies: Bodies::default(),
             in_flight: Semaphore::new(MAX_IN_FLIGHT + MAX_WAITING),
+            series: RequestSeries::default(),
             intake,
             publisher,
             gate,
@@ -209,6 +214,11 @@ impl ApiContext {
     /// Places for requests under way.
     pub fn in_flight(&self) -> &Semaphore {
         &self.0.in_flight
+    }
+
+    /// What is counted of requests.
+    pub fn series(&self) -> &RequestSeries {
+        &self.0.series
     }
 
     /// Takes orders.

@@ -32,7 +32,8 @@ pub async fn edge(State(ctx): State<ApiContext>, mut request: Request, next: Nex
     if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
-    count(route.as_ref().map_or(UNMATCHED, MatchedPath::as_str), &method, response.status().as_u16(), started.elapsed());
+    let route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
+    ctx.series().count(route, known(&method), response.status().as_u16(), started.elapsed());
     response
 }
 
@@ -60,12 +61,6 @@ async fn bounded(ctx: &ApiContext, method: &Method, id: &str, request: Request, 
             Problem::TimedOut.into_response()
         }
     }
-}
-
-fn count(route: &str, method: &Method, status: u16, took: Duration) {
-    let labels = [("route", route.to_owned()), ("method", known(method).to_owned()), ("status", status.to_string())];
-    metrics::counter!("boxoffice_http_requests_total", &labels).increment(1);
-    metrics::histogram!("boxoffice_http_request_seconds", "route" => route.to_owned()).record(took.as_secs_f64());
 }
 
 /// A client can make up methods; it cannot make up series.

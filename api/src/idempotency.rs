@@ -2,7 +2,13 @@
 
 use crate::problem::Problem;
 use axum::extract::FromRequestParts;
-use boxoffice_common::ports::store::IdempotencyRow;
+use boxoffice_common::{
+    domain::{
+        card_number::holds_card_number,
+        error::{Code, CodedError},
+    },
+    ports::store::IdempotencyRow,
+};
 use http::request::Parts;
 
 /// The header.
@@ -30,6 +36,10 @@ impl IdempotencyKey {
         let fits = (1..=255).contains(&text.len()) && text.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
         if !fits || values.next().is_some() {
             return Err(bad());
+        }
+        if holds_card_number(text) {
+            let found = CodedError::new(Code::CardNumberRefused, "this looks like a card number");
+            return Err(found.at("Idempotency-Key").into());
         }
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         Ok(Some(Self { key: text.to_owned(), route: format!("{} {path}", parts.method) }))
@@ -85,5 +95,6 @@ mod tests {
             assert_eq!(read(bad), Err("idempotency_key_invalid"), "{bad:?}");
         }
         assert!(read(&[&"x".repeat(255)]).is_ok());
+        assert_eq!(read(&["4111111111111111"]), Err("card_number_refused"));
     }
 }

@@ -4,26 +4,24 @@
 //! leaves something behind. The usual, new key costs no look-up of its own: `accept` finds a used key in its own
 //! transaction, and only a request that is about to be refused is looked up before.
 
-use crate::{problem::Problem, publisher::Publisher, shedding::Gate, trace::TraceParent, waiting::Waiters};
+use crate::{problem::Problem, publisher::Publisher, shedding::Gate, shelves::Shelves, trace::TraceParent, waiting::Waiters};
 use boxoffice_common::{
     domain::{
-        catalogue::{Kind, Product, PromoCode, Session},
         customer::Customer,
         error::{Code, CodedError},
         id::{CheckoutId, CustomerId, Entropy},
         money::Amount,
         order::{Order, Tender},
-        pricing::{Cart, Priced, Shelf, price},
+        pricing::{Cart, Priced, price},
         scope::Scope,
         view::QueueEstimate,
     },
     ports::{
         clock::Clock,
         queue::{Lane, Work},
-        store::{Accepted, CatalogueRow, IdempotencyRow, NewCheckout, Store, StoreError, StoredAnswer},
+        store::{Accepted, IdempotencyRow, NewCheckout, Store, StoredAnswer},
     },
 };
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::{sync::Arc, time::Duration};
 
@@ -90,6 +88,7 @@ pub struct Answer {
 /// Takes checkouts in.
 pub struct Intake {
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) shelves: Shelves,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<Entropy>,
     pub(crate) gate: Arc<Gate>,
@@ -112,9 +111,7 @@ impl Intake {
 
     /// Everything that can be refused at once.
     async fn price(&self, submission: &Submission) -> Result<(Priced, Tender), Problem> {
-        let wanted = submission.cart.wanted();
-        let rows = if wanted.is_empty() { Vec::new() } else { self.store.get_many(&submission.scope, &wanted).await? };
-        let shelf = shelve(rows)?;
+        let shelf = self.shelves.load(&submission.scope, submission.cart.wanted()).await?;
         let priced = price(&submission.cart, &shelf, self.clock.now(), &self.entropy)?;
         let tender = check_payment(submission.payment.as_ref(), priced.totals.total)?;
         Ok((priced, tender))
@@ -180,28 +177,6 @@ fn answer(accepted: Accepted) -> Result<Answer, Problem> {
         Accepted::KeyReused => Err(Problem::IdempotencyKeyReused),
         Accepted::CustomerMissing => Err(CodedError::new(Code::ResourceMissing, "no such customer").at("customer").into()),
     }
-}
-
-fn shelve(rows: Vec<CatalogueRow>) -> Result<Shelf, Problem> {
-    let mut shelf = Shelf::default();
-    for row in rows {
-        match row.kind {
-            Kind::Session => {
-                shelf.sessions.insert(row.id.clone(), read::<Session>(&row)?);
-            }
-            Kind::Product => {
-                shelf.products.insert(row.id.clone(), read::<Product>(&row)?);
-            }
-            Kind::PromoCode => {
-                shelf.promo_codes.insert(row.id.clone(), read::<PromoCode>(&row)?);
-            }
-        }
-    }
-    Ok(shelf)
-}
-
-fn read<T: DeserializeOwned>(row: &CatalogueRow) -> Result<T, StoreError> {
-    serde_json::from_str(&row.doc).map_err(|error| StoreError::Corrupt(format!("{} {}: {error}", row.kind.as_str(), row.id)))
 }
 
 fn check_payment(payment: Option<&Payment>, total: Amount) -> Result<Tender, Problem> {

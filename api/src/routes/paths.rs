@@ -2,6 +2,10 @@
 
 use crate::problem::Problem;
 use axum::extract::{FromRequestParts, Path};
+use boxoffice_common::domain::{
+    card_number::holds_card_number,
+    error::{Code, CodedError},
+};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
@@ -20,12 +24,15 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Known<T
     }
 }
 
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for New<T> {
+impl<T: DeserializeOwned + AsRef<str> + Send, S: Send + Sync> FromRequestParts<S> for New<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let wrong = |_| Problem::invalid("id", "an id is 1 to 64 of A-Z a-z 0-9 _ -");
-        let Path(id) = Path::from_request_parts(parts, state).await.map_err(wrong)?;
+        let Path(id) = Path::<T>::from_request_parts(parts, state).await.map_err(wrong)?;
+        if holds_card_number(id.as_ref()) {
+            return Err(CodedError::new(Code::CardNumberRefused, "this looks like a card number").at("id").into());
+        }
         Ok(Self(id))
     }
 }

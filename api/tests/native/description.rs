@@ -1,0 +1,98 @@
+//! The description tells what is there, and health tells how it is.
+
+use crate::server::Server;
+use serde_json::Value;
+use std::collections::HashSet;
+
+const ROUTES: &[(&str, &[&str])] = &[
+    ("/v1/checkouts", &["get", "post"]),
+    ("/v1/checkouts/{id}", &["get"]),
+    ("/v1/checkouts/{id}/events", &["get"]),
+    ("/v1/checkouts/{id}/timeline", &["get"]),
+    ("/v1/checkouts/{id}/cancel", &["post"]),
+    ("/v1/checkouts/{id}/resolve", &["post"]),
+    ("/v1/sessions", &["get"]),
+    ("/v1/sessions/{id}", &["get", "put"]),
+    ("/v1/sessions/{id}/availability", &["get"]),
+    ("/v1/products", &["get"]),
+    ("/v1/products/{id}", &["get", "put"]),
+    ("/v1/promo-codes", &["get"]),
+    ("/v1/promo-codes/{id}", &["get", "put"]),
+    ("/v1/customers", &["get"]),
+    ("/v1/customers/{id}", &["get", "put"]),
+    ("/v1/webhook-endpoints", &["get"]),
+    ("/v1/webhook-endpoints/{id}", &["delete", "get", "put"]),
+    ("/v1/webhook-endpoints/{id}/rotate-secret", &["post"]),
+    ("/v1/webhook-secret", &["get"]),
+    ("/v1/webhook-secret/rotate", &["post"]),
+    ("/v1/deliveries", &["get"]),
+    ("/v1/deliveries/{id}", &["get"]),
+    ("/v1/deliveries/{id}/replay", &["post"]),
+    ("/sandbox/charges", &["get"]),
+    ("/healthz", &["get"]),
+    ("/readyz", &["get"]),
+    ("/metrics", &["get"]),
+];
+
+fn references(value: &Value, found: &mut HashSet<String>) {
+    match value {
+        Value::Object(map) => {
+            if let Some(Value::String(target)) = map.get("$ref") {
+                found.insert(target.clone());
+            }
+            map.values().for_each(|value| references(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn every_route_is_described_with_its_answers_and_every_reference_leads_somewhere() {
+    let server = Server::start().await;
+    let api = server.get("/openapi.json").await.json();
+    assert!(api["openapi"].as_str().unwrap().starts_with("3."));
+    let paths = api["paths"].as_object().unwrap();
+    assert_eq!(paths.len(), ROUTES.len(), "{:?}", paths.keys());
+    let mut ids = HashSet::new();
+    for (path, methods) in ROUTES {
+        let operations = paths[*path].as_object().unwrap();
+        assert_eq!(operations.keys().map(String::as_str).collect::<Vec<_>>(), *methods, "{path}");
+        for operation in operations.values() {
+            assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{path}: {}", operation["operationId"]);
+            assert!(operation["summary"].is_string() && operation["tags"][0].is_string(), "{path}");
+            let responses = operation["responses"].as_object().unwrap();
+            assert!(responses.keys().any(|status| status.starts_with('2')));
+            if path.starts_with("/v1") {
+                assert!(responses.contains_key("401") && responses.contains_key("429") && operation["security"].is_array(), "{path}");
+                let problem = &responses["401"]["content"]["application/problem+json"]["schema"]["$ref"];
+                assert_eq!(problem, "#/components/schemas/Problem");
+            }
+        }
+    }
+    let mut targets = HashSet::new();
+    references(&api, &mut targets);
+    assert!(targets.len() > 20);
+    for target in targets {
+        assert!(api.pointer(target.strip_prefix('#').unwrap()).is_some(), "{target} leads nowhere");
+    }
+}
+
+#[tokio::test]
+async fn the_description_can_be_browsed_without_the_internet() {
+    let server = Server::start().await;
+    let page = server.get("/docs/").await;
+    assert_eq!(page.code(), 200);
+    let text = String::from_utf8(page.body.to_vec()).unwrap();
+    assert!(text.contains("swagger-ui") && !text.contains("https://"), "{text}");
+    let script = server.get("/docs/swagger-initializer.js").await;
+    assert!(String::from_utf8_lossy(&script.body).contains("/openapi.json"));
+}
+
+#[tokio::test]
+async fn health_says_which_dependency_answers() {
+    let server = Server::start().await;
+    assert_eq!(server.get("/healthz").await.code(), 200);
+    let ready = server.get("/readyz").await;
+    assert_eq!((ready.code(), ready.json()["status"].clone(), ready.json()["store"].clone()), (200, "ready".into(), "ok".into()));
+}
