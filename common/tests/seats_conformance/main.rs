@@ -129,6 +129,7 @@ over_both! {
         two_lines_of_one_session_count_together
         nothing_wanted_is_nothing_refused
         a_named_seat_lets_one_buyer_through
+        a_sold_seat_whose_token_is_kept_takes_no_second_place
         the_same_checkout_gets_the_same_answer_again
         forgetting_frees_once_and_only_the_checkouts_own
         an_older_word_is_ignored_an_equal_one_refreshes_and_a_newer_one_wins

@@ -56,6 +56,16 @@ pub async fn a_named_seat_lets_one_buyer_through(table: Table) {
     assert_eq!(attempt(&table, 202, &[named("gala", &["A3"])]).await, Tried::Reserved);
 }
 
+pub async fn a_sold_seat_whose_token_is_kept_takes_no_second_place(table: Table) {
+    table.tell(vec![told_seats("gala", 1, 4, &[])]).await;
+    assert_eq!(attempt(&table, 1, &[named("gala", &["A1", "A2"])]).await, Tried::Reserved);
+    table.tell(vec![told("gala", 2, 4, 2)]).await;
+    assert_eq!(attempt(&table, 2, &[named("gala", &["A2", "A3"])]).await, Tried::Gone(0), "the token still holds A2");
+    assert_eq!(attempt(&table, 2, &[named("gala", &["A3", "A4"])]).await, Tried::Reserved, "two of four are free");
+    table.tell(vec![told("gala", 3, 4, 4)]).await;
+    assert_eq!(attempt(&table, 3, &[named("gala", &["A5"])]).await, Tried::Gone(0), "full, as told");
+}
+
 pub async fn the_same_checkout_gets_the_same_answer_again(table: Table) {
     table.tell(vec![told("yoga", 1, 2, 0), told_seats("gala", 1, 5, &[])]).await;
     let wants = [want("yoga", 2), named("gala", &["A1"])];

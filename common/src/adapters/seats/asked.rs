@@ -45,6 +45,12 @@ pub(super) fn gather(wants: &[Want]) -> Vec<Asked<'_>> {
 }
 
 impl Asked<'_> {
+    /// What its token counts for against the level: nothing when seats are named, for they exclude each other one by one. A worker
+    /// may then keep the token of a sold seat until the seat is told, and no place is counted twice.
+    pub(super) fn counted(&self) -> u64 {
+        if self.seats.is_empty() { self.quantity } else { 0 }
+    }
+
     /// Names the first want that cannot be met when the wants are met in order.
     pub(super) fn gone(&self, short: Short) -> Tried {
         let last = self.wants.last().map_or(0, |(index, _)| *index);

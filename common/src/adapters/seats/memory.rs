@@ -212,11 +212,11 @@ impl Thing {
         }
         let own = self.tokens.get(checkout).copied();
         // Whoever holds a token already gets the same answer again, whatever was told since.
-        if own.is_some_and(|own| own.until > now && own.quantity >= asked.quantity) {
+        if own.is_some_and(|own| own.until > now && own.quantity >= asked.counted()) {
             return Look::Free;
         }
         let others = self.held.saturating_sub(own.map_or(0, |own| own.quantity));
-        let free = self.free.saturating_sub(others);
+        let free = if asked.seats.is_empty() { self.free.saturating_sub(others) } else { self.free };
         if asked.quantity > free {
             return Look::Short(Short::Free(free));
         }
@@ -237,8 +237,8 @@ impl Thing {
     }
 
     fn reserve(&mut self, checkout: &CheckoutId, asked: &Asked<'_>, until: Instant) {
-        let before = self.tokens.insert(checkout.clone(), Token { quantity: asked.quantity, until });
-        self.held = self.held.saturating_sub(before.map_or(0, |token| token.quantity)).saturating_add(asked.quantity);
+        let before = self.tokens.insert(checkout.clone(), Token { quantity: asked.counted(), until });
+        self.held = self.held.saturating_sub(before.map_or(0, |token| token.quantity)).saturating_add(asked.counted());
         self.sweep_at = Some(self.sweep_at.map_or(until, |at| at.min(until)));
         for seat in &asked.seats {
             self.holders.insert((*seat).to_owned(), checkout.clone());

@@ -3,6 +3,7 @@
 //! - Free, as the table sees it = capacity − taken, as the store last told, − the quantities of live tokens. The newer version
 //!   wins, an equal one refreshes, an older one is ignored. What was not told for [`Lifetimes::told`] is forgotten: a stale
 //!   entry (even one of a version that the store no longer knows, after a restore) heals by being loaded again.
+//!   Tokens for named seats do not count here: the seats themselves exclude each other.
 //! - A token is a checkout's quantity of a thing, with an expiry. A try by a checkout that holds a token succeeds again and
 //!   renews it. Expired tokens may count a little longer (1/32 of their life): they are swept together.
 //! - A level may be told before the token of the claim in it is forgotten, and then that claim counts twice for a moment: the

@@ -15,7 +15,8 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local token = 'k' .. checkout
 
--- First look at everything; of each thing keep its table, its sum of tokens to be, its place in ARGV, and its next sweep.
+-- First look at everything; of each thing keep its table, its sum of tokens to be, its place in ARGV, its next sweep, and
+-- what its token counts for.
 local n, things, missing = 0, {}, nil
 local key, arg = 1, 5
 while arg <= args do
@@ -23,6 +24,8 @@ while arg <= args do
   local row = redis.call('HMGET', tab, 'f', 'h', 'e', 'r', token)
   local free, held, sweep_at = row[1], tonumber(row[2] or 0), tonumber(row[3] or nil)
   local gap = not free
+  -- Named seats exclude each other one by one; their tokens count for nothing against the level.
+  local counted = seats > 0 and '0' or ARGV[arg]
   n = n + 1
 
   -- Drop expired tokens and the seats that they held: at most once in the grain, in a quiet table once in a token's life.
@@ -59,10 +62,10 @@ while arg <= args do
   if row[5] then
     local amount, expiry = string.match(row[5], '^(%d+):(%d+)$')
     own = tonumber(amount)
-    again = tonumber(expiry) > now and own >= quantity
+    again = tonumber(expiry) > now and own >= tonumber(counted)
   end
   if free and not again then
-    local left = free - held + own
+    local left = seats > 0 and tonumber(free) or free - held + own
     if quantity > left then return {1, n, math.max(left, 0)} end
     if seats > 0 then
       local from, to = arg + 2, arg + 1 + seats
@@ -94,7 +97,7 @@ while arg <= args do
     missing = missing or {2}
     missing[#missing + 1] = n
   end
-  things[n] = {tab, held - own + quantity, arg, sweep_at}
+  things[n] = {tab, held - own + counted, arg, sweep_at, counted}
   key = key + (seats > 0 and 2 or 1)
   arg = arg + 2 + seats
 end
@@ -106,9 +109,9 @@ for i = 1, n do
   local thing = things[i]
   local tab, place, sweep_at = thing[1], thing[3], thing[4]
   if sweep_at and sweep_at <= expiry then
-    redis.call('HSET', tab, token, ARGV[place] .. ':' .. expiry, 'h', thing[2])
+    redis.call('HSET', tab, token, thing[5] .. ':' .. expiry, 'h', thing[2])
   else
-    redis.call('HSET', tab, token, ARGV[place] .. ':' .. expiry, 'h', thing[2], 'e', expiry)
+    redis.call('HSET', tab, token, thing[5] .. ':' .. expiry, 'h', thing[2], 'e', expiry)
   end
   for seat = place + 2, place + 1 + ARGV[place + 1] do
     redis.call('HSET', tab, 's' .. ARGV[seat], checkout)
