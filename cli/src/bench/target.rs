@@ -96,7 +96,7 @@ impl Target {
         let mut parts = vec![Part::process("api", api.pid())];
         let mut programs = vec![api];
         for number in 1..=args.workers {
-            let worker = recipe.clone().arg("worker").spawn()?;
+            let worker = recipe.clone().arg("worker").ready_line("working").start().await?;
             parts.push(Part::process(format!("worker {number}"), worker.pid()));
             programs.push(worker);
         }

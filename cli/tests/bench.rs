@@ -1,0 +1,51 @@
+//! `boxoffice bench` as it is typed: it starts what it measures, says what it found, and leaves nothing running.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use boxoffice_testkit::Program;
+use serde_json::Value;
+use std::time::Duration;
+
+/// Runs the bench and returns its JSON report and its text.
+async fn bench(args: &[&str]) -> (Value, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("report.json");
+    let recipe = Program::at(env!("CARGO_BIN_EXE_boxoffice")).args(["bench", "--warmup", "0s", "--json"]).arg(&json).args(args);
+    let output = recipe.patience(Duration::from_secs(180)).run().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    (serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap(), String::from_utf8(output.stdout).unwrap())
+}
+
+fn processes(report: &Value) -> Vec<&str> {
+    report["cpu_ms"].as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[tokio::test]
+async fn heavy_bench_embedded_counts_every_checkout_and_its_cpu_time() {
+    let (report, text) = bench(&["--embedded", "--count", "200"]).await;
+    assert_eq!((&report["checkouts"], &report["statuses"]["succeeded"]), (&200.into(), &200.into()));
+    assert_eq!(report["errors"], serde_json::json!({}));
+    assert_eq!(processes(&report), ["server"]);
+    let (sum, server) = (report["cpu_ms_per_checkout"].as_f64().unwrap(), report["cpu_ms"]["server"].as_f64().unwrap());
+    assert!(sum > 0.0 && (sum - server).abs() < 1e-9);
+    assert!(report["latency_ms"]["p50"].as_f64().unwrap() <= report["latency_ms"]["p99.9"].as_f64().unwrap());
+    assert!(report["checks"].as_array().unwrap().iter().all(|check| check["holds"] == true));
+    assert!(text.contains("p99.9") && text.contains("ms a checkout"), "{text}");
+}
+
+#[tokio::test]
+async fn heavy_bench_distributed_tells_every_process_apart() {
+    let (report, _) = bench(&["--distributed", "--workers", "2", "--mode", "open", "--rate", "50", "--count", "100"]).await;
+    assert_eq!(report["statuses"]["succeeded"], 100);
+    assert_eq!(processes(&report), ["api", "postgresql", "rabbitmq", "redis", "sandbox", "worker 1", "worker 2"]);
+    assert!(report["memory_bytes"].as_object().unwrap().values().all(|bytes| bytes.as_u64().unwrap() > 1 << 20));
+}
+
+#[tokio::test]
+async fn a_load_that_cannot_sell_is_an_error() {
+    let recipe =
+        Program::at(env!("CARGO_BIN_EXE_boxoffice")).args(["bench", "--url", "http://127.0.0.1:1", "--key", "bo_test_x", "--count", "1"]);
+    let output = recipe.run().await.unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no connection"));
+}
