@@ -86,7 +86,7 @@ async fn store(config: &Config) -> Found {
 async fn queue(config: &Config) -> Found {
     let Some(url) = &config.amqp_url else { return Ok("in this process".to_owned()) };
     let mend = "check AMQP_URL (amqp://user:password@host:5672/vhost), and that the broker is 3.10 or newer with quorum queues";
-    let options = RabbitOptions { patience: PATIENCE / 2, ..RabbitOptions::default() };
+    let options = RabbitOptions { patience: PATIENCE / 2, prefix: config.queue_prefix.clone() };
     let queue = RabbitQueue::connect(url, options).await.map_err(|error| (error.to_string(), mend))?;
     queue.ping().await.map_err(|error| (error.to_string(), mend))?;
     Ok("RabbitMQ answers, its queues are declared".to_owned())

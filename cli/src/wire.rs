@@ -81,7 +81,7 @@ pub async fn engine(data_dir: PathBuf, migrates: bool) -> Result<Engine, Failure
     let clock = Arc::new(SyncedClock::new(own));
     clock.sync(&*store).await?;
     let queue: Arc<dyn Queue> = match &config.amqp_url {
-        Some(url) => Arc::new(RabbitQueue::connect(url, RabbitOptions::default()).await?),
+        Some(url) => Arc::new(RabbitQueue::connect(url, rabbit_options(&config)).await?),
         None => Arc::new(MemoryQueue::new()),
     };
     let (seats, announcer): (Arc<dyn Seats>, Arc<dyn Announcer>) = match &config.redis_url {
@@ -94,6 +94,10 @@ pub async fn engine(data_dir: PathBuf, migrates: bool) -> Result<Engine, Failure
         None => (Arc::new(MemorySeats::default()), Arc::new(MemoryAnnouncer::new())),
     };
     Ok(Engine { config, entropy, store, clock, queue, seats, announcer })
+}
+
+fn rabbit_options(config: &Config) -> RabbitOptions {
+    RabbitOptions { prefix: config.queue_prefix.clone(), ..RabbitOptions::default() }
 }
 
 /// A process that shares its work with others refuses to start on what only it could see.

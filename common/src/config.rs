@@ -38,6 +38,10 @@ pub struct Config {
     pub max_queue_depth: u64,
     /// `BOXOFFICE_CALLBACK_SCHEDULE_MS`: comma-separated waits before each callback try, instead of the standard ones; for tests.
     pub callback_schedule: Option<Vec<Duration>>,
+    /// `BOXOFFICE_CALLBACK_TIMEOUT_MS`: the whole of one callback try (15,000). A worker that dies in one is waited for four times as long.
+    pub callback_timeout: Duration,
+    /// `BOXOFFICE_QUEUE_PREFIX`: what every name on the broker begins with, so that installations can share one (`boxoffice`).
+    pub queue_prefix: String,
     /// `BOXOFFICE_RESCUE_MS`: how often overdue work is looked for (1,000), and after which grace it counts as overdue.
     pub rescue_every: Duration,
 }
@@ -91,6 +95,8 @@ impl Config {
                     problem: "not a list of whole numbers, such as 0,200,1000".to_owned(),
                 })?),
             },
+            callback_timeout: millis("BOXOFFICE_CALLBACK_TIMEOUT_MS", 15_000)?,
+            queue_prefix: text("BOXOFFICE_QUEUE_PREFIX").unwrap_or_else(|| "boxoffice".to_owned()),
             rescue_every: millis("BOXOFFICE_RESCUE_MS", 1_000)?,
         };
         config.check()?;
@@ -108,8 +114,10 @@ impl Config {
         if self.provider_timeout >= self.lease {
             return wrong("BOXOFFICE_PROVIDER_TIMEOUT_MS", "must be shorter than BOXOFFICE_LEASE_MS: a call may not outlive its lease");
         }
-        if self.rescue_every.is_zero() {
-            return wrong("BOXOFFICE_RESCUE_MS", "must be at least 1");
+        for (variable, duration) in [("BOXOFFICE_RESCUE_MS", self.rescue_every), ("BOXOFFICE_CALLBACK_TIMEOUT_MS", self.callback_timeout)] {
+            if duration.is_zero() {
+                return wrong(variable, "must be at least 1");
+            }
         }
         Ok(())
     }
@@ -141,5 +149,6 @@ mod tests {
         assert_eq!(variable(&[("DATABASE_URL", "mysql://x")]), "DATABASE_URL");
         assert_eq!(variable(&[("BOXOFFICE_LEASE_MS", "soon")]), "BOXOFFICE_LEASE_MS");
         assert_eq!(variable(&[("BOXOFFICE_LEASE_MS", "5000")]), "BOXOFFICE_PROVIDER_TIMEOUT_MS");
+        assert_eq!(variable(&[("BOXOFFICE_CALLBACK_TIMEOUT_MS", "0")]), "BOXOFFICE_CALLBACK_TIMEOUT_MS");
     }
 }

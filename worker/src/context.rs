@@ -12,6 +12,9 @@ use tokio::sync::Semaphore;
 /// How many tries go to the store directly at once while the seat table is down.
 const DIRECT_TRIES: usize = 64;
 
+/// A callback's lease in whole tries: the store is asked before and after.
+const DELIVERY_LEASE: u32 = 4;
+
 /// The worker's bounds.
 #[derive(Debug, Clone)]
 pub struct WorkerSettings {
@@ -21,13 +24,21 @@ pub struct WorkerSettings {
     pub lease: Duration,
     /// How long an unknown outcome is pursued at the most; the provider's own window may be shorter.
     pub key_window: Duration,
+    /// How long a try of a callback is this worker's alone: longer than the sender's whole timeout.
+    pub delivery_lease: Duration,
     /// How often overdue work is looked for, and after which grace it counts as overdue.
     pub rescue_every: Duration,
 }
 
 impl From<&Config> for WorkerSettings {
     fn from(config: &Config) -> Self {
-        Self { prefetch: config.prefetch, lease: config.lease, key_window: config.key_window, rescue_every: config.rescue_every }
+        Self {
+            prefetch: config.prefetch,
+            lease: config.lease,
+            key_window: config.key_window,
+            delivery_lease: config.callback_timeout.saturating_mul(DELIVERY_LEASE),
+            rescue_every: config.rescue_every,
+        }
     }
 }
 

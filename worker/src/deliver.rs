@@ -14,8 +14,6 @@ use boxoffice_common::{
 };
 use std::time::Duration;
 
-/// How long a try is this worker's alone: longer than the sender's whole timeout.
-const LEASE: Duration = Duration::from_secs(60);
 /// A delivery that is not due for no longer than this is looked at again; else its `due_at` brings it back.
 const WORTH_WAITING: Duration = Duration::from_secs(2);
 
@@ -23,7 +21,7 @@ const WORTH_WAITING: Duration = Duration::from_secs(2);
 pub(crate) async fn run(context: &WorkerContext, work: &Work) -> Result<Done, StepError> {
     let id = DeliveryId::parse(work.id.as_str()).map_err(|error| StepError::Malformed(error.to_string()))?;
     failpoint::cross("delivery.before_take").await?;
-    let job = match context.store.take_delivery(&id, &context.lease_token(), LEASE).await? {
+    let job = match context.store.take_delivery(&id, &context.lease_token(), context.settings.delivery_lease).await? {
         DeliveryTaken::Done => return Ok(Done::Finished),
         DeliveryTaken::Busy(until) => {
             let wait = until.since(context.clock.now());

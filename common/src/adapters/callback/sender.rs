@@ -53,7 +53,7 @@ impl Default for CallbackSettings {
 impl From<&Config> for CallbackSettings {
     fn from(config: &Config) -> Self {
         let schedule = config.callback_schedule.clone().map_or_else(Schedule::default, Schedule::new);
-        Self { allow_private: config.allow_private_callbacks, schedule, ..Self::default() }
+        Self { allow_private: config.allow_private_callbacks, timeout: config.callback_timeout, schedule }
     }
 }
 
