@@ -41,6 +41,7 @@ every_queue! {
     work_whose_receipt_is_dropped_comes_again,
     an_ack_after_the_consumer_is_gone_is_false,
     no_more_than_the_prefetch_is_in_hand,
+    a_slow_piece_of_work_does_not_keep_others_from_coming,
     two_consumers_share_a_lane_and_nothing_comes_twice,
     delayed_work_is_not_early_and_comes_within_its_rung,
     delayed_work_overtakes_later_delayed_work,

@@ -6,6 +6,7 @@ use boxoffice_testkit::RabbitMq;
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     collections::BTreeSet,
+    process::Command,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -93,4 +94,36 @@ async fn a_broker_that_stands_still_holds_nobody_for_ever() {
     assert!(waited < Duration::from_secs(7), "{waited:?}");
     eventually(true, || async { queue.publish(works(Lane::Checkouts, 300..301)).await.iter().all(Result::is_ok) }).await;
     take_all(&mut consumer, ids(300..301)).await;
+}
+
+/// Runs the broker's own command line tool in the broker's own environment.
+fn control(broker: &RabbitMq, arguments: &[&str]) {
+    let environment = std::fs::read(format!("/proc/{}/environ", broker.pid())).unwrap();
+    let environment = String::from_utf8(environment).unwrap();
+    let variables = environment.split('\0').filter_map(|variable| variable.split_once('='));
+    let out = Command::new("/usr/lib/rabbitmq/bin/rabbitmqctl").env_clear().envs(variables).args(arguments).output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_broker_is_out_of_memory_publishing_fails_fast_and_consuming_goes_on() {
+    let broker = RabbitMq::start().await.unwrap();
+    let queue = connect(&broker.url(), &prefix()).await.unwrap();
+    publish(&queue, works(Lane::Checkouts, 0..50)).await;
+    let mut consumer = queue.consume(Lane::Checkouts, 5).await.unwrap();
+    let first = take(&mut consumer).await;
+    control(&broker, &["set_vm_memory_high_watermark", "0.00001"]);
+    // The broker tells only a connection that publishes.
+    let refused = || async { matches!(queue.publish(works(Lane::Money, 0..1)).await[..], [Err(QueueError::Unavailable(_))]) };
+    eventually(true, refused).await;
+    let begun = Instant::now();
+    for _ in 0..20 {
+        assert!(refused().await && queue.ping().await.is_err());
+    }
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(first.receipt.ack().await);
+    take_all(&mut consumer, ids(1..50)).await;
+    control(&broker, &["set_vm_memory_high_watermark", "0.8"]);
+    eventually(true, || async { queue.publish(works(Lane::Checkouts, 50..51)).await.iter().all(Result::is_ok) }).await;
+    take_all(&mut consumer, ids(50..51)).await;
 }

@@ -95,6 +95,19 @@ pub async fn no_more_than_the_prefetch_is_in_hand(queue: Arc<impl Queue>) {
     assert_quiet(&mut consumer).await;
 }
 
+pub async fn a_slow_piece_of_work_does_not_keep_others_from_coming(queue: Arc<impl Queue>) {
+    publish(&*queue, works(Lane::Checkouts, 0..200)).await;
+    let mut consumer = queue.consume(Lane::Checkouts, 40).await.unwrap();
+    let slow = take(&mut consumer).await;
+    let mut rest = ids(0..200);
+    rest.remove(&slow.work.id);
+    take_all(&mut consumer, rest).await;
+    assert!(slow.receipt.ack().await);
+    drop(consumer);
+    let mut consumer = queue.consume(Lane::Checkouts, 40).await.unwrap();
+    assert_quiet(&mut consumer).await;
+}
+
 pub async fn two_consumers_share_a_lane_and_nothing_comes_twice(queue: Arc<impl Queue>) {
     let mut one = queue.consume(Lane::Checkouts, 5).await.unwrap();
     let mut two = queue.consume(Lane::Checkouts, 5).await.unwrap();

@@ -87,7 +87,7 @@ impl Source {
             channel.basic_consume(queue, "".into(), options, FieldTable::default()).await
         };
         let deliveries = within(subscribed).await?;
-        let settler = Arc::new(Settler::start(channel.clone()));
+        let settler = Arc::new(Settler::start(channel.clone(), self.prefetch));
         Ok(Session { channel, deliveries, settler })
     }
 }
@@ -187,6 +187,7 @@ impl Consumer for RabbitConsumer {
             return;
         }
         // What was on its way to us is for others now, at once.
+        session.settler.drain();
         let mut back = Vec::new();
         while let Some(Ok(delivery)) = session.deliveries.next().await {
             session.settler.opened(delivery.delivery_tag);

@@ -55,6 +55,7 @@ impl Depths {
 
     async fn ask(&self, channel: &mut Option<Channel>, lane: Lane) -> Answer {
         let live = self.link.now()?;
+        live.ready()?;
         let channel = match channel.take().filter(|channel| channel.status().connected()) {
             Some(open) => channel.insert(open),
             None => channel.insert(live.channel().await?),

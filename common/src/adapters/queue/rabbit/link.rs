@@ -48,9 +48,7 @@ enum Declared {
 impl Live {
     /// A new channel, everything declared. Fails at once while the broker holds publishers back.
     pub(super) async fn channel(&self) -> Result<Channel, QueueError> {
-        if self.connection.status().blocked() {
-            return Err(QueueError::Unavailable("the broker holds publishers back".to_owned()));
-        }
+        self.ready()?;
         let open = async {
             let channel = self.connection.create_channel().await?;
             let doubtful = *self.declared();
@@ -72,9 +70,12 @@ impl Live {
         self.declared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the broker lets publishers through.
-    pub(super) fn blocked(&self) -> bool {
-        self.connection.status().blocked()
+    /// Fails while the broker holds publishers back: it would not even read what we send.
+    pub(super) fn ready(&self) -> Result<(), QueueError> {
+        if self.connection.status().blocked() {
+            return Err(QueueError::Unavailable("the broker holds publishers back".to_owned()));
+        }
+        Ok(())
     }
 }
 

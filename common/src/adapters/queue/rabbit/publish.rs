@@ -21,7 +21,7 @@ use std::{
 use tokio::time::{Instant, timeout_at};
 
 /// How many batches, each on a channel of its own, are under way at once.
-const CHANNELS: usize = 4;
+const CHANNELS: usize = 2;
 /// The most messages between two waits for confirms.
 const WINDOW: usize = 512;
 /// The most messages that one call hands to a batch.
@@ -116,9 +116,7 @@ impl Publish {
 
     async fn channel(&self) -> Result<Channel, QueueError> {
         let live = self.link.now()?;
-        if live.blocked() {
-            return Err(QueueError::Unavailable("the broker holds publishers back".to_owned()));
-        }
+        live.ready()?;
         while let Some(channel) = { self.idle().pop() } {
             if channel.status().connected() {
                 return Ok(channel);
