@@ -1,0 +1,86 @@
+//! Many shoppers at once, who go on until they are sent home, and finish what they began.
+
+use super::{
+    order::{Order, Tender},
+    shop::{Sale, Shop},
+};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use std::{ops::Range, sync::Arc, time::Duration};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Which order comes next: the shopper's n-th.
+pub type Plan = fn(n: usize, dice: &mut StdRng) -> Order;
+
+/// Who comes.
+pub struct Shoppers {
+    pub count: u64,
+    /// Nobody goes home before.
+    pub orders_at_least: usize,
+    /// Between two orders.
+    pub thinks_ms: Range<u64>,
+    pub plan: Plan,
+}
+
+/// Shoppers at work.
+pub struct Crowd {
+    closing: CancellationToken,
+    shoppers: JoinSet<Vec<Sale>>,
+}
+
+impl Crowd {
+    /// Lets them in. `seed` decides what they do.
+    pub fn start(shop: &Arc<Shop>, shoppers: Shoppers, seed: u64) -> Self {
+        let Shoppers { count, orders_at_least, thinks_ms, plan } = shoppers;
+        let (closing, mut shoppers) = (CancellationToken::new(), JoinSet::new());
+        for shopper in 0..count {
+            let (shop, closing, thinks_ms) = (Arc::clone(shop), closing.clone(), thinks_ms.clone());
+            shoppers.spawn(async move {
+                let mut dice = StdRng::seed_from_u64(seed.wrapping_add(shopper));
+                let (mut sales, mut n) = (Vec::new(), 0);
+                while n < orders_at_least || !closing.is_cancelled() {
+                    let key = format!("{seed}-{shopper}-{n}");
+                    sales.push(visit(&shop, &key, plan(n, &mut dice), &mut dice).await);
+                    n += 1;
+                    let thinks = Duration::from_millis(dice.random_range(thinks_ms.clone()));
+                    closing.run_until_cancelled(tokio::time::sleep(thinks)).await;
+                }
+                sales
+            });
+        }
+        Self { closing, shoppers }
+    }
+
+    /// Lets nobody begin anything more, waits until everybody has had an answer, and collects what was accepted.
+    pub async fn go_home(mut self) -> Vec<Sale> {
+        self.closing.cancel();
+        let mut sales = Vec::new();
+        while let Some(theirs) = self.shoppers.join_next().await {
+            sales.extend(theirs.expect("a shopper was content"));
+        }
+        sales
+    }
+}
+
+/// One order; one in ten is posted twice at once, and one in twenty is called off if it still can be.
+async fn visit(shop: &Shop, key: &str, order: Order, dice: &mut StdRng) -> Sale {
+    let (twice, fickle) = (dice.random_ratio(1, 10), dice.random_ratio(1, 20));
+    let undecided = order.tender == Tender::ThreeDs;
+    let mut sale = if twice { shop.buy_twice_at_once(key, order).await } else { shop.buy(key, order).await };
+    if undecided {
+        await_page(shop, &sale).await;
+    }
+    if fickle || undecided {
+        shop.call_off(&mut sale).await;
+    }
+    sale
+}
+
+/// Until the provider's page is known, or there will be none.
+async fn await_page(shop: &Shop, sale: &Sale) {
+    super::until("a page to act on", super::PATIENCE, || async {
+        let status = shop.get(&format!("/v1/checkouts/{}", sale.id)).await["status"].as_str().unwrap_or_default().to_owned();
+        (!["queued", "processing"].contains(&status.as_str())).then_some(())
+    })
+    .await;
+}

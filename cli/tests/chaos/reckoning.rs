@@ -1,0 +1,232 @@
+//! The promises, held against every account that there is: what clients see, what receivers got, what the provider's own book says,
+//! and what the store recomputes of itself.
+
+use super::{
+    PATIENCE, POLL,
+    order::{Order, Tender},
+    shop::{Sale, Shop},
+    site::Site,
+    until,
+};
+use boxoffice_common::adapters::sandbox::{Operation, OperationStatus};
+use boxoffice_testkit::{Delivery, Receiver};
+use futures::{StreamExt, stream};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// Questions at once.
+const AT_ONCE: usize = 8;
+/// How far a callback's timestamp may be from the store's time. The store's machine is ours.
+const TIMESTAMP_TOLERANCE: Duration = Duration::from_secs(10);
+/// At the end nothing may be late by more.
+const STUCK_AFTER: Duration = Duration::from_secs(2);
+
+/// What may keep an order that can be paid from being sold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Luck {
+    /// Nothing: there are places for all, and the provider lives.
+    Certain,
+    /// Somebody else may be faster, and the provider may be away.
+    Open,
+}
+
+/// Checkouts by id, as clients saw them at the end.
+pub type Ends = BTreeMap<String, Value>;
+
+/// The checks that need a running system. Waits until every checkout has ended and every callback has come.
+pub async fn of_the_living(shop: &Shop, receiver: &Receiver, sales: &[Sale], luck: Luck) -> Ends {
+    let ends = ends(shop, sales).await;
+    for sale in sales {
+        assert_allowed(shop, sale, &ends[&sale.id], luck).await;
+    }
+    places(shop, sales, &ends).await;
+    nobody_else(shop, sales).await;
+    same_answers(shop, sales).await;
+    callbacks(shop, receiver, &ends).await;
+    ends
+}
+
+/// The checks on what is left on disk: the provider must not be running.
+pub async fn of_the_dead(site: &Site, sales: &[Sale], ends: &Ends) {
+    site.audit(STUCK_AFTER).await;
+    let mut charges: HashMap<String, Vec<Operation>> = HashMap::new();
+    for charge in site.charges().await {
+        charges.entry(charge.reference.clone()).or_default().push(charge);
+    }
+    for sale in sales {
+        let theirs = charges.remove(&sale.id).unwrap_or_default();
+        assert_charged_rightly(sale, &ends[&sale.id], &theirs);
+    }
+    assert!(charges.is_empty(), "somebody was charged who bought nothing: {charges:?}");
+}
+
+/// Polls every checkout to its end.
+async fn ends(shop: &Shop, sales: &[Sale]) -> Ends {
+    let deadline = Instant::now() + PATIENCE;
+    let mut ends = Ends::new();
+    loop {
+        let open: Vec<&Sale> = sales.iter().filter(|sale| !ends.contains_key(&sale.id)).collect();
+        let look = |id: String| async move { shop.get(&checkout(&id)).await };
+        let seen: Vec<Value> = stream::iter(open).map(|sale| look(sale.id.clone())).buffer_unordered(AT_ONCE).collect().await;
+        let ended = |seen: &Value| matches!(status(seen), "succeeded" | "failed" | "canceled" | "expired");
+        ends.extend(seen.into_iter().filter(ended).map(|seen| (seen["id"].as_str().unwrap().to_owned(), seen)));
+        let Some(stuck) = sales.iter().find(|sale| !ends.contains_key(&sale.id)) else { return ends };
+        if Instant::now() >= deadline {
+            let left = sales.len() - ends.len();
+            panic!("{left} of {} checkouts have no end, such as {}", sales.len(), story(shop, stuck).await);
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Whether an order may have come to this end, and its amounts say so.
+async fn assert_allowed(shop: &Shop, sale: &Sale, end: &Value, luck: Luck) {
+    let code = end["error"]["code"].as_str().unwrap_or_default();
+    let Order { tender, .. } = sale.order;
+    let allowed = match (status(end), luck) {
+        ("succeeded", _) => tender.can_pay(),
+        ("failed", Luck::Certain) => tender == Tender::Declined && code == "card_declined",
+        ("failed", Luck::Open) => {
+            (tender == Tender::Declined && code == "card_declined")
+                || ["session_full", "seat_taken", "provider_unavailable"].contains(&code)
+        }
+        ("canceled", _) => sale.called_off,
+        _ => false,
+    };
+    let kept = end["amount_paid"].as_i64().unwrap() - end["amount_refunded"].as_i64().unwrap();
+    let due = if status(end) == "succeeded" { sale.order.total() } else { 0 };
+    if !allowed || kept != due {
+        panic!("this must not be (kept {kept}, due {due}): {}", story(shop, sale).await);
+    }
+}
+
+/// Nothing is oversold, nothing is still held, and what is sold is what was bought.
+async fn places(shop: &Shop, sales: &[Sale], ends: &Ends) {
+    let mut bought: BTreeMap<&str, i64> = BTreeMap::new();
+    for sale in sales {
+        let (session, quantity) = sale.order.wants();
+        let sold = status(&ends[&sale.id]) == "succeeded";
+        *bought.entry(session).or_default() += if sold { i64::from(quantity) } else { 0 };
+    }
+    for (session, bought) in bought {
+        let left = shop.get(&format!("/v1/sessions/{session}/availability")).await;
+        let number = |field: &str| left[field].as_i64().unwrap();
+        assert!(number("sold") + number("held") <= number("capacity"), "{session} is oversold: {left}");
+        assert_eq!((number("held"), number("sold")), (0, bought), "{session}: held and sold, against what was bought: {left}");
+    }
+}
+
+/// The store knows no checkout that no client was told of.
+async fn nobody_else(shop: &Shop, sales: &[Sale]) {
+    let told: BTreeSet<&str> = sales.iter().map(|sale| sale.id.as_str()).collect();
+    assert_eq!(told.len(), sales.len(), "two orders got the same checkout");
+    let mut known = BTreeSet::new();
+    let mut page = String::new();
+    loop {
+        let list = shop.get(&format!("/v1/checkouts?limit=100{page}")).await;
+        known.extend(list["data"].as_array().unwrap().iter().map(|checkout| checkout["id"].as_str().unwrap().to_owned()));
+        match list["next_cursor"].as_str() {
+            Some(cursor) => page = format!("&cursor={cursor}"),
+            None => break,
+        }
+    }
+    let known: BTreeSet<&str> = known.iter().map(String::as_str).collect();
+    assert_eq!(known, told, "the store's checkouts, against those that clients were told of");
+}
+
+/// A key still finds its checkout.
+async fn same_answers(shop: &Shop, sales: &[Sale]) {
+    let again = |sale: &Sale| {
+        let sale = sale.clone();
+        async move { (shop.post(&sale.idempotency_key, &sale.order).await, sale) }
+    };
+    let answers: Vec<_> = stream::iter(sales).map(again).buffer_unordered(AT_ONCE).collect().await;
+    for (answer, sale) in answers {
+        assert_eq!((answer.status.as_u16(), answer.body["id"].as_str()), (202, Some(sale.id.as_str())), "{}", answer.body);
+        assert_eq!(answer.headers.get("idempotent-replayed").map(|value| value.as_bytes()), Some(&b"true"[..]));
+    }
+}
+
+/// Every end was told at least once, under one id, as clients see it, and signed.
+async fn callbacks(shop: &Shop, receiver: &Receiver, ends: &Ends) {
+    let told = |deliveries: &[Delivery]| {
+        let about: BTreeSet<String> = deliveries.iter().filter_map(|delivery| about_end(&delivery.json())).collect();
+        ends.keys().all(|id| about.contains(id)).then_some(())
+    };
+    if receiver.wait_for(PATIENCE, told).await.is_none() {
+        let about: BTreeSet<String> = receiver.deliveries().iter().filter_map(|delivery| about_end(&delivery.json())).collect();
+        let silent: Vec<&String> = ends.keys().filter(|id| !about.contains(*id)).collect();
+        let deliveries = shop.get(&format!("/v1/deliveries?checkout={}", silent[0])).await;
+        panic!("nobody was told of {} ends, such as {}: {deliveries}", silent.len(), silent[0]);
+    }
+    until("every delivery is done with", PATIENCE, || async {
+        let pending = shop.get("/v1/deliveries?status=pending").await;
+        pending["data"].as_array().unwrap().is_empty().then_some(())
+    })
+    .await;
+    let failed = shop.get("/v1/deliveries?status=failed").await;
+    assert_eq!(failed["data"].as_array().unwrap().len(), 0, "deliveries were given up: {failed}");
+    let secret = shop.get("/v1/webhook-secret").await["secret"].as_str().unwrap().to_owned();
+    let mut ids: HashMap<(String, String), String> = HashMap::new();
+    for delivery in receiver.deliveries() {
+        assert_eq!(delivery.verify(&secret), Ok(()), "{:?}", delivery.json());
+        assert_timely(&delivery);
+        let event = delivery.json();
+        let (id, kind) = (event["data"]["id"].as_str().unwrap().to_owned(), event["type"].as_str().unwrap().to_owned());
+        let Some(end) = ends.get(&id) else { panic!("a callback about {id}, which nobody bought") };
+        if event["data"]["version"] == end["version"] {
+            assert_eq!(&event["data"], end, "the callback tells what polling tells");
+        }
+        let known = ids.entry((id, kind)).or_insert_with(|| delivery.id().to_owned());
+        assert_eq!(known, delivery.id(), "one event, one id");
+    }
+    let terminal = ["checkout.succeeded", "checkout.failed", "checkout.canceled", "checkout.expired"];
+    for (id, end) in ends {
+        let kinds = terminal.iter().filter(|kind| ids.contains_key(&(id.clone(), (**kind).to_owned())));
+        assert_eq!(kinds.collect::<Vec<_>>(), [&format!("checkout.{}", status(end))], "{id} ended once");
+    }
+}
+
+/// The checkout that a callback tells the end of.
+fn about_end(event: &Value) -> Option<String> {
+    let told = event["type"].as_str()? == format!("checkout.{}", event["data"]["status"].as_str()?);
+    let terminal = ["succeeded", "failed", "canceled", "expired"].contains(&status(&event["data"]));
+    (told && terminal).then(|| event["data"]["id"].as_str().map(str::to_owned))?
+}
+
+fn assert_timely(delivery: &Delivery) {
+    let stamped: u64 = delivery.header("webhook-timestamp").unwrap().parse().unwrap();
+    let arrived = SystemTime::now() - delivery.at.elapsed();
+    let arrived = arrived.duration_since(UNIX_EPOCH).unwrap().as_secs();
+    assert!(arrived.abs_diff(stamped) <= TIMESTAMP_TOLERANCE.as_secs(), "stamped {stamped}, arrived {arrived}");
+}
+
+/// At most one charge was ever taken; one for a sale, and none that was not given back for anything else.
+fn assert_charged_rightly(sale: &Sale, end: &Value, charges: &[Operation]) {
+    let taken: Vec<&Operation> = charges
+        .iter()
+        .filter(|charge| matches!(charge.status, OperationStatus::Captured | OperationStatus::Refunded | OperationStatus::Authorized))
+        .collect();
+    let kept: i64 = taken.iter().map(|charge| charge.amount.minor() - charge.amount_refunded.minor()).sum();
+    let due = if status(end) == "succeeded" && sale.order.tender != Tender::Cash { sale.order.total() } else { 0 };
+    let pending = charges.iter().filter(|charge| charge.status == OperationStatus::Pending).count();
+    assert!(taken.len() <= 1, "{} was charged {} times: {charges:#?}", sale.id, taken.len());
+    assert_eq!((kept, pending), (due, 0), "kept and still pending of {}, {:?}: {charges:#?}\n{end:#}", sale.id, sale.order);
+}
+
+/// A checkout and its timeline, for people.
+async fn story(shop: &Shop, sale: &Sale) -> String {
+    let (now, timeline) = (shop.get(&checkout(&sale.id)).await, shop.get(&format!("{}/timeline", checkout(&sale.id))).await);
+    format!("{:?}: {now:#}\n{timeline:#}", sale.order)
+}
+
+fn checkout(id: &str) -> String {
+    format!("/v1/checkouts/{id}")
+}
+
+fn status(checkout: &Value) -> &str {
+    checkout["status"].as_str().unwrap_or_default()
+}

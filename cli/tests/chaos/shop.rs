@@ -1,0 +1,129 @@
+//! The client: posts until it is answered, always under the same idempotency key.
+
+use super::{PATIENCE, POLL, order::Order};
+use reqwest::{Client, RequestBuilder, StatusCode, header::HeaderMap};
+use serde_json::{Value, json};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+/// A checkout that was accepted.
+#[derive(Debug, Clone)]
+pub struct Sale {
+    pub id: String,
+    pub idempotency_key: String,
+    pub order: Order,
+    /// The shopper called it off, and had an answer.
+    pub called_off: bool,
+}
+
+/// An answer with its body whole.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Value,
+}
+
+/// A shop's own program.
+pub struct Shop {
+    client: Client,
+    api_key: String,
+    bases: Vec<String>,
+    callback_url: String,
+    turn: AtomicUsize,
+}
+
+impl Shop {
+    /// Talks to the APIs at `bases` in turn.
+    pub fn new(bases: Vec<String>, api_key: &str, callback_url: &str) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
+        Self { client, api_key: api_key.to_owned(), bases, callback_url: callback_url.to_owned(), turn: AtomicUsize::new(0) }
+    }
+
+    /// Makes a session with so many places without names.
+    pub async fn open(&self, id: &str, capacity: u32) {
+        self.put_session(id, json!({"capacity": capacity})).await;
+    }
+
+    /// Makes a session with named seats.
+    pub async fn open_named(&self, id: &str, seats: &[String]) {
+        self.put_session(id, json!({"seats": seats})).await;
+    }
+
+    async fn put_session(&self, id: &str, places: Value) {
+        let mut session = json!({"name": id, "unit_amount": super::order::PRICE, "currency": "usd", "starts_at": "2100-01-01T20:00:00Z"});
+        session.as_object_mut().unwrap().extend(places.as_object().unwrap().clone());
+        let answer = self.insist(|base| self.client.put(format!("{base}/v1/sessions/{id}")).json(&session)).await;
+        assert!(answer.status.is_success(), "session {id}: {} {}", answer.status, answer.body);
+    }
+
+    /// Posts an order until it is accepted.
+    pub async fn buy(&self, idempotency_key: &str, order: Order) -> Sale {
+        let answer = self.post(idempotency_key, &order).await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{order:?}: {}", answer.body);
+        let id = answer.body["id"].as_str().expect("an id").to_owned();
+        Sale { id, idempotency_key: idempotency_key.to_owned(), order, called_off: false }
+    }
+
+    /// The same from two windows at once, which get the same checkout.
+    pub async fn buy_twice_at_once(&self, idempotency_key: &str, order: Order) -> Sale {
+        let (one, other) = tokio::join!(self.buy(idempotency_key, order.clone()), self.buy(idempotency_key, order));
+        assert_eq!(one.id, other.id, "two checkouts under the key {idempotency_key}");
+        one
+    }
+
+    /// The answer to an order's first POST, or the same once more.
+    pub async fn post(&self, idempotency_key: &str, order: &Order) -> Answer {
+        let body = order.body(&self.callback_url);
+        let request = |base: &str| self.client.post(format!("{base}/v1/checkouts")).header("Idempotency-Key", idempotency_key).json(&body);
+        self.insist(request).await
+    }
+
+    /// Calls a checkout off; the answer may be that it is too late.
+    pub async fn call_off(&self, sale: &mut Sale) {
+        let id = sale.id.clone();
+        let answer = self.insist(|base| self.client.post(format!("{base}/v1/checkouts/{id}/cancel"))).await;
+        let known = [StatusCode::OK, StatusCode::ACCEPTED, StatusCode::CONFLICT].contains(&answer.status);
+        assert!(known, "cancel {id}: {} {}", answer.status, answer.body);
+        sale.called_off |= answer.status != StatusCode::CONFLICT;
+    }
+
+    /// Reads a page until it is there.
+    pub async fn get(&self, path: &str) -> Value {
+        let answer = self.insist(|base| self.client.get(format!("{base}{path}"))).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
+        answer.body
+    }
+
+    /// Asks one API after the other until one gives a definite answer.
+    async fn insist(&self, request: impl Fn(&str) -> RequestBuilder) -> Answer {
+        let deadline = Instant::now() + PATIENCE;
+        let mut last = String::new();
+        while Instant::now() < deadline {
+            let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+            let base = &self.bases[turn % self.bases.len()];
+            match self.once(request(base)).await {
+                Ok(answer) if is_definite(&answer) => return answer,
+                Ok(answer) => last = format!("{} {}", answer.status, answer.body),
+                Err(error) => last = format!("{error:?}"),
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        panic!("no definite answer within {} s; the last one: {last}", PATIENCE.as_secs());
+    }
+
+    async fn once(&self, request: RequestBuilder) -> reqwest::Result<Answer> {
+        let response = request.bearer_auth(&self.api_key).send().await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.bytes().await?;
+        Ok(Answer { status, headers, body: serde_json::from_slice(&body).unwrap_or_default() })
+    }
+}
+
+/// Whether asking again would change nothing.
+fn is_definite(answer: &Answer) -> bool {
+    let in_flight = answer.status == StatusCode::CONFLICT && answer.body["code"] == "idempotency_key_in_flight";
+    !(answer.status.is_server_error() || answer.status == StatusCode::TOO_MANY_REQUESTS || in_flight)
+}

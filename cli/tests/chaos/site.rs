@@ -1,0 +1,144 @@
+//! One installation: its folder, its environment, how its processes are started, and the books that it keeps.
+
+use super::process::Process;
+use boxoffice_common::{
+    adapters::sandbox::{Operation, SandboxService},
+    domain::id::Entropy,
+    ports::clock::SystemClock,
+};
+use boxoffice_testkit::{Postgres, Program, RabbitMq, Redis, program::Recipe, shared};
+use std::{collections::BTreeMap, path::Path, process::Output, sync::Arc, time::Duration};
+use tempfile::TempDir;
+
+/// Everything short, so that a death costs seconds.
+const PACE: [(&str, &str); 8] = [
+    ("BOXOFFICE_LEASE_MS", "2000"),
+    ("BOXOFFICE_PROVIDER_TIMEOUT_MS", "500"),
+    ("BOXOFFICE_RESCUE_MS", "200"),
+    ("BOXOFFICE_CALLBACK_TIMEOUT_MS", "1000"),
+    ("BOXOFFICE_CALLBACK_SCHEDULE_MS", "0,100,200,400,800,1600,1600,1600,1600,1600,1600,1600,1600,1600,1600,1600,1600,1600,1600,1600"),
+    ("BOXOFFICE_ALLOW_PRIVATE_CALLBACKS", "true"),
+    ("BOXOFFICE_RATE_LIMIT", "0"),
+    ("RUST_LOG", "info,boxoffice_worker=debug"),
+];
+/// The key of `serve --demo`.
+const DEMO_KEY: &str = "bo_test_demo";
+/// The most charges on one page of the provider's book.
+const PAGE: u32 = 100;
+
+/// An installation.
+pub struct Site {
+    folder: TempDir,
+    env: BTreeMap<String, String>,
+    key: String,
+}
+
+impl Site {
+    /// Everything in one process, in a folder of its own.
+    pub fn embedded() -> Self {
+        let folder = tempfile::Builder::new().prefix("boxoffice-chaos-").tempdir().unwrap();
+        let env = PACE.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self { folder, env, key: DEMO_KEY.to_owned() }
+    }
+
+    /// Many processes on servers that others use too: a database of its own, and names of its own on the broker.
+    pub async fn on_shared_servers(name: &str) -> Self {
+        let (database, broker, redis) = tokio::join!(shared::postgres_url(), shared::amqp_url(), shared::redis_url());
+        let site = Self::embedded().on(&database.unwrap(), &broker.unwrap(), &redis.unwrap());
+        // A broker outlives us: what an earlier run left there is not ours.
+        let unique = format!("chaos-{name}-{}-{}", std::process::id(), Entropy::from_os().next_u64() % 1_000_000);
+        site.with("BOXOFFICE_QUEUE_PREFIX", &unique).prepared().await
+    }
+
+    /// Many processes on servers of our own, which may die too.
+    pub async fn on_own_servers(postgres: &Postgres, broker: &RabbitMq, redis: &Redis) -> Self {
+        Self::embedded().on(&postgres.url(), &broker.url(), &redis.url()).prepared().await
+    }
+
+    fn on(self, database: &str, broker: &str, redis: &str) -> Self {
+        self.with("DATABASE_URL", database).with("AMQP_URL", broker).with("REDIS_URL", redis)
+    }
+
+    /// The same with another setting for all its processes.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.env.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    async fn prepared(mut self) -> Self {
+        let migrated = self.run(&["migrate"]).await;
+        assert!(migrated.status.success(), "migrate: {}", words(&migrated));
+        let made = self.run(&["keys", "create", "--tenant", "demo"]).await;
+        assert!(made.status.success(), "keys create: {}", words(&made));
+        self.key = String::from_utf8_lossy(&made.stdout).trim().to_owned();
+        self
+    }
+
+    /// The API key.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// `boxoffice serve --demo`.
+    pub fn serve(&self) -> Recipe {
+        self.recipe(&["serve", "--demo"]).args(["--data-dir".as_ref(), self.folder.path()]).listen().unwrap()
+    }
+
+    /// `boxoffice sandbox`; the API and the workers that are started afterwards know it.
+    pub async fn sandbox(&mut self) -> Process {
+        let recipe = self.recipe(&["sandbox"]).args(["--data-dir".as_ref(), self.folder.path()]).listen().unwrap();
+        let sandbox = Process::start("sandbox", recipe).await;
+        self.env.insert("SANDBOX_PROVIDER_URL".to_owned(), sandbox.base_url().to_owned());
+        sandbox
+    }
+
+    /// `boxoffice api`.
+    pub fn api(&self) -> Recipe {
+        self.recipe(&["api"]).listen().unwrap()
+    }
+
+    /// `boxoffice worker`.
+    pub fn worker(&self) -> Recipe {
+        self.recipe(&["worker"]).ready_line("working")
+    }
+
+    fn recipe(&self, args: &[&str]) -> Recipe {
+        let mut recipe = Program::at(env!("CARGO_BIN_EXE_boxoffice")).args(args).patience(Duration::from_secs(120));
+        for (name, value) in &self.env {
+            recipe = recipe.env(name, value);
+        }
+        recipe
+    }
+
+    async fn run(&self, args: &[&str]) -> Output {
+        self.recipe(args).run().await.unwrap()
+    }
+
+    /// `boxoffice audit`: panics with what it prints unless every invariant holds. Nothing may be late by more than `stuck_after`.
+    pub async fn audit(&self, stuck_after: Duration) {
+        let seconds = stuck_after.as_secs().to_string();
+        let recipe = self.recipe(&["audit", "--stuck-after", &seconds]).args(["--data-dir".as_ref(), self.folder.path()]);
+        let audit = recipe.run().await.unwrap();
+        assert!(audit.status.success(), "the audit finds: {}", words(&audit));
+    }
+
+    /// Every charge in the provider's own book, read from its file. The provider must not be running.
+    pub async fn charges(&self) -> Vec<Operation> {
+        let file = self.folder.path().join("sandbox.db");
+        assert!(Path::exists(&file), "the provider has a book");
+        let clock = Arc::new(SystemClock::default());
+        let book = SandboxService::open(&file, "", clock, Arc::new(Entropy::from_os())).await.unwrap();
+        let mut charges: Vec<Operation> = Vec::new();
+        loop {
+            let page = book.charges(PAGE, charges.last().map(|charge| charge.id)).await.unwrap();
+            charges.extend(page.data);
+            if page.next_cursor.is_none() {
+                return charges;
+            }
+        }
+    }
+}
+
+fn words(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
