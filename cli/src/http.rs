@@ -1,13 +1,32 @@
-//! A listening server and its end.
+//! A listening server and its end. Everything about a connection is bounded: how many there are, how long a client may
+//! take to say what it wants, how much of it is kept.
 
 use crate::exit::{Failure, io};
-use axum::{Router, serve::ListenerExt};
-use std::{net::SocketAddr, time::Duration};
-use tokio::{net::TcpListener, task::JoinHandle};
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+    service::TowerToHyperService,
+};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 
 /// How long requests under way may take after a stop was asked for.
 const GRACE: Duration = Duration::from_secs(10);
+/// Connections at once; more wait in the kernel's line.
+const MAX_CONNECTIONS: usize = 25_000;
+/// How long a client may take over a request's head, or keep an idle connection.
+const HEAD_PATIENCE: Duration = Duration::from_secs(60);
+/// The most of a request's head.
+const MAX_HEAD_BYTES: usize = 32 * 1024;
+/// A pause after the system could not accept (out of files): trying at once would only burn time.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A bound address, not yet serving.
 pub struct Listening {
@@ -29,23 +48,45 @@ impl Listening {
 
     /// Serves until `stop`, then finishes what is under way, for a bounded time.
     pub fn serve(self, router: Router, stop: CancellationToken) -> JoinHandle<()> {
-        let listener = self.listener.tap_io(|stream| {
-            // Small answers are not held back to be sent together.
-            let _ = stream.set_nodelay(true);
-        });
         tokio::spawn(async move {
-            let ended = stop.clone();
-            let server = axum::serve(listener, router).with_graceful_shutdown(async move { ended.cancelled().await });
-            let server = async { server.await };
-            let too_long = async {
-                stop.cancelled().await;
-                tokio::time::sleep(GRACE).await;
-            };
-            tokio::select! {
-                result = server => if let Err(error) = result { tracing::error!(%error, "the server ended") },
-                () = too_long => tracing::warn!("some requests were cut off"),
+            let connections = GracefulShutdown::new();
+            let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+            while let Some(stream) = stop.run_until_cancelled(accept(&self.listener)).await {
+                let Some(Ok(place)) = stop.run_until_cancelled(Arc::clone(&places).acquire_owned()).await else { break };
+                // Small answers are not held back to be sent together.
+                let _ = stream.set_nodelay(true);
+                let service = TowerToHyperService::new(router.clone());
+                let connection = http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(HEAD_PATIENCE)
+                    .max_buf_size(MAX_HEAD_BYTES)
+                    .serve_connection(TokioIo::new(stream), service);
+                let connection = connections.watch(connection);
+                tokio::spawn(async move {
+                    if let Err(error) = connection.await {
+                        tracing::trace!(%error, "a connection ended");
+                    }
+                    drop(place);
+                });
+            }
+            drop(self.listener);
+            if tokio::time::timeout(GRACE, connections.shutdown()).await.is_err() {
+                tracing::warn!("some requests were cut off");
             }
         })
+    }
+}
+
+/// The next connection. A failure to accept passes.
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(error) => {
+                tracing::debug!(%error, "could not accept");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
     }
 }
 

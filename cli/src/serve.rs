@@ -16,7 +16,7 @@ use boxoffice_common::{
     ports::clock::SystemClock,
 };
 use boxoffice_worker::Worker;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use std::{path::PathBuf, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
@@ -153,5 +153,5 @@ async fn finish(worker: Worker) {
 }
 
 fn recorder() -> Result<PrometheusHandle, Failure> {
-    PrometheusBuilder::new().install_recorder().map_err(|error| Failure::Setup(format!("metrics: {error}")))
+    boxoffice_api::metering::install().map_err(|error| Failure::Setup(format!("metrics: {error}")))
 }
