@@ -1,4 +1,5 @@
 -- The engine's tables. Times are milliseconds since 1970 in UTC; amounts are minor units; `scope` is tenant/mode.
+-- WITHOUT ROWID where rows are small: the primary key is the table, not an index beside it.
 
 CREATE TABLE api_keys (
     id         TEXT PRIMARY KEY,
@@ -32,7 +33,7 @@ CREATE TABLE inventory (
     version  BIGINT NOT NULL,
     PRIMARY KEY (scope, kind, id),
     CHECK (taken >= 0 AND taken <= capacity)
-);
+) WITHOUT ROWID;
 
 CREATE TABLE customers (
     scope       TEXT NOT NULL,
@@ -101,7 +102,7 @@ CREATE TABLE attempts (
     tries              BIGINT NOT NULL,
     created_at         BIGINT NOT NULL,
     PRIMARY KEY (checkout, n)
-);
+) WITHOUT ROWID;
 
 -- A claim is what entitles to a seat. A seat has one live claim at the most, whatever else goes wrong.
 CREATE TABLE claims (
@@ -115,7 +116,7 @@ CREATE TABLE claims (
     customer TEXT,
     state    TEXT NOT NULL,
     PRIMARY KEY (checkout, n)
-);
+) WITHOUT ROWID;
 CREATE UNIQUE INDEX claims_seat ON claims (scope, kind, resource, seat) WHERE seat IS NOT NULL AND state <> 'released';
 CREATE INDEX claims_resource ON claims (scope, kind, resource, customer);
 
@@ -126,7 +127,7 @@ CREATE TABLE ledger_transactions (
     checkout   TEXT NOT NULL,
     currency   TEXT NOT NULL,
     created_at BIGINT NOT NULL
-);
+) WITHOUT ROWID;
 
 CREATE TABLE ledger_entries (
     transaction_id TEXT NOT NULL,
@@ -138,7 +139,7 @@ CREATE TABLE ledger_entries (
     detail         TEXT NOT NULL,
     entity         TEXT,
     PRIMARY KEY (transaction_id, n)
-);
+) WITHOUT ROWID;
 
 -- The body is frozen at the transition and sent byte for byte.
 CREATE TABLE events (
@@ -159,7 +160,7 @@ CREATE TABLE timeline (
     what     TEXT NOT NULL,
     detail   TEXT,
     PRIMARY KEY (checkout, version, n)
-);
+) WITHOUT ROWID;
 
 CREATE TABLE webhook_endpoints (
     scope      TEXT NOT NULL,
@@ -170,7 +171,7 @@ CREATE TABLE webhook_endpoints (
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     PRIMARY KEY (scope, id)
-);
+) WITHOUT ROWID;
 
 -- `endpoint` is empty for the scope's default secret.
 CREATE TABLE webhook_secrets (
@@ -180,7 +181,7 @@ CREATE TABLE webhook_secrets (
     created_at BIGINT NOT NULL,
     expires_at BIGINT,
     PRIMARY KEY (scope, endpoint, secret)
-);
+) WITHOUT ROWID;
 
 CREATE TABLE deliveries (
     id               TEXT PRIMARY KEY,

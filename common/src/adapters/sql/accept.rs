@@ -181,15 +181,18 @@ async fn insert_keys<'a>(
     if rows.is_empty() {
         return Ok(HashMap::new());
     }
-    let sql = "INSERT INTO idempotency ({names}) SELECT {names} FROM {rows} WHERE true ON CONFLICT DO NOTHING RETURNING scope, route, key";
-    let written = tx.fetch(sql, Some(&rows), &[]).await?;
-    if written.len() == rows.data.len() {
+    let sql = "INSERT INTO idempotency ({names}) SELECT {names} FROM {rows} WHERE true ON CONFLICT DO NOTHING";
+    if tx.execute(sql, Some(&rows), &[]).await? == rows.data.len() as u64 {
         return Ok(HashMap::new());
     }
-    let ours: HashSet<(String, String, String)> =
-        written.iter().map(|row| Ok((row.text(0)?, row.text(1)?, row.text(2)?))).collect::<Result<_, StoreError>>()?;
-    let mut known = answers(tx.fetch(ANSWERS, Some(&wanted), &[]).await?)?;
-    known.retain(|key, _| !ours.contains(key));
+    // Some keys were bound before: by this very batch's objects only where the row is new, or an earlier run's.
+    let bound = answers(tx.fetch(ANSWERS, Some(&wanted), &[]).await?)?;
+    let before = "SELECT c.id FROM checkouts c WHERE c.id IN (SELECT id FROM {rows})";
+    let ours = Rows::ids(bound.values().map(|(answer, _)| answer.object.as_str()));
+    let there = tx.fetch(before, Some(&ours), &[]).await?;
+    let there: HashSet<String> = there.iter().map(|row| row.text(0)).collect::<Result<_, StoreError>>()?;
+    // A key whose checkout is there was answered before; one whose checkout is still to be written is new.
+    let known = bound.into_iter().filter(|(_, (answer, _))| there.contains(&answer.object)).collect();
     Ok(known)
 }
 

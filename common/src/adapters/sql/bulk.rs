@@ -1,7 +1,7 @@
 //! Many rows in one statement, written once for both databases.
 //!
 //! A statement says `… FROM {rows}` and names the columns; PostgreSQL gets one array a column (`UNNEST`), SQLite one JSON
-//! text (`json_each`). Either way the statement's text is the same for any number of rows, so that it is prepared once.
+//! text (`jsonb_each`: its inner values need no second parse). Either way the statement's text is the same for any number of rows, so that it is prepared once.
 
 use super::value::Value;
 
@@ -57,10 +57,10 @@ impl Rows {
         format!("UNNEST({}) AS r({})", arrays.join(", "), self.names())
     }
 
-    /// `(SELECT value->>0 AS id, … FROM json_each($1)) AS r`.
+    /// `(SELECT value->>0 AS id, … FROM jsonb_each($1)) AS r`.
     pub(super) fn sqlite_source(&self) -> String {
         let columns: Vec<String> = self.columns.iter().enumerate().map(|(at, (name, _))| format!("value->>{at} AS {name}")).collect();
-        format!("(SELECT {} FROM json_each($1)) AS r", columns.join(", "))
+        format!("(SELECT {} FROM jsonb_each($1)) AS r", columns.join(", "))
     }
 
     /// The column names, for `INSERT INTO t ({names}) SELECT {names} FROM {rows}`.

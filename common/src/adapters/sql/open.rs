@@ -14,7 +14,7 @@ use crate::{
     ports::{clock::Clock, store::StoreError},
 };
 use sqlx::{
-    PgPool, SqlitePool,
+    ConnectOptions, PgPool, SqlitePool,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -98,6 +98,7 @@ async fn postgres(url: &str) -> Result<Db, StoreError> {
         // Short statements by the thousand: compiling them costs more than it saves.
         ("jit", "off"),
     ]);
+    let options = options.disable_statement_logging();
     let pool = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT).test_before_acquire(false);
     let pool: PgPool = pool.connect_with(options).await.map_err(failed)?;
     Ok(Db::Postgres(pool))
@@ -114,7 +115,8 @@ async fn sqlite(url: &str, clock: Arc<dyn Clock>) -> Result<Db, StoreError> {
         .pragma("cache_size", "-65536")
         .pragma("wal_autocheckpoint", "4000")
         .pragma("temp_store", "memory")
-        .foreign_keys(false);
+        .foreign_keys(false)
+        .disable_statement_logging();
     let pool =
         |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT * 4).test_before_acquire(false);
     let writer: SqlitePool = pool(1).connect_with(options.clone()).await.map_err(failed)?;
