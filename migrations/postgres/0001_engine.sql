@@ -152,14 +152,12 @@ CREATE TABLE events (
     created_at BIGINT NOT NULL
 );
 
+-- One row a transition: `entries` is a JSON list of what happened in it.
 CREATE TABLE timeline (
     checkout TEXT COLLATE "C" NOT NULL,
     version  BIGINT NOT NULL,
-    n        BIGINT NOT NULL,
-    at       BIGINT NOT NULL,
-    what     TEXT NOT NULL,
-    detail   TEXT,
-    PRIMARY KEY (checkout, version, n)
+    entries  TEXT NOT NULL,
+    PRIMARY KEY (checkout, version)
 );
 
 CREATE TABLE webhook_endpoints (

@@ -84,22 +84,37 @@ impl fmt::Display for Amount {
 #[schema(value_type = String, min_length = 3, max_length = 3, examples("usd"))]
 pub struct Currency([u8; 3]);
 
-/// Codes in use (ISO 4217 list one), two minor digits each.
-const TWO_DIGITS: &str = "aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bmd bnd bob brl bsd btn bwp byn bzd cad \
-    cdf chf cny cop crc cup cve czk dkk dop dzd egp ern etb eur fjd fkp gbp gel ghs gip gmd gtq gyd hkd hnl htg huf idr ils \
-    inr irr jmd kes kgs khr kpw kyd kzt lak lbp lkr lrd lsl mad mdl mga mkd mmk mnt mop mru mur mvr mwk mxn myr mzn nad ngn \
-    nio nok npr nzd pab pen pgk php pkr pln qar ron rsd rub sar sbd scr sdg sek sgd shp sle sll sos srd ssp stn svc syp szl \
-    thb tjs tmt top try ttd twd tzs uah usd uyu uzs ves wst xcd yer zar zmw zwl";
-const NO_DIGITS: &str = "bif clp djf gnf isk jpy kmf krw pyg rwf ugx vnd vuv xaf xof xpf";
-const THREE_DIGITS: &str = "bhd iqd jod kwd lyd omr tnd";
+/// Codes in use (ISO 4217 list one) and the digits of their minor units, in order: looked up with every order that is read.
+#[rustfmt::skip]
+const CODES: [([u8; 3], u32); 156] = [
+    (*b"aed", 2), (*b"afn", 2), (*b"all", 2), (*b"amd", 2), (*b"ang", 2), (*b"aoa", 2), (*b"ars", 2), (*b"aud", 2),
+    (*b"awg", 2), (*b"azn", 2), (*b"bam", 2), (*b"bbd", 2), (*b"bdt", 2), (*b"bgn", 2), (*b"bhd", 3), (*b"bif", 0),
+    (*b"bmd", 2), (*b"bnd", 2), (*b"bob", 2), (*b"brl", 2), (*b"bsd", 2), (*b"btn", 2), (*b"bwp", 2), (*b"byn", 2),
+    (*b"bzd", 2), (*b"cad", 2), (*b"cdf", 2), (*b"chf", 2), (*b"clp", 0), (*b"cny", 2), (*b"cop", 2), (*b"crc", 2),
+    (*b"cup", 2), (*b"cve", 2), (*b"czk", 2), (*b"djf", 0), (*b"dkk", 2), (*b"dop", 2), (*b"dzd", 2), (*b"egp", 2),
+    (*b"ern", 2), (*b"etb", 2), (*b"eur", 2), (*b"fjd", 2), (*b"fkp", 2), (*b"gbp", 2), (*b"gel", 2), (*b"ghs", 2),
+    (*b"gip", 2), (*b"gmd", 2), (*b"gnf", 0), (*b"gtq", 2), (*b"gyd", 2), (*b"hkd", 2), (*b"hnl", 2), (*b"htg", 2),
+    (*b"huf", 2), (*b"idr", 2), (*b"ils", 2), (*b"inr", 2), (*b"iqd", 3), (*b"irr", 2), (*b"isk", 0), (*b"jmd", 2),
+    (*b"jod", 3), (*b"jpy", 0), (*b"kes", 2), (*b"kgs", 2), (*b"khr", 2), (*b"kmf", 0), (*b"kpw", 2), (*b"krw", 0),
+    (*b"kwd", 3), (*b"kyd", 2), (*b"kzt", 2), (*b"lak", 2), (*b"lbp", 2), (*b"lkr", 2), (*b"lrd", 2), (*b"lsl", 2),
+    (*b"lyd", 3), (*b"mad", 2), (*b"mdl", 2), (*b"mga", 2), (*b"mkd", 2), (*b"mmk", 2), (*b"mnt", 2), (*b"mop", 2),
+    (*b"mru", 2), (*b"mur", 2), (*b"mvr", 2), (*b"mwk", 2), (*b"mxn", 2), (*b"myr", 2), (*b"mzn", 2), (*b"nad", 2),
+    (*b"ngn", 2), (*b"nio", 2), (*b"nok", 2), (*b"npr", 2), (*b"nzd", 2), (*b"omr", 3), (*b"pab", 2), (*b"pen", 2),
+    (*b"pgk", 2), (*b"php", 2), (*b"pkr", 2), (*b"pln", 2), (*b"pyg", 0), (*b"qar", 2), (*b"ron", 2), (*b"rsd", 2),
+    (*b"rub", 2), (*b"rwf", 0), (*b"sar", 2), (*b"sbd", 2), (*b"scr", 2), (*b"sdg", 2), (*b"sek", 2), (*b"sgd", 2),
+    (*b"shp", 2), (*b"sle", 2), (*b"sll", 2), (*b"sos", 2), (*b"srd", 2), (*b"ssp", 2), (*b"stn", 2), (*b"svc", 2),
+    (*b"syp", 2), (*b"szl", 2), (*b"thb", 2), (*b"tjs", 2), (*b"tmt", 2), (*b"tnd", 3), (*b"top", 2), (*b"try", 2),
+    (*b"ttd", 2), (*b"twd", 2), (*b"tzs", 2), (*b"uah", 2), (*b"ugx", 0), (*b"usd", 2), (*b"uyu", 2), (*b"uzs", 2),
+    (*b"ves", 2), (*b"vnd", 0), (*b"vuv", 0), (*b"wst", 2), (*b"xaf", 0), (*b"xcd", 2), (*b"xof", 0), (*b"xpf", 0),
+    (*b"yer", 2), (*b"zar", 2), (*b"zmw", 2), (*b"zwl", 2),
+];
 
 impl Currency {
     /// Reads a code, in lower or upper case.
     pub fn parse(text: &str) -> Result<Self, MoneyError> {
-        let lower = text.to_ascii_lowercase();
-        let bytes: [u8; 3] = lower.as_bytes().try_into().map_err(|_| MoneyError::UnknownCurrency)?;
-        let known = [TWO_DIGITS, NO_DIGITS, THREE_DIGITS].iter().any(|list| list.split(' ').any(|code| code == lower));
-        if known { Ok(Self(bytes)) } else { Err(MoneyError::UnknownCurrency) }
+        let mut code: [u8; 3] = text.as_bytes().try_into().map_err(|_| MoneyError::UnknownCurrency)?;
+        code.make_ascii_lowercase();
+        CODES.binary_search_by_key(&code, |(known, _)| *known).map(|_| Self(code)).map_err(|_| MoneyError::UnknownCurrency)
     }
 
     /// The code in lower case.
@@ -109,14 +124,8 @@ impl Currency {
 
     /// How many decimal digits the minor unit has: JPY 0, USD 2, KWD 3.
     pub fn exponent(self) -> u32 {
-        let is_in = |list: &str| list.split(' ').any(|code| code == self.as_str());
-        if is_in(NO_DIGITS) {
-            0
-        } else if is_in(THREE_DIGITS) {
-            3
-        } else {
-            2
-        }
+        let found = CODES.binary_search_by_key(&self.0, |(known, _)| *known).ok().and_then(|at| CODES.get(at));
+        found.map_or(2, |(_, digits)| *digits)
     }
 
     /// `amount` in major units with all its digits: `12.50`, `1250`, `1.250`.
@@ -151,7 +160,7 @@ impl Serialize for Currency {
 
 impl<'de> Deserialize<'de> for Currency {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+        Self::parse(&std::borrow::Cow::<str>::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 
@@ -168,6 +177,11 @@ mod tests {
         assert_eq!(show("kwd", 1250), "1.250");
         assert_eq!(Currency::parse("zzz"), Err(MoneyError::UnknownCurrency));
         assert_eq!(Currency::parse("us"), Err(MoneyError::UnknownCurrency));
+    }
+
+    #[test]
+    fn the_codes_are_in_order() {
+        assert!(CODES.is_sorted_by_key(|(code, _)| *code));
     }
 
     #[test]

@@ -226,7 +226,6 @@ async fn insert_checkouts<'a>(tx: &mut Tx, checkouts: impl Iterator<Item = &'a C
         ("created_at", Int),
         ("updated_at", Int),
     ]);
-    let mut timeline = Rows::new(&[("checkout", Text), ("version", Int), ("n", Int), ("at", Int), ("what", Text)]);
     for checkout in checkouts {
         rows.push([
             checkout.id.as_str().into(),
@@ -244,10 +243,8 @@ async fn insert_checkouts<'a>(tx: &mut Tx, checkouts: impl Iterator<Item = &'a C
             checkout.created_at.into(),
             checkout.updated_at.into(),
         ]);
-        timeline.push([checkout.id.as_str().into(), checkout.version.into(), 0i64.into(), checkout.created_at.into(), "accepted".into()]);
     }
-    tx.insert("checkouts", &rows).await?;
-    tx.insert("timeline", &timeline).await
+    tx.insert("checkouts", &rows).await
 }
 
 /// The customers of a batch: those that are named by id, and those to be found by `external_id` or made.

@@ -355,18 +355,10 @@ async fn listeners(tx: &mut Tx, batch: &[Effects]) -> Result<HashMap<Scope, Vec<
 }
 
 async fn write_timeline(tx: &mut Tx, batch: &[Effects]) -> Result<(), StoreError> {
-    let mut rows = Rows::new(&[("checkout", Text), ("version", Int), ("n", Int), ("at", Int), ("what", Text), ("detail", Text)]);
-    for Effects { checkout, timeline, .. } in batch {
-        for (n, entry) in timeline.iter().enumerate() {
-            rows.push([
-                checkout.id.as_str().into(),
-                checkout.version.into(),
-                n.into(),
-                entry.at.into(),
-                entry.what.clone().into(),
-                entry.detail.clone().into(),
-            ]);
-        }
+    let mut rows = Rows::new(&[("checkout", Text), ("version", Int), ("entries", Text)]);
+    for Effects { checkout, timeline, .. } in batch.iter().filter(|effects| !effects.timeline.is_empty()) {
+        let entries = serde_json::to_string(timeline).map_err(corrupt)?;
+        rows.push([checkout.id.as_str().into(), checkout.version.into(), entries.into()]);
     }
     tx.insert("timeline", &rows).await
 }

@@ -5,7 +5,7 @@ use super::{
     bulk::Rows,
     db::Db,
     load::{self, ATTEMPT, CHECKOUT},
-    value::Value,
+    value::{Value, corrupt},
 };
 use crate::{
     batch::BatchRun,
@@ -53,6 +53,9 @@ impl BatchRun for Loads {
         matches!(error, StoreError::Corrupt(_))
     }
 }
+
+/// The most of a timeline that is read.
+const MAX_TIMELINE: usize = 1_000;
 
 /// Cuts a list of `limit + 1` rows into a page.
 pub(super) fn page<T>(mut data: Vec<T>, limit: u32, cursor: impl Fn(&T) -> String) -> Page<T> {
@@ -105,8 +108,16 @@ impl SqlStore {
     }
 
     pub(super) async fn read_timeline(&self, id: &CheckoutId) -> Result<Vec<TimelineEntry>, StoreError> {
-        let sql = "SELECT at, what, detail FROM timeline WHERE checkout = {1} ORDER BY version, n LIMIT 1000";
-        let rows = self.db.read(sql, None, &[id.as_str().into()]).await?;
-        rows.iter().map(|row| Ok(TimelineEntry { at: row.time(0)?, what: row.text(1)?, detail: row.maybe_text(2)? })).collect()
+        // That it was accepted needs no row of its own: the checkout says when.
+        let sql = "SELECT created_at FROM checkouts WHERE id = {1}";
+        let accepted = self.db.read(sql, None, &[id.as_str().into()]).await?;
+        let mut timeline =
+            accepted.iter().map(|row| Ok(TimelineEntry::new(row.time(0)?, "accepted"))).collect::<Result<Vec<_>, StoreError>>()?;
+        let sql = "SELECT entries FROM timeline WHERE checkout = {1} ORDER BY version LIMIT 1000";
+        for row in self.db.read(sql, None, &[id.as_str().into()]).await? {
+            timeline.extend(serde_json::from_str::<Vec<TimelineEntry>>(&row.text(0)?).map_err(corrupt)?);
+        }
+        timeline.truncate(MAX_TIMELINE);
+        Ok(timeline)
     }
 }
