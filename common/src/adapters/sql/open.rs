@@ -48,9 +48,8 @@ impl SqlStore {
     pub async fn open(url: &Secret<String>, clock: Arc<dyn Clock>, entropy: Arc<Entropy>) -> Result<Self, StoreError> {
         let url = url.reveal();
         let db = if url.starts_with("postgres") { postgres(url).await? } else { sqlite(url, clock).await? };
-        // SQLite has one writer: a second batch under way would only wait for the first.
-        let running = if matches!(db, Db::Postgres(_)) { 2 } else { 1 };
-        let writes = BatchLimits { max_running: running, ..BatchLimits::default() };
+        // One batch of a kind at a time: what comes meanwhile shares the next one, and large batches are what makes a row cheap.
+        let writes = BatchLimits::default();
         let reads = BatchLimits { max_running: 2, ..BatchLimits::default() };
         Ok(Self {
             accepts: Batcher::start(Accepts::new(db.clone(), Arc::clone(&entropy)), writes),
@@ -97,6 +96,10 @@ async fn postgres(url: &str) -> Result<Db, StoreError> {
         ("idle_in_transaction_session_timeout", "20000"),
         // Short statements by the thousand: compiling them costs more than it saves.
         ("jit", "off"),
+        // So does planning them: each is by key, whatever the arguments, and its plan is made once. A plan made while a table
+        // was still empty must not read all of it for ever after.
+        ("plan_cache_mode", "force_generic_plan"),
+        ("enable_seqscan", "off"),
     ]);
     let options = options.disable_statement_logging();
     let pool = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT).test_before_acquire(false);
