@@ -21,7 +21,7 @@ pub enum Command {
     /// The intake API alone, for scaling out; needs all three URLs
     Api(Api),
     /// A worker alone, for scaling out; needs all three URLs and SANDBOX_PROVIDER_URL
-    Worker(Data),
+    Worker(Worker),
     /// The sandbox payment provider as a server of its own, with a durable book
     Sandbox(Sandbox),
     /// Applies the schema
@@ -67,12 +67,23 @@ pub struct Api {
     pub listen: SocketAddr,
 }
 
+/// `boxoffice worker`.
+#[derive(Debug, Args)]
+pub struct Worker {
+    /// Where to answer /healthz, /readyz and /metrics; nowhere when left out
+    #[arg(long)]
+    pub listen: Option<SocketAddr>,
+}
+
 /// `boxoffice sandbox`.
 #[derive(Debug, Args)]
 pub struct Sandbox {
     /// Where to listen
     #[arg(long, default_value = "127.0.0.1:8090")]
     pub listen: SocketAddr,
+    /// How browsers reach it, for the links to its pages; the listening address when left out
+    #[arg(long)]
+    pub public_url: Option<String>,
     /// The folder of its book
     #[arg(long, default_value = "./data")]
     pub data_dir: PathBuf,

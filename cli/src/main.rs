@@ -6,6 +6,7 @@
 //! | `wire` | which adapters a process gets, by its environment |
 //! | `serve` | `serve`, `api`, `worker`, `sandbox`: the processes that stay |
 //! | `http` | a listening server and its end |
+//! | `watch` | what a worker can be asked |
 //! | `demo` | the demo catalogue |
 //! | `keys`, `doctor`, `audit` | the commands that end |
 //! | `bench` | load and figures |
@@ -20,6 +21,7 @@ mod http;
 mod keys;
 mod log;
 mod serve;
+mod watch;
 mod wire;
 
 use clap::Parser;

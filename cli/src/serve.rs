@@ -1,11 +1,11 @@
 //! The processes that stay: `serve`, `api`, `worker`, `sandbox`.
 
 use crate::{
-    command::{Api, Data, Sandbox as SandboxArgs, Serve},
+    command::{Api, Sandbox as SandboxArgs, Serve, Worker as WorkerArgs},
     demo,
     exit::Failure,
     http::{Listening, asked_to_stop},
-    log,
+    log, watch,
     wire::{self, Engine, Sandbox},
 };
 use axum::Router;
@@ -94,18 +94,30 @@ pub async fn api(args: Api) -> Result<(), Failure> {
 }
 
 /// `boxoffice worker`: the pipeline alone.
-pub async fn worker(_: Data) -> Result<(), Failure> {
+pub async fn worker(args: WorkerArgs) -> Result<(), Failure> {
     log::start(LOG);
     wire::require_shared("worker", true)?;
+    let metrics = recorder()?;
     let engine = wire::engine(PathBuf::from("./data"), false).await?;
     let sandbox = Sandbox::open(&engine.config, &engine.entropy, "").await?;
     let stop = CancellationToken::new();
     let synced = tokio::spawn(engine.clock.clone().keep_in_sync(engine.store.clone(), stop.clone()));
+    let server = match args.listen {
+        None => None,
+        Some(address) => {
+            let listening = Listening::bind(address).await?;
+            println!("listening on {}", listening.url);
+            Some(listening.serve(watch::router(&engine, metrics), stop.clone()))
+        }
+    };
     let worker = Worker::start(wire::worker_context(&engine, &sandbox)?).await?;
     println!("working");
     asked_to_stop().await;
     stop.cancel();
     finish(worker).await;
+    if let Some(server) = server {
+        let _ = server.await;
+    }
     let _ = synced.await;
     Ok(())
 }
@@ -115,7 +127,7 @@ pub async fn sandbox(args: SandboxArgs) -> Result<(), Failure> {
     log::start(LOG);
     let _lock = wire::lock_data_dir(&args.data_dir)?;
     let listening = Listening::bind(args.listen).await?;
-    let public_url = std::env::var("BOXOFFICE_PUBLIC_URL").unwrap_or_else(|_| listening.url.clone());
+    let public_url = args.public_url.clone().unwrap_or_else(|| listening.url.clone());
     let entropy = Arc::new(Entropy::from_os());
     let book = args.data_dir.join("sandbox.db");
     let service = SandboxService::open(&book, &public_url, Arc::new(SystemClock::default()), entropy).await?;

@@ -80,7 +80,13 @@ impl Config {
             public_url: text("BOXOFFICE_PUBLIC_URL").map(|url| url.trim_end_matches('/').to_owned()),
             data_dir,
             allow_private_callbacks: text("BOXOFFICE_ALLOW_PRIVATE_CALLBACKS").is_some_and(|value| value == "true"),
-            clock_ahead_ms: text("BOXOFFICE_CLOCK_AHEAD_MS").and_then(|value| value.parse().ok()).unwrap_or(0),
+            clock_ahead_ms: match text("BOXOFFICE_CLOCK_AHEAD_MS") {
+                None => 0,
+                Some(value) => value.parse().map_err(|_| ConfigError {
+                    variable: "BOXOFFICE_CLOCK_AHEAD_MS",
+                    problem: format!("{value:?} is not a whole number"),
+                })?,
+            },
             lease: millis("BOXOFFICE_LEASE_MS", 30_000)?,
             provider_timeout: millis("BOXOFFICE_PROVIDER_TIMEOUT_MS", 10_000)?,
             provider_concurrency: usize::try_from(number("BOXOFFICE_PROVIDER_CONCURRENCY", 256)?).unwrap_or(256).max(1),

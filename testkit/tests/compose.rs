@@ -35,11 +35,11 @@ fn it_has_the_servers_the_program_and_nothing_else() {
 }
 
 #[test]
-fn only_the_api_is_published_and_only_on_this_machine() {
+fn what_browsers_open_is_published_and_only_on_this_machine() {
     for (name, service) in services(&compose()) {
         let ports = setting(&service, "ports");
         match name.as_str() {
-            "api" => assert!(words(&ports).iter().all(|port| port.starts_with("127.0.0.1:"))),
+            "api" | "sandbox" => assert!(words(&ports).iter().all(|port| port.starts_with("127.0.0.1:"))),
             _ => assert!(ports.is_badvalue(), "{name} publishes a port"),
         }
     }

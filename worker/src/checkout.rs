@@ -45,7 +45,7 @@ pub(crate) async fn run(context: &WorkerContext, work: &Work) -> Result<Done, St
             Ok(if wait <= WORTH_WAITING { Done::Again(wait) } else { Done::Finished })
         }
         Next::Moved(moved) => {
-            follow::follow(context, moved).await?;
+            follow::follow(context, moved, work.trace.as_deref()).await?;
             Ok(Done::Finished)
         }
         Next::Act { checkout, n, action } => {
@@ -54,7 +54,7 @@ pub(crate) async fn run(context: &WorkerContext, work: &Work) -> Result<Done, St
             let Some(settlement) = charge::act(context, &checkout, n, action, &lease).await? else { return Ok(Done::Finished) };
             let settled = context.store.settle(settlement).await?;
             if let boxoffice_common::ports::store::Settled::Moved(moved) = settled {
-                follow::follow(context, moved).await?;
+                follow::follow(context, moved, work.trace.as_deref()).await?;
             }
             Ok(Done::Finished)
         }

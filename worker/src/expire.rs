@@ -26,7 +26,7 @@ impl Service for Expirer {
             let ended = self.0.store.expire(MOST).await?;
             let full = ended.len() == MOST as usize;
             for moved in ended {
-                follow::follow(&self.0, moved).await?;
+                follow::follow(&self.0, moved, None).await?;
             }
             if !full || stop.is_cancelled() {
                 return Ok(());

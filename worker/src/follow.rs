@@ -14,8 +14,8 @@ use boxoffice_common::{
     },
 };
 
-/// Wakes who waits, tells the seat table, and publishes the work that follows.
-pub(crate) async fn follow(context: &WorkerContext, moved: Moved) -> Result<(), StepError> {
+/// Wakes who waits, tells the seat table, and publishes the work that follows. `trace` travels on with it.
+pub(crate) async fn follow(context: &WorkerContext, moved: Moved, trace: Option<&str>) -> Result<(), StepError> {
     tracing::info!(checkout = %moved.checkout, status = %moved.status, version = moved.version, "moved");
     if moved.status.is_terminal() {
         metrics::counter!("boxoffice_checkouts_total", "status" => moved.status.as_str()).increment(1);
@@ -31,7 +31,7 @@ pub(crate) async fn follow(context: &WorkerContext, moved: Moved) -> Result<(), 
         scope: moved.scope.to_string(),
         enqueued_at: context.clock.now(),
         wants: Vec::new(),
-        trace: None,
+        trace: trace.map(str::to_owned),
     };
     let deliveries: Vec<Work> = moved.deliveries.into_iter().map(|id| work(Lane::Deliveries, id.into())).collect();
     failpoint::cross("publish.before").await?;
