@@ -151,6 +151,12 @@ impl Attempt {
         format!("{checkout}_{n}")
     }
 
+    /// Whether nothing of it can have reached the provider: nobody holds it, and whoever did said that it was refused before
+    /// execution. A lease that ran out is no such word: its holder may have sent.
+    pub fn was_never_sent(&self) -> bool {
+        self.status == AttemptStatus::Started && self.takeovers == 0 && self.lease_until.is_none()
+    }
+
     /// Whether somebody holds it now.
     pub fn is_leased(&self, now: Timestamp) -> bool {
         self.lease_until.is_some_and(|until| until > now)

@@ -10,6 +10,7 @@ use super::{
     id::{AttemptId, CheckoutId, Entropy},
     order::Tender,
     secret::Secret,
+    settle::end_unpaid,
     state::{Status, Step},
     time::Timestamp,
 };
@@ -122,7 +123,16 @@ fn begin_queued(checkout: Checkout, ask: &Begin, world: &mut World, now: Timesta
 /// Goes on with an open attempt that nobody holds.
 fn resume(checkout: Checkout, n: u32, ask: &Begin, now: Timestamp, entropy: &Entropy) -> Result<Begun, DecideError> {
     let mut effects = Effects::start(checkout, now);
+    let deadline = effects.checkout.expires_at;
     let attempt = effects.attempt(n)?;
+    let never_sent = attempt.was_never_sent();
+    if never_sent && attempt.request.kind == AttemptKind::Charge && now >= deadline {
+        // Nobody is charged for the first time after the deadline.
+        attempt.status = AttemptStatus::NotSent;
+        effects.note("charge.not_sent", format!("attempt {n}: too late"));
+        end_unpaid(&mut effects, CodedError::new(Code::Expired, "not charged in time; nothing was sent"))?;
+        return Ok(Begun::Moved(Box::new(effects)));
+    }
     let died_holding = attempt.lease_until.is_some();
     if died_holding {
         attempt.takeovers += 1;

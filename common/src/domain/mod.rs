@@ -25,3 +25,6 @@ pub mod state;
 pub mod time;
 pub mod timeline;
 pub mod view;
+
+#[cfg(test)]
+mod trials;

@@ -105,7 +105,7 @@ fn declined(effects: &mut Effects, n: u32, decline: &Decline) -> Result<(), Deci
 }
 
 /// No charge of this checkout can take money any more.
-fn end_unpaid(effects: &mut Effects, error: CodedError) -> Result<(), DecideError> {
+pub(super) fn end_unpaid(effects: &mut Effects, error: CodedError) -> Result<(), DecideError> {
     match effects.checkout.status {
         Status::Processing => effects.fail(error),
         Status::AwaitingPayment => {
@@ -172,15 +172,16 @@ fn unknown(effects: &mut Effects, what: &Settlement, cause: &str) -> Result<(), 
 
 fn not_sent(effects: &mut Effects, what: &Settlement, cause: &str) -> Result<(), DecideError> {
     let due = effects.checkout.updated_at.after(what.retry_in);
+    let (deadline, closing) = (effects.checkout.expires_at, effects.checkout.closing);
     let attempt = effects.attempt(what.n)?;
     // A refusal before execution says nothing about what an earlier holder of the lease may have sent.
-    let clean = attempt.status == AttemptStatus::Started && attempt.takeovers == 0;
-    if !clean {
+    if !attempt.was_never_sent() {
         return unknown(effects, what, cause);
     }
     attempt.tries += 1;
     let (tries, kind) = (attempt.tries, attempt.request.kind);
-    let give_up = tries >= MAX_REFUSALS && kind == AttemptKind::Charge;
+    // Nobody is charged for the first time after a cancel or the deadline.
+    let give_up = kind == AttemptKind::Charge && (tries >= MAX_REFUSALS || closing.is_some() || due >= deadline);
     if !give_up {
         effects.note(format!("{}.refused", kind.as_str()), format!("attempt {}, try {tries}: {cause}", what.n));
         effects.checkout.due_at = Some(due);
@@ -283,7 +284,13 @@ pub fn cancel(checkout: Checkout, now: Timestamp) -> Result<CancelAnswer, Decide
         (Status::Processing | Status::AwaitingPayment, _) => {
             let mut effects = Effects::start(checkout, now);
             let leased = effects.checkout.open_attempt().and_then(|attempt| attempt.lease_until);
+            let unsent = effects.checkout.open_attempt().filter(|attempt| attempt.was_never_sent()).map(|attempt| attempt.n);
             effects.step(Step::Reconcile)?;
+            if let Some(n) = unsent {
+                effects.attempt(n)?.status = AttemptStatus::NotSent;
+                effects.close(Some(Closing::Cancel), otherwise)?;
+                return Ok(CancelAnswer::Canceled(Some(Box::new(effects))));
+            }
             effects.checkout.closing = Some(Closing::Cancel);
             effects.checkout.payment_url = None;
             // Behind a charge that may be on its way nobody goes before its lease ends.

@@ -1,0 +1,86 @@
+//! Moves that somebody suspected, one promise each.
+
+use super::machine::{Fate, LEASE, Machine, Net, TOTAL, WINDOW, approved, declined};
+use crate::domain::{
+    attempt::{AttemptKind, AttemptStatus, MAX_TAKEOVERS, Outcome},
+    error::Code,
+    money::Amount,
+    settle::Verdict,
+    state::Status,
+};
+use std::time::Duration;
+
+/// Longer than any wait between two tries, shorter than a deadline.
+const PAUSE: Duration = Duration::from_secs(120);
+
+fn pending() -> Outcome {
+    Outcome::RequiresAction { url: "https://bank.example".to_owned(), provider_reference: "later".to_owned() }
+}
+
+/// The charge's answer was lost and its key window is over: an operator has to decide.
+fn in_review(fate: Fate, net: Net) -> Machine {
+    let mut machine = Machine::new(fate);
+    machine.work_with(net);
+    machine.wait(WINDOW * 2);
+    machine.begin();
+    assert_eq!(machine.checkout.status, Status::NeedsReview);
+    machine
+}
+
+/// The customer was sent to a page and has called the checkout off: a void is in a worker's hands.
+fn voiding() -> Machine {
+    let mut machine = Machine::new(Fate::AskCustomer);
+    machine.work();
+    assert!(!machine.cancel());
+    assert!(machine.begin());
+    assert_eq!(machine.checkout.attempts[1].request.kind, AttemptKind::Void);
+    machine
+}
+
+#[test]
+fn a_charge_that_was_certainly_never_sent_is_canceled_at_once() {
+    let mut machine = Machine::new(Fate::Approve);
+    machine.work_with(Net::Refused);
+    assert_eq!(machine.checkout.status, Status::Processing);
+    assert!(machine.cancel(), "nothing was sent");
+    assert_eq!(machine.checkout.status, Status::Canceled);
+    machine.come_to_rest();
+    assert!(machine.book.is_empty(), "and nothing is");
+}
+
+#[test]
+fn a_refusal_that_comes_back_behind_a_cancel_is_not_tried_again() {
+    let mut machine = Machine::new(Fate::Approve);
+    machine.begin();
+    assert!(!machine.cancel());
+    machine.ask(0, Net::Refused);
+    machine.settle(0, false);
+    assert_eq!(machine.checkout.status, Status::Canceled);
+    machine.come_to_rest();
+    assert!(machine.book.is_empty());
+}
+
+#[test]
+fn a_cancel_behind_a_worker_that_died_asks_the_provider_and_concludes_nothing() {
+    let mut machine = Machine::new(Fate::Approve);
+    machine.begin();
+    machine.ask(0, Net::AnswerLost);
+    machine.hands.clear();
+    machine.wait(LEASE * 2);
+    assert!(!machine.cancel(), "it may have been sent");
+    machine.work_with(Net::Refused);
+    assert_eq!(machine.checkout.status, Status::Reconciling);
+    machine.come_to_rest();
+    assert_eq!((machine.checkout.status, machine.taken()), (Status::Succeeded, TOTAL));
+}
+
+#[test]
+fn nobody_is_charged_after_the_deadline_for_the_first_time() {
+    let mut machine = Machine::new(Fate::Approve);
+    machine.begin();
+    machine.wait(LEASE * 100);
+    machine.ask(0, Net::Refused);
+    machine.settle(0, false);
+    let error = machine.checkout.error.clone().map(|error| error.code);
+    assert_eq!((machine.checkout.status, error), (Status::Failed, Some(Code::ProviderUnavailable)));
+}

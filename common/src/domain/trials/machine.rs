@@ -1,0 +1,427 @@
+//! One checkout in memory with everybody who touches it: workers that die or stall at any point, a network that loses
+//! requests and answers, a provider with a book of its own, a client, an operator, and the clock.
+
+use crate::domain::{
+    attempt::{Attempt, AttemptKind, AttemptStatus, Decline, MoneyRequest, Outcome, Receipt},
+    begin::{self, Action, Begin, Begun},
+    checkout::Checkout,
+    effects::{ClaimChange, Effects},
+    eligibility::World,
+    event::EventType,
+    id::{CheckoutId, Entropy, LineId},
+    money::{Amount, Currency},
+    order::{Item, Line, Order, Tender, Totals},
+    scope::{Mode, Scope},
+    secret::Secret,
+    settle::{self, CancelAnswer, Settlement, Verdict},
+    state::Status,
+    time::Timestamp,
+};
+use std::{collections::BTreeMap, time::Duration};
+
+pub(super) const TOTAL: i64 = 1500;
+pub(super) const LEASE: Duration = Duration::from_secs(30);
+pub(super) const WINDOW: Duration = Duration::from_secs(23 * 3600);
+/// The longest wait between two tries.
+const MAX_RETRY: Duration = Duration::from_secs(3600);
+/// More attempts than any checkout needs: a charge, its void, a refund, and one to spare.
+const MOST_ATTEMPTS: usize = 4;
+
+/// What the provider does with a charge that it executes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Approve,
+    Decline,
+    AskCustomer,
+}
+
+/// What the network does with one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Net {
+    Well,
+    RequestLost,
+    AnswerLost,
+    Refused,
+}
+
+/// Where an operation stands in the provider's book.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Booked {
+    Pending,
+    Done,
+    Declined,
+    Voided,
+}
+
+/// A worker between `begin` and `settle`.
+#[derive(Debug, Clone)]
+pub(super) struct Hand {
+    pub(super) n: u32,
+    pub(super) token: String,
+    attempt: Attempt,
+    action: Action,
+    answer: Option<Outcome>,
+}
+
+pub(super) struct Machine {
+    pub(super) checkout: Checkout,
+    pub(super) now: Timestamp,
+    pub(super) hands: Vec<Hand>,
+    pub(super) book: BTreeMap<String, (AttemptKind, Booked)>,
+    pub(super) events: Vec<EventType>,
+    pub(super) resolved: Option<Verdict>,
+    pub(super) fate: Fate,
+    /// Whether a test makes the provider take or give other amounts than it was asked for.
+    pub(super) odd_amounts: bool,
+    held: bool,
+    provider_balance: i64,
+    unapplied: i64,
+    entropy: Entropy,
+    workers: u32,
+}
+
+impl Machine {
+    pub(super) fn new(fate: Fate) -> Self {
+        let (entropy, now) = (Entropy::from_seed(7), Timestamp::from_millis(1_000_000));
+        let (checkout, events) = (queued(&entropy, now), Vec::new());
+        let (hands, book, resolved) = Default::default();
+        let (odd_amounts, held, provider_balance, unapplied, workers) = Default::default();
+        Self { checkout, now, hands, book, events, resolved, fate, odd_amounts, held, provider_balance, unapplied, entropy, workers }
+    }
+
+    pub(super) fn wait(&mut self, by: Duration) {
+        self.now = self.now.after(by);
+    }
+
+    /// A worker takes the checkout in hand. `true`: it may act now.
+    pub(super) fn begin(&mut self) -> bool {
+        self.workers += 1;
+        let token = format!("worker {}", self.workers);
+        self.begin_as(&token)
+    }
+
+    pub(super) fn begin_as(&mut self, token: &str) -> bool {
+        let ask = Begin {
+            checkout: self.checkout.id.clone(),
+            lease_token: token.to_owned(),
+            lease_for: LEASE,
+            provider: "sandbox".to_owned(),
+            key_window: WINDOW,
+            expect_full: false,
+        };
+        let mut world = World { now: self.now, ..World::default() };
+        match begin::begin(self.checkout.clone(), &ask, &mut world, self.now, &self.entropy).unwrap() {
+            Begun::Done | Begun::Busy(_) => false,
+            Begun::Moved(effects) => {
+                self.apply(*effects);
+                false
+            }
+            Begun::Act { effects, n, action } => {
+                self.apply(*effects);
+                let attempt = self.checkout.attempts.iter().find(|attempt| attempt.n == n).unwrap().clone();
+                self.hands.push(Hand { n, token: token.to_owned(), attempt, action, answer: None });
+                true
+            }
+        }
+    }
+
+    /// The worker in place `at` asks the provider.
+    pub(super) fn ask(&mut self, at: usize, net: Net) {
+        let Some(hand) = self.hands.get(at).cloned().filter(|hand| hand.answer.is_none()) else { return };
+        let answer = match (net, hand.action) {
+            (Net::Refused, Action::Send) => Outcome::NotSent { cause: "refused".to_owned(), retry_after: None },
+            (Net::Refused | Net::RequestLost, _) => Outcome::Unknown("no answer".to_owned()),
+            (Net::Well, Action::Send) => self.execute(&hand.attempt.request),
+            (Net::Well, Action::LookUp) => self.told(&hand.attempt.request),
+            (Net::AnswerLost, action) => {
+                if action == Action::Send {
+                    self.execute(&hand.attempt.request);
+                }
+                Outcome::Unknown("the answer was lost".to_owned())
+            }
+        };
+        self.hands[at].answer = Some(answer);
+    }
+
+    /// The worker in place `at` records what it was told, if anything; `keep`: its answer to the COMMIT was lost, it does so again.
+    pub(super) fn settle(&mut self, at: usize, keep: bool) -> bool {
+        let Some(Hand { n, token, answer: Some(outcome), .. }) = self.hands.get(at).cloned() else { return false };
+        if !keep {
+            self.hands.remove(at);
+        }
+        self.record(n, &token, outcome)
+    }
+
+    /// `begin`, `ask`, `settle` by one worker without any trouble.
+    pub(super) fn work(&mut self) -> bool {
+        self.work_with(Net::Well)
+    }
+
+    pub(super) fn work_with(&mut self, net: Net) -> bool {
+        if !self.begin() {
+            return false;
+        }
+        let at = self.hands.len() - 1;
+        self.ask(at, net);
+        self.settle(at, false)
+    }
+
+    pub(super) fn record(&mut self, n: u32, token: &str, outcome: Outcome) -> bool {
+        let tries = self.checkout.attempts.iter().find(|attempt| attempt.n == n).map_or(0, |attempt| attempt.tries);
+        let retry_in = Duration::from_secs(1 << tries.min(20)).min(MAX_RETRY);
+        let what = Settlement { checkout: self.checkout.id.clone(), n, lease_token: token.to_owned(), outcome, retry_in };
+        let effects = settle::settle(self.checkout.clone(), &what, self.now, &self.entropy).unwrap();
+        effects.map(|effects| self.apply(effects)).is_some()
+    }
+
+    /// The provider tells of its own accord how charge `n` ended, if it did.
+    pub(super) fn webhook(&mut self, n: u32) {
+        let Some(attempt) = self.checkout.attempts.iter().find(|attempt| attempt.n == n).cloned() else { return };
+        if let outcome @ (Outcome::Approved(_) | Outcome::Declined(_)) = self.told(&attempt.request) {
+            self.record(n, "the provider", outcome);
+        }
+    }
+
+    pub(super) fn cancel(&mut self) -> bool {
+        match settle::cancel(self.checkout.clone(), self.now).unwrap() {
+            CancelAnswer::Canceled(effects) => {
+                effects.into_iter().for_each(|effects| self.apply(*effects));
+                true
+            }
+            CancelAnswer::Closing(effects) => {
+                effects.into_iter().for_each(|effects| self.apply(*effects));
+                false
+            }
+            CancelAnswer::NotCancelable => false,
+        }
+    }
+
+    pub(super) fn resolve(&mut self, verdict: Verdict) {
+        let effects = settle::resolve(self.checkout.clone(), verdict, "looked", self.now, &self.entropy).unwrap();
+        if let Some(effects) = effects {
+            self.resolved = Some(verdict);
+            self.apply(effects);
+        }
+    }
+
+    pub(super) fn expire(&mut self) {
+        settle::expire(self.checkout.clone(), self.now).unwrap().into_iter().for_each(|effects| self.apply(effects));
+    }
+
+    /// The customer acts on the provider's page.
+    pub(super) fn customer(&mut self, approves: bool) {
+        for (kind, booked) in self.book.values_mut() {
+            if (*kind, *booked) == (AttemptKind::Charge, Booked::Pending) {
+                *booked = if approves { Booked::Done } else { Booked::Declined };
+            }
+        }
+    }
+
+    /// Everybody works without trouble until there is nothing to do. Panics if there is no end to it.
+    pub(super) fn come_to_rest(&mut self) {
+        for _ in 0..200 {
+            let Some(due) = self.checkout.due_at else { return };
+            self.now = self.now.max(due);
+            self.work();
+        }
+        panic!("no end to {:#?}", self.checkout);
+    }
+
+    // ---- the provider
+
+    fn execute(&mut self, request: &MoneyRequest) -> Outcome {
+        let target = request.target.clone().unwrap_or_default();
+        let fresh = match request.kind {
+            AttemptKind::Charge => match self.fate {
+                Fate::Approve => Booked::Done,
+                Fate::Decline => Booked::Declined,
+                Fate::AskCustomer => Booked::Pending,
+            },
+            AttemptKind::Void => match self.book.get(&target) {
+                Some((_, Booked::Pending | Booked::Voided)) => Booked::Done,
+                _ => Booked::Declined,
+            },
+            AttemptKind::Refund => match self.book.get(&target) {
+                Some((_, Booked::Done)) => Booked::Done,
+                _ => Booked::Declined,
+            },
+            AttemptKind::Capture => panic!("nothing is captured"),
+        };
+        if !self.book.contains_key(&request.key) {
+            self.book.insert(request.key.clone(), (request.kind, fresh));
+            if (request.kind, fresh) == (AttemptKind::Void, Booked::Done) {
+                self.book.get_mut(&target).unwrap().1 = Booked::Voided;
+            }
+        }
+        self.told(request)
+    }
+
+    /// What the book says. Operations go by their key here, so a target is a key.
+    fn told(&self, request: &MoneyRequest) -> Outcome {
+        let reference = request.key.clone();
+        match self.book.get(&request.key) {
+            None => Outcome::Unknown("not found".to_owned()),
+            Some((_, Booked::Pending)) => Outcome::RequiresAction { url: "https://bank.example".to_owned(), provider_reference: reference },
+            Some((_, Booked::Done)) => approved(&reference, request.amount.minor()),
+            Some((_, Booked::Declined | Booked::Voided)) => declined(),
+        }
+    }
+
+    /// What the provider has of the customer's money in the end.
+    pub(super) fn taken(&self) -> i64 {
+        let count = |kind| self.book.values().filter(|entry| **entry == (kind, Booked::Done)).count() as i64;
+        TOTAL * (count(AttemptKind::Charge) - count(AttemptKind::Refund))
+    }
+
+    // ---- what must hold
+
+    fn apply(&mut self, effects: Effects) {
+        let (before, after) = (self.checkout.clone(), effects.checkout.clone());
+        assert_eq!((effects.from_version, after.version), (before.version, before.version + 1));
+        match &effects.claims {
+            ClaimChange::Keep => {}
+            ClaimChange::Insert(_) => self.held = true,
+            ClaimChange::Sell | ClaimChange::Release => self.held = false,
+        }
+        for transaction in &effects.ledger {
+            assert!(transaction.is_balanced(), "{transaction:?}");
+            for entry in &transaction.entries {
+                match entry.account.as_str() {
+                    "provider:sandbox" => self.provider_balance += entry.amount.minor(),
+                    "unapplied" => self.unapplied += entry.amount.minor(),
+                    _ => {}
+                }
+            }
+        }
+        self.events.extend(&effects.events);
+        self.checkout = after;
+        self.check(&before);
+    }
+
+    fn check(&self, before: &Checkout) {
+        let checkout = &self.checkout;
+        let status = checkout.status;
+        if before.status.is_terminal() {
+            assert_eq!(status, before.status, "an end never changes");
+        }
+        let (paid, refunded) = (checkout.amount_paid.minor(), checkout.amount_refunded.minor());
+        assert_eq!(paid - refunded, self.provider_balance, "the ledger knows what was taken: {checkout:#?}");
+        if self.resolved != Some(Verdict::Succeeded) && !self.odd_amounts {
+            let count = |kind: AttemptKind| {
+                checkout.attempts.iter().filter(|a| a.request.kind == kind && a.status == AttemptStatus::Approved).count() as i64
+            };
+            assert_eq!(paid, TOTAL * count(AttemptKind::Charge), "what was paid is what was approved: {checkout:#?}");
+            assert_eq!(refunded, TOTAL * count(AttemptKind::Refund), "what went back is what was approved: {checkout:#?}");
+        }
+        assert!(checkout.attempts.len() <= MOST_ATTEMPTS, "attempts without end: {checkout:#?}");
+        for kind in [AttemptKind::Charge, AttemptKind::Void, AttemptKind::Refund] {
+            let open = checkout.attempts.iter().filter(|attempt| attempt.request.kind == kind && attempt.status.is_open()).count();
+            assert!(open <= 1, "{open} open {kind:?}");
+        }
+        let open = checkout.open_attempt().is_some();
+        let needs_work = if status.is_terminal() { open } else { status != Status::NeedsReview };
+        assert_eq!(checkout.due_at.is_some(), needs_work, "whoever needs work is due: {checkout:#?}");
+        if status.is_terminal() {
+            assert!(!self.held, "no hold behind the end");
+            let end = EventType::of(status).unwrap();
+            assert_eq!(self.events.iter().filter(|event| **event == end).count(), 1, "one event for the end");
+        }
+        assert_eq!(
+            checkout.payment_url.is_some(),
+            status == Status::AwaitingPayment,
+            "a page to pay on while it may be paid: {checkout:#?}"
+        );
+        let unpaid_end = matches!(status, Status::Failed | Status::Canceled | Status::Expired);
+        if unpaid_end && !before.status.is_terminal() && self.resolved.is_none() {
+            self.check_nothing_can_be_taken();
+        }
+    }
+
+    /// No charge is in the provider's hands, and no worker can still send one.
+    fn check_nothing_can_be_taken(&self) {
+        let definite = |key: &str| matches!(self.book.get(key), Some((_, Booked::Declined | Booked::Voided)));
+        for attempt in self.checkout.attempts.iter().filter(|attempt| attempt.request.kind == AttemptKind::Charge) {
+            let known_to_provider = self.book.contains_key(&attempt.request.key);
+            let can_be_sent = self.hands.iter().any(|hand| hand.n == attempt.n && hand.action == Action::Send && hand.answer.is_none());
+            assert!(
+                definite(&attempt.request.key) || !(known_to_provider || can_be_sent),
+                "ended unpaid while the provider may still take money: {:#?}",
+                self.checkout
+            );
+        }
+    }
+
+    /// What must hold when nobody has anything to do any more.
+    pub(super) fn check_at_rest(&self) {
+        let status = self.checkout.status;
+        assert!(status.is_terminal() || status == Status::NeedsReview, "{:#?}", self.checkout);
+        if status.is_terminal() && self.resolved.is_none() {
+            let owed = if status == Status::Succeeded { TOTAL } else { 0 };
+            assert_eq!(self.taken(), owed, "{status}: {:#?}\n{:#?}", self.checkout, self.book);
+            assert_eq!(self.unapplied, 0, "what nobody is entitled to went back");
+        }
+        // An operator may sell what a worker that stalled is about to void: then the books tell what the provider did.
+        let is_void = |a: &Attempt| (a.request.kind, a.status) == (AttemptKind::Void, AttemptStatus::Approved);
+        let undone = self.resolved.is_some() && self.checkout.attempts.iter().any(is_void);
+        if status == Status::Succeeded && !self.odd_amounts && !undone {
+            assert_eq!(self.checkout.amount_refunded, Amount::ZERO, "a sale is not given back by itself: {:#?}", self.checkout);
+        }
+    }
+}
+
+pub(super) fn approved(reference: &str, minor: i64) -> Outcome {
+    let currency = Currency::parse("usd").unwrap();
+    Outcome::Approved(Receipt { provider_reference: reference.to_owned(), amount: Amount::from_minor(minor), currency })
+}
+
+pub(super) fn declined() -> Outcome {
+    Outcome::Declined(Decline { decline_code: "generic_decline".to_owned(), message: "no".to_owned(), provider_reference: None })
+}
+
+fn queued(entropy: &Entropy, now: Timestamp) -> Checkout {
+    let total = Amount::from_minor(TOTAL);
+    let line = Line {
+        id: LineId::generate(entropy, now),
+        item: Item::Custom {},
+        name: "Shoe hire".to_owned(),
+        quantity: 1,
+        unit_amount: total,
+        amount: total,
+        discount_amount: Amount::ZERO,
+        tax_amount: Amount::ZERO,
+    };
+    let order = Order {
+        customer: None,
+        currency: Currency::parse("usd").unwrap(),
+        lines: vec![line],
+        totals: Totals { subtotal: total, total, ..Totals::default() },
+        promo_code: None,
+        promo_uses_counted: false,
+        tender: Tender::Card { token: Secret::new("tok_visa".to_owned()) },
+        success_url: None,
+        cancel_url: None,
+        callback_url: None,
+        callback_state: None,
+        reference: None,
+        metadata: serde_json::Map::new(),
+    };
+    Checkout {
+        id: CheckoutId::generate(entropy, now),
+        scope: Scope::new("studio", Mode::Test).unwrap(),
+        status: Status::Queued,
+        version: 1,
+        order,
+        amount_paid: Amount::ZERO,
+        amount_refunded: Amount::ZERO,
+        error: None,
+        payment_url: None,
+        closing: None,
+        due_at: Some(now),
+        rescues: 0,
+        expires_at: now.after(Duration::from_secs(1800)),
+        created_at: now,
+        updated_at: now,
+        completed_at: None,
+        attempts: Vec::new(),
+    }
+}

@@ -1,0 +1,9 @@
+//! The state machine of a checkout on trial, without a store: a worker's moves against a provider that keeps its own book.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `machine` | a checkout, its workers, a provider, and what must hold after every move |
+//! | `attacks` | moves that somebody suspected |
+
+mod attacks;
+mod machine;
