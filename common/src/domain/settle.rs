@@ -34,7 +34,8 @@ pub fn settle(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &E
     let found = checkout.attempts.iter().find(|attempt| attempt.n == what.n);
     let attempt = found.ok_or(DecideError::NoSuchAttempt(what.n))?;
     let definite = matches!(what.outcome, Outcome::Approved(_) | Outcome::Declined(_));
-    let ours = attempt.lease_token.as_deref() == Some(what.lease_token.as_str());
+    // Whoever has settled gave the lease back: the same settlement again, after a lost COMMIT answer, finds it gone.
+    let ours = attempt.lease_until.is_some() && attempt.lease_token.as_deref() == Some(what.lease_token.as_str());
     // A definite answer is recorded whoever brings it. What is not definite is the lease holder's to say.
     let settled = !(attempt.status.is_open() || (definite && attempt.status == AttemptStatus::NeedsReview));
     if settled || !(ours || definite) {
@@ -128,6 +129,7 @@ fn requires_action(
     let due = now.after(what.retry_in);
     let attempt = effects.attempt(what.n)?;
     attempt.status = AttemptStatus::RequiresAction;
+    attempt.tries = attempt.tries.saturating_add(1);
     attempt.action_url = Some(url.to_owned());
     attempt.provider_reference = Some(provider_reference.to_owned());
     match effects.checkout.status {
@@ -152,7 +154,7 @@ fn requires_action(
 fn unknown(effects: &mut Effects, what: &Settlement, cause: &str) -> Result<(), DecideError> {
     let due = effects.checkout.updated_at.after(what.retry_in);
     let attempt = effects.attempt(what.n)?;
-    attempt.tries += 1;
+    attempt.tries = attempt.tries.saturating_add(1);
     // A pending action that could not be looked up is still a pending action.
     if attempt.status != AttemptStatus::RequiresAction {
         attempt.status = AttemptStatus::Unknown;
@@ -178,7 +180,7 @@ fn not_sent(effects: &mut Effects, what: &Settlement, cause: &str) -> Result<(),
     if !attempt.was_never_sent() {
         return unknown(effects, what, cause);
     }
-    attempt.tries += 1;
+    attempt.tries = attempt.tries.saturating_add(1);
     let (tries, kind) = (attempt.tries, attempt.request.kind);
     // Nobody is charged for the first time after a cancel or the deadline.
     let give_up = kind == AttemptKind::Charge && (tries >= MAX_REFUSALS || closing.is_some() || due >= deadline);

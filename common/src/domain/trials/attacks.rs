@@ -84,3 +84,26 @@ fn nobody_is_charged_after_the_deadline_for_the_first_time() {
     let error = machine.checkout.error.clone().map(|error| error.code);
     assert_eq!((machine.checkout.status, error), (Status::Failed, Some(Code::ProviderUnavailable)));
 }
+
+#[test]
+fn a_settlement_repeated_after_a_lost_commit_counts_once() {
+    for net in [Net::Refused, Net::RequestLost] {
+        let mut machine = Machine::new(Fate::Approve);
+        machine.begin();
+        machine.ask(0, net);
+        assert!(machine.settle(0, true));
+        assert!(!machine.settle(0, false), "{net:?}: the first run has written it");
+        assert_eq!(machine.checkout.attempts[0].tries, 1);
+    }
+}
+
+#[test]
+fn looking_whether_a_customer_paid_becomes_rarer() {
+    let mut machine = Machine::new(Fate::AskCustomer);
+    machine.work();
+    for _ in 0..3 {
+        machine.wait(PAUSE);
+        machine.work();
+    }
+    assert_eq!(machine.checkout.attempts[0].tries, 4);
+}
