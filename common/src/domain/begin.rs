@@ -65,8 +65,13 @@ pub enum Begun {
 /// Decides. `world` is what the store read under its locks; claims made here are taken out of it, so that a batch is
 /// decided one after the other.
 pub fn begin(checkout: Checkout, ask: &Begin, world: &mut World, now: Timestamp, entropy: &Entropy) -> Result<Begun, DecideError> {
-    if checkout.status == Status::Queued {
-        return begin_queued(checkout, ask, world, now, entropy);
+    match checkout.status {
+        Status::Queued => return begin_queued(checkout, ask, world, now, entropy),
+        // Only an operator moves it, whatever message comes by.
+        Status::NeedsReview => return Ok(Begun::Done),
+        Status::Processing | Status::AwaitingPayment | Status::Reconciling => {}
+        // A void or a refund may be left.
+        Status::Succeeded | Status::Failed | Status::Canceled | Status::Expired => {}
     }
     let Some(attempt) = checkout.open_attempt() else { return Ok(Begun::Done) };
     let n = attempt.n;
@@ -144,20 +149,21 @@ fn resume(checkout: Checkout, n: u32, ask: &Begin, now: Timestamp, entropy: &Ent
     if takeovers > MAX_TAKEOVERS {
         return review(effects, n, "its workers died or stalled too often");
     }
-    if now > window_ends && status != AttemptStatus::RequiresAction {
-        return review(effects, n, "the provider gave no definite answer while its key was good");
-    }
-    let wants_void = status == AttemptStatus::RequiresAction
-        && !effects.checkout.attempts.iter().any(|attempt| attempt.request.kind == AttemptKind::Void)
-        && (effects.checkout.status == Status::Reconciling || now >= effects.checkout.expires_at);
-    if wants_void {
+    let may_void = status == AttemptStatus::RequiresAction && !effects.checkout.has_asked_to_void();
+    let waits_for_customer = may_void && effects.checkout.status == Status::AwaitingPayment;
+    if may_void && (!waits_for_customer || now >= deadline) {
         if effects.checkout.status == Status::AwaitingPayment {
             effects.step(Step::Reconcile)?;
             effects.checkout.closing = Some(Closing::Expire);
         }
+        effects.attempt(n)?.lease_until = None;
         let n = open_void(&mut effects, n, now, entropy)?;
         lease(&mut effects, n, ask, now)?;
         return Ok(Begun::Act { effects: Box::new(effects), n, action: Action::Send });
+    }
+    // A key that was never used has no window yet, and who waits for a customer only looks.
+    if now > window_ends && !never_sent && !waits_for_customer {
+        return review(effects, n, "the provider gave no definite answer while its key was good");
     }
     lease(&mut effects, n, ask, now)?;
     let action = effects.attempt(n).map(|attempt| attempt.clone()).map(|attempt| action_for(&effects.checkout, &attempt))?;
@@ -166,8 +172,10 @@ fn resume(checkout: Checkout, n: u32, ask: &Begin, now: Timestamp, entropy: &Ent
 
 fn action_for(checkout: &Checkout, attempt: &Attempt) -> Action {
     debug_assert!(checkout.status != Status::Queued);
-    match attempt.status {
-        AttemptStatus::RequiresAction => Action::LookUp,
+    match (attempt.request.kind, attempt.status) {
+        (_, AttemptStatus::RequiresAction) => Action::LookUp,
+        // Nothing is left to be voided: executed now, it would undo what was sold.
+        (AttemptKind::Void, _) if !checkout.has_open_charge() => Action::LookUp,
         _ => Action::Send,
     }
 }

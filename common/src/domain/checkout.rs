@@ -84,6 +84,18 @@ impl Checkout {
         open().find(undo).or_else(|| open().next())
     }
 
+    /// Whether a charge's outcome is still to come.
+    pub fn has_open_charge(&self) -> bool {
+        self.attempts.iter().any(|attempt| attempt.request.kind == AttemptKind::Charge && attempt.status.is_open())
+    }
+
+    /// Whether the provider was asked to void, or is being asked. A void that nobody got an answer to may be asked for once more:
+    /// an operator has looked in between.
+    pub fn has_asked_to_void(&self) -> bool {
+        let mut voids = self.attempts.iter().filter(|attempt| attempt.request.kind == AttemptKind::Void);
+        voids.clone().count() > 1 || voids.any(|void| void.status != AttemptStatus::NeedsReview)
+    }
+
     /// The charge that succeeded.
     pub fn approved_charge(&self) -> Option<&Attempt> {
         self.attempts.iter().find(|attempt| attempt.request.kind == AttemptKind::Charge && attempt.status == AttemptStatus::Approved)

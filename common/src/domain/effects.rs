@@ -75,6 +75,10 @@ impl Effects {
     pub fn step(&mut self, step: Step) -> Result<(), IllegalStep> {
         let status = self.checkout.status.after(step)?;
         self.checkout.status = status;
+        if status != Status::AwaitingPayment {
+            // Nobody is sent to pay for what is being closed.
+            self.checkout.payment_url = None;
+        }
         if let Some(event) = EventType::of(status) {
             self.events.push(event);
             self.timeline.push(TimelineEntry::new(self.checkout.updated_at, event.as_str()));
@@ -82,7 +86,6 @@ impl Effects {
         if status.is_terminal() {
             self.checkout.completed_at = Some(self.checkout.updated_at);
             self.checkout.due_at = None;
-            self.checkout.payment_url = None;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! What an outcome does to a checkout: the other half of `begin`, and the ends that people ask for.
 
 use super::{
-    attempt::{AttemptKind, AttemptStatus, Decline, MAX_REFUSALS, Outcome, Receipt},
+    attempt::{Attempt, AttemptKind, AttemptStatus, Decline, MAX_REFUSALS, Outcome, Receipt},
     begin::{new_attempt, open_void},
     checkout::{Checkout, Closing},
     effects::{DecideError, Effects},
@@ -53,16 +53,29 @@ pub fn settle(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &E
         (AttemptKind::Void, Outcome::Declined(decline)) => void_refused(&mut effects, what, decline)?,
         (AttemptKind::Refund, Outcome::Approved(receipt)) => refunded(&mut effects, what.n, receipt, entropy)?,
         (AttemptKind::Refund, Outcome::Declined(decline)) => refund_refused(&mut effects, what.n, decline)?,
-        (_, Outcome::RequiresAction { url, provider_reference }) => requires_action(&mut effects, what, url, provider_reference, entropy)?,
+        (AttemptKind::Charge | AttemptKind::Capture, Outcome::RequiresAction { url, provider_reference }) => {
+            requires_action(&mut effects, what, url, provider_reference, entropy)?;
+        }
+        // No customer has a say in these: the provider has them in hand and is not done.
+        (AttemptKind::Void | AttemptKind::Refund, Outcome::RequiresAction { .. }) => unknown(&mut effects, what, "not done yet")?,
         (_, Outcome::Unknown(cause)) => unknown(&mut effects, what, cause)?,
         (_, Outcome::NotSent { cause, .. }) => not_sent(&mut effects, what, cause)?,
     }
-    if effects.checkout.status.is_terminal() {
+    drop_needless_voids(&mut effects)?;
+    if effects.checkout.status == Status::NeedsReview {
+        // Whatever comes in: only an operator goes on.
+        effects.checkout.due_at = None;
+    } else if effects.checkout.status.is_terminal() {
         // Whatever is still open (a void, a refund of late money) is due at once, and a retry when it says.
-        let waits = !definite;
-        effects.checkout.due_at = effects.checkout.open_attempt().map(|_| if waits { now.after(what.retry_in) } else { now });
+        due_for_the_rest(&mut effects, if definite { now } else { now.after(what.retry_in) });
     }
     Ok(Some(effects))
+}
+
+/// What is open behind an end is due from `at` on; what somebody holds, when his lease is over.
+fn due_for_the_rest(effects: &mut Effects, at: Timestamp) {
+    let due = |attempt: &Attempt| attempt.lease_until.map_or(at, |until| until.max(at));
+    effects.checkout.due_at = effects.checkout.open_attempt().map(due);
 }
 
 fn approved(effects: &mut Effects, what: &Settlement, receipt: &Receipt, entropy: &Entropy) -> Result<(), DecideError> {
@@ -139,13 +152,15 @@ fn requires_action(
             effects.checkout.due_at = Some(due.min(effects.checkout.expires_at));
         }
         Status::AwaitingPayment => effects.checkout.due_at = Some(due.min(effects.checkout.expires_at)),
-        Status::Reconciling => {
-            // It is being closed, or its first answer was lost: the customer is not sent anywhere any more.
-            open_void(effects, what.n, now, entropy)?;
-            effects.checkout.due_at = Some(now);
-        }
-        _ => {
-            open_void(effects, what.n, now, entropy)?;
+        Status::NeedsReview => {}
+        Status::Reconciling | Status::Queued | Status::Succeeded | Status::Failed | Status::Canceled | Status::Expired => {
+            // It is being closed, or its first answer was lost: the customer is not sent anywhere any more. Once a void was
+            // refused, all that is left is to look again.
+            let asked = effects.checkout.has_asked_to_void();
+            effects.checkout.due_at = Some(if asked { due } else { now });
+            if !asked {
+                open_void(effects, what.n, now, entropy)?;
+            }
         }
     }
     Ok(())
@@ -166,7 +181,6 @@ fn unknown(effects: &mut Effects, what: &Settlement, cause: &str) -> Result<(), 
     }
     effects.checkout.due_at = match effects.checkout.status {
         Status::AwaitingPayment => Some(due.min(effects.checkout.expires_at)),
-        Status::NeedsReview => None,
         _ => Some(due),
     };
     Ok(())
@@ -240,6 +254,20 @@ fn refund_refused(effects: &mut Effects, n: u32, decline: &Decline) -> Result<()
     Ok(())
 }
 
+/// A void that nobody has sent has no more sense once no charge is open: it could only undo what was sold.
+fn drop_needless_voids(effects: &mut Effects) -> Result<(), DecideError> {
+    if effects.checkout.has_open_charge() {
+        return Ok(());
+    }
+    let needless = |attempt: &&Attempt| attempt.request.kind == AttemptKind::Void && attempt.was_never_sent();
+    let voids: Vec<u32> = effects.checkout.attempts.iter().filter(needless).map(|attempt| attempt.n).collect();
+    for n in voids {
+        effects.attempt(n)?.status = AttemptStatus::NotSent;
+        effects.note("void.dropped", format!("attempt {n}: nothing is left to be voided"));
+    }
+    Ok(())
+}
+
 fn open_refund(effects: &mut Effects, charge: u32, entropy: &Entropy) -> Result<(), DecideError> {
     let now = effects.checkout.updated_at;
     let charge = effects.attempt(charge)?.clone();
@@ -294,7 +322,6 @@ pub fn cancel(checkout: Checkout, now: Timestamp) -> Result<CancelAnswer, Decide
                 return Ok(CancelAnswer::Canceled(Some(Box::new(effects))));
             }
             effects.checkout.closing = Some(Closing::Cancel);
-            effects.checkout.payment_url = None;
             // Behind a charge that may be on its way nobody goes before its lease ends.
             effects.checkout.due_at = Some(leased.unwrap_or(now));
             effects.note("cancel.requested", "waiting for the provider's word");
@@ -357,5 +384,7 @@ pub fn resolve(
             }
         }
     }
+    drop_needless_voids(&mut effects)?;
+    due_for_the_rest(&mut effects, now);
     Ok(Some(effects))
 }

@@ -86,6 +86,20 @@ fn nobody_is_charged_after_the_deadline_for_the_first_time() {
 }
 
 #[test]
+fn a_refused_void_is_not_opened_again_and_the_wait_has_an_end() {
+    let mut machine = voiding();
+    let void = machine.hands.remove(0);
+    machine.record(void.n, &void.token, declined());
+    for _ in 0..100 {
+        machine.wait(PAUSE);
+        machine.work();
+    }
+    assert_eq!((machine.checkout.status, machine.checkout.attempts.len()), (Status::Reconciling, 2));
+    machine.come_to_rest();
+    assert_eq!(machine.checkout.status, Status::NeedsReview);
+}
+
+#[test]
 fn a_settlement_repeated_after_a_lost_commit_counts_once() {
     for net in [Net::Refused, Net::RequestLost] {
         let mut machine = Machine::new(Fate::Approve);
@@ -95,6 +109,69 @@ fn a_settlement_repeated_after_a_lost_commit_counts_once() {
         assert!(!machine.settle(0, false), "{net:?}: the first run has written it");
         assert_eq!(machine.checkout.attempts[0].tries, 1);
     }
+}
+
+#[test]
+fn a_void_that_was_never_sent_is_dropped_when_the_charge_turns_out_paid() {
+    let mut machine = Machine::new(Fate::AskCustomer);
+    machine.work();
+    machine.wait(PAUSE);
+    machine.begin();
+    assert!(!machine.cancel());
+    machine.ask(0, Net::Well);
+    machine.settle(0, false);
+    assert_eq!(machine.checkout.attempts[1].status, AttemptStatus::Started);
+    machine.customer(true);
+    machine.webhook(1);
+    assert_eq!((machine.checkout.status, machine.checkout.due_at), (Status::Succeeded, None));
+    assert_eq!(machine.checkout.attempts[1].status, AttemptStatus::NotSent, "it must not undo what was sold");
+    machine.check_at_rest();
+}
+
+#[test]
+fn a_void_that_was_perhaps_sent_is_looked_up_and_not_sent_again_once_the_charge_is_paid() {
+    let mut machine = voiding();
+    machine.ask(0, Net::RequestLost);
+    machine.settle(0, false);
+    machine.customer(true);
+    machine.webhook(1);
+    assert_eq!(machine.checkout.status, Status::Succeeded);
+    machine.come_to_rest();
+    assert_eq!(machine.book.len(), 1, "no void came to the provider: {:?}", machine.book);
+    machine.check_at_rest();
+}
+
+#[test]
+fn a_refund_that_is_pending_is_waited_for() {
+    let mut machine = in_review(Fate::Approve, Net::AnswerLost);
+    machine.resolve(Verdict::Failed);
+    machine.webhook(1);
+    machine.begin();
+    let hand = machine.hands.remove(0);
+    machine.record(hand.n, &hand.token, pending());
+    assert_eq!((machine.checkout.attempts.len(), machine.checkout.attempts[1].status), (2, AttemptStatus::Unknown));
+    machine.come_to_rest();
+    machine.check_at_rest();
+    assert_eq!(machine.taken(), 0);
+}
+
+#[test]
+fn a_stray_message_moves_nothing_that_waits_for_an_operator() {
+    let mut machine = voiding();
+    for _ in 0..=MAX_TAKEOVERS {
+        machine.wait(LEASE * 2);
+        machine.begin();
+    }
+    machine.hands.clear();
+    assert_eq!((machine.checkout.status, machine.checkout.attempts[0].status), (Status::NeedsReview, AttemptStatus::RequiresAction));
+    let version = machine.checkout.version;
+    machine.wait(PAUSE);
+    assert!(!machine.begin());
+    assert_eq!(machine.checkout.version, version);
+    // The operator says no: what the provider could still take is called off.
+    machine.resolve(Verdict::Failed);
+    machine.come_to_rest();
+    assert!(!machine.book.values().any(|(_, booked)| *booked == super::machine::Booked::Pending), "{:#?}", machine.checkout);
 }
 
 #[test]
