@@ -159,9 +159,23 @@ impl Effects {
         });
     }
 
-    /// What was paid so far and `amount` more.
-    pub fn add_paid(&mut self, amount: Amount) -> Result<(), MoneyError> {
+    /// Money that came and that the checkout is not, or not yet, entitled to. A negative amount takes such a booking back.
+    pub fn add_unapplied(&mut self, n: u32, amount: Amount, entropy: &Entropy) -> Result<(), DecideError> {
+        let attempt = self.attempt(n)?;
+        let entries = ledger::late_payment_entries(&format!("provider:{}", attempt.provider), amount, attempt.id.as_str());
         self.checkout.amount_paid = self.checkout.amount_paid.plus(amount)?;
+        self.post(LedgerKind::LatePayment, entries, entropy);
+        Ok(())
+    }
+
+    /// Attempt `n` gave `amount` back: out of the sale, or out of what nobody was entitled to.
+    pub fn add_refunded(&mut self, n: u32, amount: Amount, entropy: &Entropy) -> Result<(), DecideError> {
+        let account = if self.checkout.status == Status::Succeeded { "revenue" } else { "unapplied" };
+        let attempt = self.attempt(n)?;
+        let entries = ledger::refund_entries(&format!("provider:{}", attempt.provider), account, amount, attempt.id.as_str());
+        self.checkout.amount_refunded = self.checkout.amount_refunded.plus(amount)?;
+        self.post(LedgerKind::Refund, entries, entropy);
+        self.events.push(EventType::RefundSucceeded);
         Ok(())
     }
 

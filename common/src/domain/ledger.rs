@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 pub enum LedgerKind {
     /// A checkout succeeded.
     Sale,
-    /// Money that came for a checkout which could not use it any more.
+    /// Money that came for a checkout which could not use it any more, or cannot yet: an operator has to decide. Negative where
+    /// such a booking is taken back because the money has become part of the sale.
     LatePayment,
     /// Money went back.
     Refund,

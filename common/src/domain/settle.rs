@@ -8,7 +8,7 @@ use super::{
     error::{Code, CodedError},
     event::EventType,
     id::{CheckoutId, Entropy},
-    ledger::{self, LedgerKind},
+    money::Amount,
     state::{Status, Step},
     time::Timestamp,
 };
@@ -49,7 +49,7 @@ pub fn settle(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &E
     match (kind, &what.outcome) {
         (AttemptKind::Charge | AttemptKind::Capture, Outcome::Approved(receipt)) => approved(&mut effects, what, receipt, entropy)?,
         (AttemptKind::Charge | AttemptKind::Capture, Outcome::Declined(decline)) => declined(&mut effects, what.n, decline)?,
-        (AttemptKind::Void, Outcome::Approved(_)) => voided(&mut effects, what.n)?,
+        (AttemptKind::Void, Outcome::Approved(_)) => voided(&mut effects, what.n, entropy)?,
         (AttemptKind::Void, Outcome::Declined(decline)) => void_refused(&mut effects, what, decline)?,
         (AttemptKind::Refund, Outcome::Approved(receipt)) => refunded(&mut effects, what.n, receipt, entropy)?,
         (AttemptKind::Refund, Outcome::Declined(decline)) => refund_refused(&mut effects, what.n, decline)?,
@@ -81,29 +81,32 @@ fn due_for_the_rest(effects: &mut Effects, at: Timestamp) {
 fn approved(effects: &mut Effects, what: &Settlement, receipt: &Receipt, entropy: &Entropy) -> Result<(), DecideError> {
     let attempt = effects.attempt(what.n)?;
     attempt.provider_reference = Some(receipt.provider_reference.clone());
-    let asked = (attempt.request.amount, attempt.request.currency);
-    if asked != (receipt.amount, receipt.currency) {
+    let (asked, currency) = (attempt.request.amount, attempt.request.currency);
+    if currency != receipt.currency || receipt.amount <= Amount::ZERO || receipt.amount > Amount::MAX {
+        // Nothing that our books could hold: a person has to look.
         attempt.status = AttemptStatus::NeedsReview;
-        effects.note("charge.mismatch", "the provider took another amount than was asked");
+        effects.note("charge.mismatch", format!("asked {asked} {currency}, took {} {}", receipt.amount, receipt.currency));
         return review(effects);
     }
     attempt.status = AttemptStatus::Approved;
-    let (id, provider) = (attempt.id.to_string(), attempt.provider.clone());
     effects.note("charge.approved", format!("attempt {}", what.n));
     match effects.checkout.status {
-        Status::Processing | Status::Reconciling => effects.succeed(entropy),
-        Status::AwaitingPayment => {
+        Status::Processing | Status::Reconciling if receipt.amount == asked => effects.succeed(entropy),
+        Status::AwaitingPayment if receipt.amount == asked => {
             effects.step(Step::Resume)?;
             effects.succeed(entropy)
         }
-        // Only an operator ends it; the approval stands beside it for the decision.
-        Status::NeedsReview => Ok(()),
+        Status::Processing | Status::Reconciling | Status::AwaitingPayment => {
+            effects.note("charge.mismatch", format!("asked {asked} {currency}, took {}", receipt.amount));
+            effects.add_unapplied(what.n, receipt.amount, entropy)?;
+            review(effects)
+        }
+        // Only an operator ends it; until then the money is nobody's.
+        Status::NeedsReview => effects.add_unapplied(what.n, receipt.amount, entropy),
         Status::Queued | Status::Succeeded | Status::Failed | Status::Canceled | Status::Expired => {
-            let paid_into = format!("provider:{provider}");
-            effects.add_paid(receipt.amount)?;
-            effects.post(LedgerKind::LatePayment, ledger::late_payment_entries(&paid_into, receipt.amount, &id), entropy);
+            effects.add_unapplied(what.n, receipt.amount, entropy)?;
             effects.note("late_money", "the payment came after the end and goes back");
-            open_refund(effects, what.n, entropy)
+            open_refund(effects, what.n, receipt.amount, entropy)
         }
     }
 }
@@ -208,10 +211,15 @@ fn not_sent(effects: &mut Effects, what: &Settlement, cause: &str) -> Result<(),
     end_unpaid(effects, CodedError::new(Code::ProviderUnavailable, "the payment provider could not be reached; nothing was charged"))
 }
 
-fn voided(effects: &mut Effects, n: u32) -> Result<(), DecideError> {
+fn voided(effects: &mut Effects, n: u32, entropy: &Entropy) -> Result<(), DecideError> {
     effects.attempt(n)?.status = AttemptStatus::Approved;
     effects.note("void.approved", format!("attempt {n}"));
-    let open = |attempt: &&super::attempt::Attempt| attempt.request.kind == AttemptKind::Charge && attempt.status.is_open();
+    if effects.checkout.approved_charge().is_some() {
+        // It was approved first and undone after all: the money is back, and the books say so.
+        let left = effects.checkout.amount_paid.minus(effects.checkout.amount_refunded)?;
+        return if left > Amount::ZERO { effects.add_refunded(n, left, entropy) } else { Ok(()) };
+    }
+    let open = |attempt: &&Attempt| attempt.request.kind == AttemptKind::Charge && attempt.status.is_open();
     let charges: Vec<u32> = effects.checkout.attempts.iter().filter(open).map(|attempt| attempt.n).collect();
     for charge in charges {
         let attempt = effects.attempt(charge)?;
@@ -234,13 +242,15 @@ fn void_refused(effects: &mut Effects, what: &Settlement, decline: &Decline) -> 
 
 fn refunded(effects: &mut Effects, n: u32, receipt: &Receipt, entropy: &Entropy) -> Result<(), DecideError> {
     let attempt = effects.attempt(n)?;
-    attempt.status = AttemptStatus::Approved;
     attempt.provider_reference = Some(receipt.provider_reference.clone());
-    let (id, amount, paid_into) = (attempt.id.to_string(), attempt.request.amount, format!("provider:{}", attempt.provider));
-    let account = if effects.checkout.status == Status::Succeeded { "revenue" } else { "unapplied" };
-    effects.post(LedgerKind::Refund, ledger::refund_entries(&paid_into, account, amount, &id), entropy);
-    effects.checkout.amount_refunded = effects.checkout.amount_refunded.plus(amount)?;
-    effects.events.push(EventType::RefundSucceeded);
+    let (amount, currency) = (attempt.request.amount, attempt.request.currency);
+    if (amount, currency) != (receipt.amount, receipt.currency) {
+        attempt.status = AttemptStatus::NeedsReview;
+        effects.note("refund.mismatch", format!("asked {amount} {currency}, gave {} {}", receipt.amount, receipt.currency));
+        return Ok(());
+    }
+    attempt.status = AttemptStatus::Approved;
+    effects.add_refunded(n, amount, entropy)?;
     effects.note("refund.succeeded", format!("attempt {n}"));
     Ok(())
 }
@@ -268,10 +278,10 @@ fn drop_needless_voids(effects: &mut Effects) -> Result<(), DecideError> {
     Ok(())
 }
 
-fn open_refund(effects: &mut Effects, charge: u32, entropy: &Entropy) -> Result<(), DecideError> {
+fn open_refund(effects: &mut Effects, charge: u32, amount: Amount, entropy: &Entropy) -> Result<(), DecideError> {
     let now = effects.checkout.updated_at;
     let charge = effects.attempt(charge)?.clone();
-    let mut refund = new_attempt(&effects.checkout, AttemptKind::Refund, charge.request.amount, &charge.provider, now, entropy);
+    let mut refund = new_attempt(&effects.checkout, AttemptKind::Refund, amount, &charge.provider, now, entropy);
     refund.request.target = charge.provider_reference;
     effects.checkout.due_at = Some(now);
     effects.add_attempt(refund);
@@ -371,16 +381,28 @@ pub fn resolve(
     }
     let mut effects = Effects::start(checkout, now);
     effects.note("resolved", note);
-    match verdict {
-        Verdict::Succeeded => effects.succeed(entropy)?,
-        Verdict::Failed => {
+    let charge = effects.checkout.approved_charge().map(|charge| charge.n);
+    match (verdict, charge) {
+        (Verdict::Succeeded, Some(n)) => {
+            // What came is the sale's now, as it was asked for.
+            let came = effects.checkout.amount_paid;
+            effects.add_unapplied(n, came.negated(), entropy)?;
+            effects.succeed(entropy)?;
+        }
+        (Verdict::Succeeded, None) => {
+            // The operator's word stands for the provider's: its own, if it still comes, finds the charge approved.
+            let unclear = |attempt: &&Attempt| attempt.status.is_open() || attempt.status == AttemptStatus::NeedsReview;
+            let charges = effects.checkout.attempts.iter().filter(|attempt| attempt.request.kind == AttemptKind::Charge);
+            if let Some(n) = charges.filter(unclear).map(|charge| charge.n).next_back() {
+                effects.attempt(n)?.status = AttemptStatus::Approved;
+            }
+            effects.succeed(entropy)?;
+        }
+        (Verdict::Failed, charge) => {
+            let left = effects.checkout.amount_paid.minus(effects.checkout.amount_refunded)?;
             effects.fail(CodedError::new(Code::ResolvedByOperator, "an operator found that it was not paid"))?;
-            if let Some(charge) = effects.checkout.approved_charge().cloned() {
-                let account = format!("provider:{}", charge.provider);
-                let entries = ledger::late_payment_entries(&account, charge.request.amount, charge.id.as_str());
-                effects.add_paid(charge.request.amount)?;
-                effects.post(LedgerKind::LatePayment, entries, entropy);
-                open_refund(&mut effects, charge.n, entropy)?;
+            if let Some(n) = charge.filter(|_| left > Amount::ZERO) {
+                open_refund(&mut effects, n, left, entropy)?;
             }
         }
     }

@@ -86,6 +86,32 @@ fn nobody_is_charged_after_the_deadline_for_the_first_time() {
 }
 
 #[test]
+fn what_an_operator_sold_stays_sold_when_the_providers_word_comes_later() {
+    for net in [Net::AnswerLost, Net::RequestLost] {
+        let mut machine = in_review(Fate::Approve, net);
+        machine.resolve(Verdict::Succeeded);
+        machine.record(1, "late", approved("ch", TOTAL));
+        assert_eq!((machine.checkout.attempts.len(), machine.checkout.amount_paid.minor()), (1, TOTAL), "{:#?}", machine.checkout);
+        machine.record(1, "late", declined());
+        machine.come_to_rest();
+        machine.check_at_rest();
+    }
+}
+
+#[test]
+fn money_that_turns_up_in_review_is_in_the_books_before_the_operator_decides() {
+    for verdict in [Verdict::Succeeded, Verdict::Failed] {
+        let mut machine = in_review(Fate::Approve, Net::AnswerLost);
+        machine.webhook(1);
+        assert_eq!((machine.checkout.status, machine.checkout.amount_paid.minor()), (Status::NeedsReview, TOTAL));
+        machine.resolve(verdict);
+        machine.come_to_rest();
+        machine.check_at_rest();
+        assert_eq!(machine.taken(), if verdict == Verdict::Succeeded { TOTAL } else { 0 });
+    }
+}
+
+#[test]
 fn a_refused_void_is_not_opened_again_and_the_wait_has_an_end() {
     let mut machine = voiding();
     let void = machine.hands.remove(0);
@@ -139,6 +165,76 @@ fn a_void_that_was_perhaps_sent_is_looked_up_and_not_sent_again_once_the_charge_
     machine.come_to_rest();
     assert_eq!(machine.book.len(), 1, "no void came to the provider: {:?}", machine.book);
     machine.check_at_rest();
+}
+
+#[test]
+fn a_void_that_the_provider_confirms_of_a_paid_charge_is_booked_as_money_that_went_back() {
+    let mut machine = voiding();
+    machine.odd_amounts = true;
+    machine.customer(true);
+    machine.webhook(1);
+    let void = machine.hands.remove(0);
+    machine.record(void.n, &void.token, approved("void", TOTAL));
+    let checkout = &machine.checkout;
+    assert_eq!(
+        (checkout.status, checkout.amount_paid, checkout.amount_refunded.minor()),
+        (Status::Succeeded, Amount::from_minor(TOTAL), TOTAL)
+    );
+}
+
+#[test]
+fn another_amount_than_was_asked_is_in_the_books_and_goes_back_when_an_operator_says_so() {
+    let mut machine = Machine::new(Fate::Approve);
+    machine.odd_amounts = true;
+    machine.begin();
+    let hand = machine.hands.remove(0);
+    machine.record(hand.n, &hand.token, approved("ch", 7));
+    assert_eq!((machine.checkout.status, machine.checkout.amount_paid.minor()), (Status::NeedsReview, 7));
+    machine.record(hand.n, "told twice", approved("ch", 7));
+    assert_eq!(machine.checkout.amount_paid.minor(), 7, "once");
+    machine.resolve(Verdict::Failed);
+    let refund = machine.checkout.attempts[1].clone();
+    assert_eq!(
+        (refund.request.kind, refund.request.amount.minor(), refund.request.target.as_deref()),
+        (AttemptKind::Refund, 7, Some("ch"))
+    );
+    assert_eq!(machine.checkout.due_at, Some(machine.now));
+}
+
+#[test]
+fn another_amount_that_an_operator_accepts_is_sold_once() {
+    let mut machine = Machine::new(Fate::Approve);
+    machine.odd_amounts = true;
+    machine.begin();
+    let hand = machine.hands.remove(0);
+    machine.record(hand.n, &hand.token, approved("ch", 7));
+    machine.resolve(Verdict::Succeeded);
+    assert_eq!((machine.checkout.status, machine.checkout.amount_paid.minor()), (Status::Succeeded, TOTAL));
+    assert_eq!(machine.checkout.due_at, None);
+}
+
+#[test]
+fn late_money_goes_back_as_it_came() {
+    let mut machine = in_review(Fate::Approve, Net::RequestLost);
+    machine.odd_amounts = true;
+    machine.resolve(Verdict::Failed);
+    machine.record(1, "late", approved("ch", TOTAL + 1));
+    let refund = machine.checkout.attempts[1].clone();
+    assert_eq!((refund.request.kind, refund.request.amount.minor()), (AttemptKind::Refund, TOTAL + 1));
+    machine.record(1, "late", approved("ch", TOTAL + 1));
+    assert_eq!(machine.checkout.attempts.len(), 2, "once");
+}
+
+#[test]
+fn a_refund_of_another_amount_is_not_booked_as_if_it_were_ours() {
+    let mut machine = in_review(Fate::Approve, Net::AnswerLost);
+    machine.odd_amounts = true;
+    machine.resolve(Verdict::Failed);
+    machine.webhook(1);
+    machine.begin();
+    let hand = machine.hands.remove(0);
+    machine.record(hand.n, &hand.token, approved("re", 1));
+    assert_eq!((machine.checkout.attempts[1].status, machine.checkout.amount_refunded), (AttemptStatus::NeedsReview, Amount::ZERO));
 }
 
 #[test]

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `machine` | a checkout, its workers, a provider, and what must hold after every move |
 //! | `attacks` | moves that somebody suspected |
+//! | `property` | moves at random |
 
 mod attacks;
 mod machine;
+mod property;

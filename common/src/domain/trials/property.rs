@@ -1,0 +1,95 @@
+//! Moves at random: whoever dies, stalls, loses an answer or changes his mind, and whenever.
+
+use super::machine::{Fate, LEASE, Machine, Net, WINDOW};
+use crate::domain::{
+    attempt::{Attempt, AttemptKind, AttemptStatus},
+    settle::Verdict,
+    state::Status,
+};
+use proptest::prelude::*;
+use std::time::Duration;
+
+#[derive(Debug, Clone, Copy)]
+enum Move {
+    Begin,
+    Ask(usize, Net),
+    Settle(usize, bool),
+    Die(usize),
+    Work(Net),
+    Wait(Duration),
+    Cancel,
+    Expire,
+    Customer(bool),
+    Webhook(u32),
+    Resolve(Verdict),
+}
+
+fn net() -> impl Strategy<Value = Net> {
+    prop_oneof![Just(Net::Well), Just(Net::RequestLost), Just(Net::AnswerLost), Just(Net::Refused)]
+}
+
+fn a_move() -> impl Strategy<Value = Move> {
+    let second = Duration::from_secs(1);
+    let waits = prop::sample::select(vec![second, second * 3, LEASE + second, second * 1900, WINDOW]);
+    prop_oneof![
+        6 => Just(Move::Begin),
+        6 => (0usize..3, net()).prop_map(|(at, net)| Move::Ask(at, net)),
+        6 => (0usize..3, any::<bool>()).prop_map(|(at, again)| Move::Settle(at, again)),
+        2 => (0usize..3).prop_map(Move::Die),
+        6 => net().prop_map(Move::Work),
+        8 => waits.prop_map(Move::Wait),
+        2 => Just(Move::Cancel),
+        1 => Just(Move::Expire),
+        2 => any::<bool>().prop_map(Move::Customer),
+        2 => (1u32..4).prop_map(Move::Webhook),
+        1 => any::<bool>().prop_map(|ours| Move::Resolve(if ours { Verdict::Succeeded } else { Verdict::Failed })),
+    ]
+}
+
+fn make(machine: &mut Machine, step: Move) {
+    match step {
+        Move::Begin => drop(machine.begin()),
+        Move::Ask(at, net) => machine.ask(at, net),
+        Move::Settle(at, again) => drop(machine.settle(at, again)),
+        Move::Die(at) if at < machine.hands.len() => drop(machine.hands.remove(at)),
+        Move::Die(_) => {}
+        Move::Work(net) => drop(machine.work_with(net)),
+        Move::Wait(by) => machine.wait(by),
+        Move::Cancel => drop(machine.cancel()),
+        Move::Expire => machine.expire(),
+        Move::Customer(approves) => machine.customer(approves),
+        Move::Webhook(n) => machine.webhook(n),
+        Move::Resolve(verdict) => machine.resolve(verdict),
+    }
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![2 => Just(Fate::Approve), 1 => Just(Fate::Decline), 3 => Just(Fate::AskCustomer)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3_000, max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn money_and_state_agree_whatever_happens_in_whatever_order(fate in fate(), moves in prop::collection::vec(a_move(), 1..60)) {
+        let mut machine = Machine::new(fate);
+        for &step in &moves {
+            make(&mut machine, step);
+        }
+        // Those who stalled wake up and do what they had begun; then the provider tells what it has, and all is worked off.
+        while let Some(at) = machine.hands.len().checked_sub(1) {
+            machine.ask(at, Net::Well);
+            machine.settle(at, false);
+        }
+        machine.come_to_rest();
+        (1..=4).for_each(|n| machine.webhook(n));
+        machine.come_to_rest();
+        machine.check_at_rest();
+        // A refund that was begun and left alone until its key was no good any more is a person's to look at.
+        let is_left = |a: &Attempt| (a.request.kind, a.status) == (AttemptKind::Refund, AttemptStatus::NeedsReview);
+        let left_refund = machine.checkout.attempts.iter().any(is_left);
+        if machine.resolved == Some(Verdict::Failed) && machine.checkout.status == Status::Failed && !left_refund {
+            prop_assert_eq!(machine.taken(), 0, "what an operator failed is given back when it turns up: {:#?}", machine.checkout);
+        }
+    }
+}
