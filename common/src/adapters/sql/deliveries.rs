@@ -4,6 +4,7 @@ use super::{
     SqlStore,
     bulk::{Rows, Type::Int, Type::Text},
     db::{Db, Tx, transact},
+    endpoints::first_secret,
     load,
     read::page,
     value::{Row, Value, corrupt},
@@ -151,7 +152,9 @@ async fn fill(tx: &mut Tx, answers: &mut [DeliveryTaken], entropy: &Entropy, now
         job.body = bodies.get(job.record.event.as_str()).cloned().ok_or_else(|| corrupt(format!("no event {}", job.record.event)))?;
         job.secrets = secrets(tx, job, now).await?;
         if job.secrets.is_empty() {
-            job.secrets = vec![first_secret(tx, job, entropy, now).await?];
+            // A scope's first callback may come before anybody asked for its secret.
+            let candidate = generate_secret(entropy);
+            job.secrets = vec![first_secret(tx, &job.scope, owner(job), &candidate).await?];
         }
     }
     Ok(())
@@ -166,14 +169,6 @@ async fn secrets(tx: &mut Tx, job: &DeliveryJob, now: Timestamp) -> Result<Vec<S
                ORDER BY created_at DESC LIMIT 2";
     let rows = tx.fetch(sql, None, &[job.scope.as_str().into(), owner(job).into(), now.into()]).await?;
     rows.iter().map(|row| row.text(0).map(Secret::new)).collect()
-}
-
-/// A scope's first callback may come before anybody asked for its secret.
-async fn first_secret(tx: &mut Tx, job: &DeliveryJob, entropy: &Entropy, now: Timestamp) -> Result<Secret<String>, StoreError> {
-    let secret = generate_secret(entropy);
-    let sql = "INSERT INTO webhook_secrets (scope, endpoint, secret, created_at) VALUES ({1}, {2}, {3}, {4})";
-    tx.execute(sql, None, &[job.scope.as_str().into(), owner(job).into(), secret.reveal().as_str().into(), now.into()]).await?;
-    Ok(secret)
 }
 
 /// Runs records.

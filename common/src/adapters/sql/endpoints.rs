@@ -2,7 +2,7 @@
 
 use super::{
     SqlStore,
-    db::transact,
+    db::{Tx, transact},
     read::page,
     value::{Row, Value, corrupt},
 };
@@ -13,6 +13,8 @@ use crate::{
 use std::time::Duration;
 
 const COLUMNS: &str = "id, url, events, enabled, created_at, updated_at";
+const LASTING_SECRET: &str =
+    "SELECT secret FROM webhook_secrets WHERE scope = {1} AND endpoint = {2} AND expires_at IS NULL ORDER BY created_at LIMIT 1";
 const INSERT_SECRET: &str =
     "INSERT INTO webhook_secrets (scope, endpoint, secret, created_at) VALUES ({1}, {2}, {3}, {4}) ON CONFLICT DO NOTHING";
 
@@ -56,7 +58,9 @@ impl SqlStore {
                 now.into(),
             ];
             let existed = "SELECT 1 FROM webhook_endpoints WHERE scope = {1} AND id = {2}";
-            let is_new = tx.fetch(existed, None, &[scope.as_str().into(), endpoint.id.as_str().into()]).await?.is_empty();
+            let existed = !tx.fetch(existed, None, &[scope.as_str().into(), endpoint.id.as_str().into()]).await?.is_empty();
+            // With this very secret it is our own earlier run that made it.
+            let is_new = !existed || has_secret(tx, scope, Some(&endpoint.id), secret).await?;
             let rows = tx.fetch(&sql, None, &args).await?;
             if is_new {
                 let args: [Value; 4] = [scope.as_str().into(), endpoint.id.as_str().into(), secret.reveal().as_str().into(), now.into()];
@@ -102,6 +106,10 @@ impl SqlStore {
                     return Ok(false);
                 }
             }
+            if has_secret(tx, scope, id, new).await? {
+                // Our own earlier run, of which the answer was lost. Once more would end what it has just begun.
+                return Ok(true);
+            }
             // Two live at the most: the one before lives on for the overlap, older ones end now.
             let newest = "SELECT secret FROM webhook_secrets WHERE scope = {1} AND endpoint = {2} AND expires_at IS NULL ORDER BY created_at DESC LIMIT 1";
             let before = tx.fetch(newest, None, &[scope.as_str().into(), owner(id).into()]).await?;
@@ -116,23 +124,35 @@ impl SqlStore {
     }
 
     pub(super) async fn default_secret_or(&self, scope: &Scope, candidate: &Secret<String>) -> Result<Secret<String>, StoreError> {
-        let sql =
-            "SELECT secret FROM webhook_secrets WHERE scope = {1} AND endpoint = '' AND expires_at IS NULL ORDER BY created_at LIMIT 1";
-        let found = self.db.read(sql, None, &[scope.as_str().into()]).await?;
+        let found = self.db.read(LASTING_SECRET, None, &[scope.as_str().into(), "".into()]).await?;
         if let Some(row) = found.first() {
             return row.text(0).map(Secret::new);
         }
-        transact!(self.db, tx => {
-            let now = tx.now().await?;
-            // Of two that come at once the first stays: the row that says so is locked by a row that all of them touch.
-            let guard = "INSERT INTO webhook_secrets (scope, endpoint, secret, created_at, expires_at) VALUES ({1}, '', '', 0, 0) \
-                         ON CONFLICT (scope, endpoint, secret) DO UPDATE SET created_at = 0";
-            tx.execute(guard, None, &[scope.as_str().into()]).await?;
-            if let Some(row) = tx.fetch(sql, None, &[scope.as_str().into()]).await?.first() {
-                return row.text(0).map(Secret::new);
-            }
-            tx.execute(INSERT_SECRET, None, &[scope.as_str().into(), "".into(), candidate.reveal().as_str().into(), now.into()]).await?;
-            Ok(candidate.clone())
-        })
+        transact!(self.db, tx => { first_secret(tx, scope, "", candidate).await })
     }
+}
+
+async fn has_secret(tx: &mut Tx, scope: &Scope, id: Option<&EndpointId>, secret: &Secret<String>) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM webhook_secrets WHERE scope = {1} AND endpoint = {2} AND secret = {3}";
+    let args: [Value; 3] = [scope.as_str().into(), owner(id).into(), secret.reveal().as_str().into()];
+    Ok(!tx.fetch(sql, None, &args).await?.is_empty())
+}
+
+/// The lasting secret of an owner, `candidate` when there was none. Of two that come at once the first stays: the row that says so
+/// is locked by a row that all of them touch.
+pub(super) async fn first_secret(
+    tx: &mut Tx,
+    scope: &Scope,
+    owner: &str,
+    candidate: &Secret<String>,
+) -> Result<Secret<String>, StoreError> {
+    let now = tx.now().await?;
+    let guard = "INSERT INTO webhook_secrets (scope, endpoint, secret, created_at, expires_at) VALUES ({1}, {2}, '', 0, 0) \
+                 ON CONFLICT (scope, endpoint, secret) DO UPDATE SET created_at = 0";
+    tx.execute(guard, None, &[scope.as_str().into(), owner.into()]).await?;
+    if let Some(row) = tx.fetch(LASTING_SECRET, None, &[scope.as_str().into(), owner.into()]).await?.first() {
+        return row.text(0).map(Secret::new);
+    }
+    tx.execute(INSERT_SECRET, None, &[scope.as_str().into(), owner.into(), candidate.reveal().as_str().into(), now.into()]).await?;
+    Ok(candidate.clone())
 }
