@@ -95,9 +95,9 @@ impl SqlStore {
             narrow("c.created_at > {}", after.into());
         }
         if let Some(session) = &filter.session {
-            // A checkout that was never begun has no claims: its lines are asked. Ids need no escaping in JSON.
-            narrow("c.doc LIKE {}", format!("%\"session\":\"{}\"%", session.as_str().replace('_', "\\_")).into());
-            conditions.push_str(" ESCAPE '\\'");
+            // A checkout that was never begun has no claims: its lines are asked. Ids need no escaping in JSON. Not LIKE: for
+            // SQLite it takes upper and lower case for the same.
+            narrow("replace(c.doc, {}, '') <> c.doc", format!("\"type\":\"session\",\"session\":\"{session}\"").into());
         }
         let sql = format!("SELECT {CHECKOUT} FROM checkouts c WHERE {conditions} ORDER BY c.id DESC LIMIT {}", request.limit + 1);
         let rows = self.db.read(&sql, None, &args).await?;
