@@ -187,6 +187,10 @@ async fn insert_keys<'a>(
     }
     // Some keys were bound before: by this very batch's objects only where the row is new, or an earlier run's.
     let bound = answers(tx.fetch(ANSWERS, Some(&wanted), &[]).await?)?;
+    if bound.len() != wanted.data.len() {
+        // An answer was forgotten between the two statements: run again, its key is free now.
+        return Err(StoreError::Unavailable("an old answer was forgotten at this moment".to_owned()));
+    }
     let before = "SELECT c.id FROM checkouts c WHERE c.id IN (SELECT id FROM {rows})";
     let ours = Rows::ids(bound.values().map(|(answer, _)| answer.object.as_str()));
     let there = tx.fetch(before, Some(&ours), &[]).await?;
@@ -331,6 +335,8 @@ impl<'a> Customers<'a> {
         if rows.is_empty() {
             return Ok(());
         }
+        // In one order, as the keys are: two batches with the same customers do not wait for each other.
+        rows.data.sort_by(|a, b| (a.first(), a.get(2)).cmp(&(b.first(), b.get(2))));
         let sql = "INSERT INTO customers ({names}) SELECT {names} FROM {rows} WHERE true ON CONFLICT DO NOTHING";
         if tx.execute(sql, Some(&rows), &[]).await? == rows.data.len() as u64 {
             return Ok(());

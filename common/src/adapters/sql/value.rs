@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
 
 /// A value to be bound.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Value {
     Text(String),
     Int(i64),
@@ -24,11 +24,12 @@ impl Serialize for Value {
 
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
+        Self::from(text.to_owned())
     }
 }
 
 impl From<String> for Value {
+    /// PostgreSQL takes no NUL in a text, and a provider's answer has to be recorded whatever stands in it.
     fn from(text: String) -> Self {
         Self::Text(if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text })
     }
