@@ -59,13 +59,31 @@ impl SqlStore {
     }
 
     pub(super) async fn expire_some(&self, limit: u32) -> Result<Vec<Moved>, StoreError> {
+        // `due_at` first: its index holds only what is under way.
+        let sql = "SELECT id FROM checkouts WHERE due_at IS NOT NULL AND status = {1} AND expires_at <= {2} ORDER BY id LIMIT {3}";
+        let now = self.db.now().await?;
+        let rows = self.db.read(sql, None, &[Status::Queued.as_str().into(), now.into(), limit.into()]).await?;
+        let ids = rows.iter().map(|row| CheckoutId::parse(row.text(0)?).map_err(super::value::corrupt)).collect::<Result<Vec<_>, _>>()?;
+        match self.expire_these(&ids).await {
+            // One bad row does not keep the others from ending.
+            Err(StoreError::Corrupt(_) | StoreError::Inconsistent(_)) => {}
+            result => return result,
+        }
+        let mut moved = Vec::new();
+        for id in &ids {
+            match self.expire_these(std::slice::from_ref(id)).await {
+                Ok(ended) => moved.extend(ended),
+                Err(error @ StoreError::Unavailable(_)) => return Err(error),
+                Err(error) => tracing::error!(checkout = %id, %error, "this checkout cannot be ended"),
+            }
+        }
+        Ok(moved)
+    }
+
+    async fn expire_these(&self, ids: &[CheckoutId]) -> Result<Vec<Moved>, StoreError> {
         transact!(self.db, tx => {
+            let late = load::lock(tx, ids).await?;
             let now = tx.now().await?;
-            // `due_at` first: its index holds only what is under way.
-            let sql = "SELECT id FROM checkouts WHERE due_at IS NOT NULL AND status = {1} AND expires_at <= {2} ORDER BY id LIMIT {3} {skip_locked}";
-            let rows = tx.fetch(sql, None, &[Status::Queued.as_str().into(), now.into(), limit.into()]).await?;
-            let ids = rows.iter().map(|row| CheckoutId::parse(row.text(0)?).map_err(super::value::corrupt)).collect::<Result<Vec<_>, _>>()?;
-            let late = load::lock(tx, ids.iter()).await?;
             let effects: Vec<Effects> = late
                 .into_values()
                 .filter_map(|checkout| settle::expire(checkout, now).transpose())
