@@ -146,7 +146,7 @@ impl Intake {
             id: id.as_str().to_owned(),
             scope: submission.scope.as_str().to_owned(),
             enqueued_at: now,
-            wants: order.wants(),
+            wants: order.contested(),
             trace: Some(submission.trace.as_str().to_owned()),
         };
         let accepted = self.store.accept(NewCheckout {

@@ -64,13 +64,23 @@ impl Order {
                     seats: seats.clone(),
                     line: Some(index),
                 }),
-                Item::Product { .. } | Item::Custom {} => None,
+                // Which goods are counted is the store's to know: those without stock run out of nothing.
+                Item::Product { product, .. } => {
+                    Some(Want { kind: Kind::Product, id: product.clone(), quantity: line.quantity, seats: Vec::new(), line: Some(index) })
+                }
+                Item::Custom {} => None,
             })
             .collect();
         if let (Some(code), true) = (&self.promo_code, self.promo_uses_counted) {
             wants.push(Want { kind: Kind::PromoCode, id: code.clone(), quantity: 1, seats: Vec::new(), line: None });
         }
         wants
+    }
+
+    /// What people rush for, and the seat table therefore knows of: all that is wanted except goods, of which most are not
+    /// counted at all.
+    pub fn contested(&self) -> Vec<Want> {
+        self.wants().into_iter().filter(|want| want.kind != Kind::Product).collect()
     }
 }
 

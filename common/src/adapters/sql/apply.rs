@@ -41,7 +41,7 @@ pub(super) async fn apply(tx: &mut Tx, batch: &[Effects], now: Timestamp, entrop
 fn moved(effects: &Effects, deliveries: Vec<DeliveryId>, levels: &BTreeMap<StockKey, StockLevel>, now: Timestamp) -> Moved {
     let checkout = &effects.checkout;
     let moves_stock = matches!(effects.claims, ClaimChange::Insert(_) | ClaimChange::Release);
-    let wants = if moves_stock { checkout.order.wants() } else { Vec::new() };
+    let wants = if moves_stock { checkout.order.contested() } else { Vec::new() };
     let key = |want: crate::domain::claim::Want| StockKey { scope: checkout.scope.clone(), kind: want.kind, id: want.id };
     Moved {
         checkout: checkout.id.clone(),

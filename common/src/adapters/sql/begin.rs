@@ -111,9 +111,11 @@ async fn world<'c>(tx: &mut Tx, queued: impl Iterator<Item = &'c Checkout>) -> R
     wanted.dedup();
     let keys = stock::keys(&wanted);
     world.stock = stock::lock(tx, &keys).await?;
-    // Documents are read after the locks: who changed one held the same lock.
+    // Documents are read after the locks: who changed one held the same lock. Of goods only the count matters.
+    let keys = stock::keys(wanted.iter().filter(|key| key.kind != Kind::Product));
     let sql = "SELECT c.scope, c.kind, c.id, c.doc FROM catalogue c WHERE (c.scope, c.kind, c.id) IN (SELECT scope, kind, id FROM {rows})";
-    for row in tx.fetch(sql, Some(&keys), &[]).await? {
+    let documents = if keys.is_empty() { Vec::new() } else { tx.fetch(sql, Some(&keys), &[]).await? };
+    for row in documents {
         let (key, doc) = (stock::key(&row)?, row.text(3)?);
         match key.kind {
             Kind::Session => drop(world.sessions.insert(key, serde_json::from_str(&doc).map_err(corrupt)?)),

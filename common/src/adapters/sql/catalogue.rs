@@ -115,6 +115,11 @@ async fn resize(tx: &mut Tx, key: &StockKey, capacity: Option<u32>, seats: Optio
     let Some(capacity) = capacity else {
         if before.is_some() && taken == 0 {
             tx.execute("DELETE FROM inventory WHERE scope = {1} AND kind = {2} AND id = {3}", None, &args).await?;
+        } else if before.is_some() {
+            // Its claims still count on the row, and may be given back; it limits nobody any more.
+            let sql = "UPDATE inventory SET capacity = {4}, version = version + 1 WHERE scope = {1} AND kind = {2} AND id = {3}";
+            let [scope, kind, id] = args;
+            tx.execute(sql, None, &[scope, kind, id, u32::MAX.into()]).await?;
         }
         return Ok(None);
     };
