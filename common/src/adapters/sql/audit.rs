@@ -49,6 +49,23 @@ const RULES: &[Rule] = &[
               AND NOT EXISTS (SELECT 1 FROM attempts r WHERE r.checkout = a.checkout AND r.kind = 'refund' AND r.status IN ('approved', 'started', 'unknown'))",
     },
     Rule {
+        name: "sale_without_payment",
+        sql: "SELECT c.id, 'sold for ' || c.amount_paid || ' by card and no charge was approved' FROM checkouts c \
+              WHERE c.status = 'succeeded' AND EXISTS (SELECT 1 FROM attempts a WHERE a.checkout = c.id AND a.kind = 'charge') \
+              AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.checkout = c.id AND a.kind = 'charge' AND a.status = 'approved') \
+              AND NOT EXISTS (SELECT 1 FROM timeline t WHERE t.checkout = c.id AND t.entries LIKE '%\"what\":\"resolved\"%')",
+    },
+    Rule {
+        name: "sale_without_claims",
+        sql: "SELECT c.id, 'sold places, and has none' FROM checkouts c WHERE c.status = 'succeeded' \
+              AND c.doc LIKE '%\"type\":\"session\",\"session\":\"%' AND c.doc NOT LIKE '%\"metadata\":{%\"type\":\"session\"%' \
+              AND NOT EXISTS (SELECT 1 FROM claims k WHERE k.checkout = c.id AND k.kind = 'session' AND k.state = 'sold')",
+    },
+    Rule {
+        name: "refunded_too_much",
+        sql: "SELECT c.id, 'paid ' || c.amount_paid || ', refunded ' || c.amount_refunded FROM checkouts c WHERE c.amount_refunded > c.amount_paid",
+    },
+    Rule {
         name: "charged_twice",
         sql: "SELECT a.checkout, COUNT(*) || ' approved charges' FROM attempts a WHERE a.kind = 'charge' AND a.status = 'approved' \
               GROUP BY a.checkout HAVING COUNT(*) > 1",
@@ -67,7 +84,7 @@ const RULES: &[Rule] = &[
     Rule {
         name: "event_without_delivery",
         sql: "SELECT e.id, e.kind || ' of ' || e.checkout || ' has no delivery' FROM events e JOIN checkouts c ON c.id = e.checkout \
-              WHERE c.doc LIKE '%\"callback_url\":\"%' AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event = e.id)",
+              WHERE c.doc LIKE '%\"callback_url\":\"%' AND c.doc NOT LIKE '%\"metadata\":{%\"callback_url\":\"%' AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event = e.id)",
     },
     Rule {
         name: "stuck",
