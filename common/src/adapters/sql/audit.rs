@@ -119,28 +119,31 @@ impl SqlStore {
     pub(super) async fn mend(&self) -> Result<Vec<String>, StoreError> {
         let due =
             |table: &str, condition: &str| format!("UPDATE {table} SET due_at = {{1}}, rescues = 0 WHERE due_at IS NULL AND {condition}");
+        // Checkouts before counters: the order in which everybody locks.
         let mends = [
+            (Some("checkouts made due"), due("checkouts", "completed_at IS NULL AND status <> 'needs_review'")),
             (
-                "orphaned holds released",
+                Some("checkouts with open attempts made due"),
+                due("checkouts", "completed_at IS NOT NULL AND id IN (SELECT checkout FROM attempts WHERE status IN ('started', 'unknown', 'requires_action'))"),
+            ),
+            // All counters are locked before the claims are read: whoever claims something meanwhile waits, or is seen.
+            (None, "SELECT i.id FROM inventory i ORDER BY i.scope, i.kind, i.id {lock}".to_owned()),
+            (
+                Some("orphaned holds released"),
                 format!(
                     "UPDATE claims SET state = 'released' WHERE state = 'held' AND checkout IN \
                      (SELECT id FROM checkouts WHERE status IN {ENDED} AND status <> 'succeeded')"
                 ),
             ),
             (
-                "counters set to their claims",
+                Some("counters set to their claims"),
                 "UPDATE inventory SET version = version + 1, taken = (SELECT COALESCE(SUM(c.quantity), 0) FROM claims c WHERE c.scope = inventory.scope \
                  AND c.kind = inventory.kind AND c.resource = inventory.id AND c.state <> 'released') \
                  WHERE taken <> (SELECT COALESCE(SUM(c.quantity), 0) FROM claims c WHERE c.scope = inventory.scope \
                  AND c.kind = inventory.kind AND c.resource = inventory.id AND c.state <> 'released')"
                     .to_owned(),
             ),
-            ("checkouts made due", due("checkouts", "completed_at IS NULL AND status <> 'needs_review'")),
-            (
-                "checkouts with open attempts made due",
-                due("checkouts", "completed_at IS NOT NULL AND id IN (SELECT checkout FROM attempts WHERE status IN ('started', 'unknown', 'requires_action'))"),
-            ),
-            ("deliveries made due", due("deliveries", "status = 'pending'")),
+            (Some("deliveries made due"), due("deliveries", "status = 'pending'")),
         ];
         transact!(self.db, tx => {
             let now: Value = tx.now().await?.into();
@@ -148,7 +151,7 @@ impl SqlStore {
             for (what, sql) in &mends {
                 let args = if sql.contains("{1}") { std::slice::from_ref(&now) } else { &[] };
                 let count = tx.execute(sql, None, args).await?;
-                if count > 0 {
+                if let (Some(what), 1..) = (what, count) {
                     done.push(format!("{count} {what}"));
                 }
             }
