@@ -2,6 +2,30 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+/// One test for each store: the body gets a fresh one.
+macro_rules! over_both {
+    ($($(#[$doc:meta])* async fn $name:ident($shop:ident) $body:block)*) => {$(
+        $(#[$doc])*
+        mod $name {
+            use super::*;
+
+            async fn body($shop: Shop) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                body(Shop::sqlite().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                body(Shop::postgres().await).await;
+            }
+        }
+    )*};
+}
+
+#[path = "store/attacks.rs"]
+mod attacks;
 #[path = "store/fixture.rs"]
 mod fixture;
 #[path = "store/outages.rs"]
@@ -24,28 +48,6 @@ use boxoffice_common::{
 use fixture::{Shop, approved, declined};
 use futures::future::join_all;
 use std::time::Duration;
-
-/// One test for each store: the body gets a fresh one.
-macro_rules! over_both {
-    ($($(#[$doc:meta])* async fn $name:ident($shop:ident) $body:block)*) => {$(
-        $(#[$doc])*
-        mod $name {
-            use super::*;
-
-            async fn body($shop: Shop) $body
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn sqlite() {
-                body(Shop::sqlite().await).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn postgres() {
-                body(Shop::postgres().await).await;
-            }
-        }
-    )*};
-}
 
 over_both! {
     async fn a_card_sale_is_accepted_begun_and_settled(shop) {

@@ -32,6 +32,7 @@ pub struct Shop {
     pub store: Arc<SqlStore>,
     pub scope: Scope,
     pub entropy: Arc<Entropy>,
+    url: String,
     raw: sqlx::AnyPool,
     _folder: Option<tempfile::TempDir>,
 }
@@ -51,11 +52,11 @@ impl Shop {
     /// `raw` reaches the database itself where `url` goes through a proxy.
     pub async fn open(url: String, raw: &str, folder: Option<tempfile::TempDir>) -> Self {
         let entropy = Arc::new(Entropy::from_os());
-        let store = SqlStore::open(&Secret::new(url), Arc::new(SystemClock::default()), Arc::clone(&entropy)).await.unwrap();
+        let store = SqlStore::open(&Secret::new(url.clone()), Arc::new(SystemClock::default()), Arc::clone(&entropy)).await.unwrap();
         store.migrate().await.unwrap();
         sqlx::any::install_default_drivers();
         let raw = sqlx::any::AnyPoolOptions::new().max_connections(1).connect(raw).await.unwrap();
-        Self { store: Arc::new(store), scope: Scope::new("studio", Mode::Test).unwrap(), entropy, raw, _folder: folder }
+        Self { store: Arc::new(store), scope: Scope::new("studio", Mode::Test).unwrap(), entropy, url, raw, _folder: folder }
     }
 
     pub fn other_scope(&self) -> Scope {
@@ -85,6 +86,11 @@ impl Shop {
     pub async fn promo(&self, id: &str, uses: u32) -> CatalogueId {
         let promo: PromoCode = serde_json::from_value(serde_json::json!({"percent_off_bp": 1000, "max_uses": uses})).unwrap();
         self.put(id, Kind::PromoCode, &serde_json::to_string(&promo).unwrap(), Some(uses), None).await
+    }
+
+    pub async fn product(&self, id: &str, stock: Option<u32>) -> CatalogueId {
+        let product = serde_json::json!({"name": "Mat", "unit_amount": 2500, "currency": "usd", "stock": stock});
+        self.put(id, Kind::Product, &product.to_string(), stock, None).await
     }
 
     async fn put(&self, id: &str, kind: Kind, doc: &str, capacity: Option<u32>, seats: Option<&[String]>) -> CatalogueId {
@@ -155,6 +161,11 @@ impl Shop {
 
     pub fn buy_seats(&self, session: &CatalogueId, seats: &[&str]) -> NewCheckout {
         let line = self.line(session, u32::try_from(seats.len()).unwrap(), seats);
+        self.new_checkout(vec![line], Tender::Card { token: Secret::new("tok_visa".to_owned()) })
+    }
+
+    pub fn buy_product(&self, product: &CatalogueId, quantity: u32) -> NewCheckout {
+        let line = Line { item: Item::Product { product: product.clone(), variant: None }, ..self.line(product, quantity, &[]) };
         self.new_checkout(vec![line], Tender::Card { token: Secret::new("tok_visa".to_owned()) })
     }
 
@@ -250,7 +261,24 @@ impl Shop {
         self.sql(&format!("UPDATE inventory SET taken = taken + 1 WHERE id = '{id}'")).await;
     }
 
-    async fn sql(&self, sql: &str) {
+    /// Another process on the same store.
+    pub async fn another_store(&self) -> SqlStore {
+        SqlStore::open(&Secret::new(self.url.clone()), Arc::new(SystemClock::default()), Arc::new(Entropy::from_os())).await.unwrap()
+    }
+
+    /// Several statements on the tests' own connection; a transaction stays open until it is told otherwise.
+    pub async fn script(&self, sql: &str) {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&self.raw).await.unwrap();
+    }
+
+    pub async fn wait_until_somebody_waits_for_a_lock(&self) {
+        let waiting = "SELECT COUNT(*) FROM pg_locks WHERE NOT granted";
+        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&self.raw).await.unwrap() == 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    pub async fn sql(&self, sql: &str) {
         sqlx::query(sqlx::AssertSqlSafe(sql.to_owned())).execute(&self.raw).await.unwrap();
     }
 
