@@ -1,0 +1,55 @@
+//! Sales from the POST to the signed callback: every story is told twice, with everything in one process, and with an
+//! API, two workers and a sandbox on PostgreSQL, RabbitMQ and Redis. Each story has a system of its own.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod callbacks;
+mod cards;
+mod closing;
+mod prices;
+mod reading;
+mod review;
+mod rules;
+mod rush;
+#[path = "../support/mod.rs"]
+mod support;
+
+/// A provider that is given up on soon, and callbacks that are tried again soon.
+const QUICK: &[(&str, &str)] =
+    &[("BOXOFFICE_PROVIDER_TIMEOUT_MS", "4000"), ("BOXOFFICE_LEASE_MS", "8000"), ("BOXOFFICE_CALLBACK_SCHEDULE_MS", "0,200,400,800,1600")];
+
+/// Tells each story over both deployments: starts a system with the settings, and audits and stops it afterwards.
+macro_rules! stories {
+    ($($story:path as $name:ident with $settings:expr;)*) => {
+        mod embedded {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let system = support::system::Deployment::Embedded.start($settings).await;
+                $story(&system).await;
+                system.finish().await;
+            })*
+        }
+
+        mod distributed {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let system = support::system::Deployment::Distributed.start($settings).await;
+                $story(&system).await;
+                system.finish().await;
+            })*
+        }
+    };
+}
+
+stories! {
+    cards::story as every_way_to_pay_ends_as_documented_with_one_charge_at_most with QUICK;
+    prices::story as prices_are_ours_and_what_cannot_be_sold_is_refused_at_once with QUICK;
+    rules::story as who_may_buy_what_and_how_much_is_left with QUICK;
+    reading::story as a_client_can_poll_wait_stream_list_and_read_the_timeline with QUICK;
+    callbacks::story as callbacks_are_signed_filtered_retried_and_replayed with QUICK;
+    rush::story as twins_make_one_checkout_and_three_seats_are_sold_three_times with QUICK;
+    closing::story as a_checkout_can_be_canceled_until_money_may_have_moved with closing::SETTINGS;
+    review::story as what_nobody_can_find_out_is_decided_by_an_operator with review::SETTINGS;
+}
