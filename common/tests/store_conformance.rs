@@ -278,6 +278,7 @@ over_both! {
         let (answer, token) = shop.begin(&id).await;
         let Next::Act { checkout, n, .. } = answer.next else { panic!("{answer:?}") };
         assert_eq!((checkout.status, n, checkout.attempts[1].request.target.as_deref()), (Status::Reconciling, 2, Some("ch_1")));
+        assert_eq!(checkout.payment_url, None, "nobody is sent to pay for what is being closed");
         assert_eq!(shop.store.availability(&shop.scope, &session).await.unwrap().unwrap().held, 1);
         shop.settle(&id, n, &token, approved(1500)).await;
         assert_eq!(shop.checkout(&id).await.status, Status::Expired);
