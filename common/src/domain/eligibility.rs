@@ -93,7 +93,7 @@ fn check_want(want: &Want, all: &[Want], buyer: &Buyer<'_>, world: &World, takin
             }
         }
         Kind::Product => match world.stock.get(&key) {
-            Some(level) => add(want, key, false, level, taking, Code::ResourceMissing, "this product is sold out"),
+            Some(level) => add(want, key, false, level, taking, Code::ProductSoldOut, "not so many of this product are left"),
             // No level, no limit.
             None => Ok(()),
         },

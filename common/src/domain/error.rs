@@ -23,6 +23,8 @@ macro_rules! codes {
 codes! {
     /// No seat left.
     SessionFull = "session_full";
+    /// Not so many of the product are left.
+    ProductSoldOut = "product_sold_out";
     /// A named seat is held or sold.
     SeatTaken = "seat_taken";
     /// The session began already.
