@@ -8,9 +8,9 @@ use crate::support::{
 use boxoffice_testkit::Receiver;
 use serde_json::json;
 
-/// Workers take one checkout at a time: a slow card keeps all others queued.
+/// Workers take one checkout at a time: a card whose answer is lost keeps all others queued for eight seconds.
 pub const SETTINGS: &[(&str, &str)] =
-    &[("BOXOFFICE_PROVIDER_TIMEOUT_MS", "6000"), ("BOXOFFICE_LEASE_MS", "9000"), ("BOXOFFICE_PREFETCH", "1")];
+    &[("BOXOFFICE_PROVIDER_TIMEOUT_MS", "8000"), ("BOXOFFICE_LEASE_MS", "12000"), ("BOXOFFICE_PREFETCH", "1")];
 
 pub async fn story(system: &System) {
     let (shop, receiver) = (system.shop(), Receiver::start().await.unwrap());
@@ -33,17 +33,17 @@ async fn cancel(shop: &Client, id: &str) -> Reply {
 
 async fn before_it_is_begun_nothing_is_sent(system: &System, shop: &Client, receiver: &Receiver) {
     let workers = if system.deployment == Deployment::Embedded { 1 } else { 2 };
-    let body = with(&places("ses_off", 1, "tok_slow"), json!({"callback_url": receiver.url()}));
-    let slow = futures::future::join_all((0..workers).map(|_| shop.order(&body))).await;
-    futures::future::join_all(slow.iter().map(|id| shop.until(id, "processing"))).await;
+    let body = with(&places("ses_off", 1, "tok_timeout_charged"), json!({"callback_url": receiver.url()}));
+    let busy = futures::future::join_all((0..workers).map(|_| shop.order(&body))).await;
+    futures::future::join_all(busy.iter().map(|id| shop.until(id, "processing"))).await;
     let waiting = shop.order(&with(&places("ses_off", 1, "tok_visa"), json!({"callback_url": receiver.url()}))).await;
     let queued = shop.checkout(&waiting).await;
     assert_eq!(queued["status"], "queued", "{queued}");
     assert!(queued["queue"]["position"].is_u64(), "{queued}");
     // A charge is on its way: it is not canceled behind its back, but asked about.
-    let closing = cancel(shop, &slow[0]).await.expect(202);
+    let closing = cancel(shop, &busy[0]).await.expect(202);
     assert_eq!((&closing["status"], &closing["payment_url"]), (&json!("reconciling"), &json!(null)), "{closing}");
-    assert_eq!(cancel(shop, &slow[0]).await.expect(202)["status"], "reconciling");
+    assert_eq!(cancel(shop, &busy[0]).await.expect(202)["status"], "reconciling");
 
     let reply = cancel(shop, &waiting).await;
     let canceled = reply.clone().expect(200);
@@ -52,12 +52,12 @@ async fn before_it_is_begun_nothing_is_sent(system: &System, shop: &Client, rece
     assert_eq!(cancel(shop, &waiting).await.expect(200), canceled);
     assert_eq!(callback(receiver, "checkout.canceled", &waiting).await.json()["data"], canceled);
 
-    // The slow charge was made after all: the customer has paid, so it is sold. Money is never kept for nothing.
-    let end = shop.settled(&slow[0]).await;
+    // The charge was made after all: the customer has paid, so it is sold. Money is never kept for nothing.
+    let end = shop.settled(&busy[0]).await;
     assert_eq!((&end["status"], &end["amount_paid"]), (&json!("succeeded"), &json!(1500)), "{end}");
-    assert_eq!(callback(receiver, "checkout.succeeded", &slow[0]).await.json()["data"], end);
-    assert_eq!(shop.charged(&slow[0]).await, ["captured"]);
-    futures::future::join_all(slow.iter().map(|id| shop.settled(id))).await;
+    assert_eq!(callback(receiver, "checkout.succeeded", &busy[0]).await.json()["data"], end);
+    assert_eq!(shop.charged(&busy[0]).await, ["captured"]);
+    futures::future::join_all(busy.iter().map(|id| shop.settled(id))).await;
     // The worker had the message of the canceled one, too, and left it alone.
     assert_eq!(shop.buy(&places("ses_off", 1, "tok_visa")).await["status"], "succeeded");
     assert_eq!(shop.checkout(&waiting).await, canceled);

@@ -18,6 +18,9 @@ mod support;
 const QUICK: &[(&str, &str)] =
     &[("BOXOFFICE_PROVIDER_TIMEOUT_MS", "4000"), ("BOXOFFICE_LEASE_MS", "8000"), ("BOXOFFICE_CALLBACK_SCHEDULE_MS", "0,200,400,800,1600")];
 
+/// A provider that may take its time.
+const PATIENT: &[(&str, &str)] = &[];
+
 /// Tells each story over both deployments: starts a system with the settings, and audits and stops it afterwards.
 macro_rules! stories {
     ($($story:path as $name:ident with $settings:expr;)*) => {
@@ -47,7 +50,7 @@ stories! {
     cards::story as every_way_to_pay_ends_as_documented_with_one_charge_at_most with QUICK;
     prices::story as prices_are_ours_and_what_cannot_be_sold_is_refused_at_once with QUICK;
     rules::story as who_may_buy_what_and_how_much_is_left with QUICK;
-    reading::story as a_client_can_poll_wait_stream_list_and_read_the_timeline with QUICK;
+    reading::story as a_client_can_poll_wait_stream_list_and_read_the_timeline with PATIENT;
     callbacks::story as callbacks_are_signed_filtered_retried_and_replayed with QUICK;
     rush::story as twins_make_one_checkout_and_three_seats_are_sold_three_times with QUICK;
     closing::story as a_checkout_can_be_canceled_until_money_may_have_moved with closing::SETTINGS;
