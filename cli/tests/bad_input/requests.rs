@@ -255,7 +255,9 @@ async fn headers(shop: &Client) -> usize {
     let long = "k".repeat(256);
     let umlaut = HeaderValue::from_bytes("schlüssel".as_bytes()).unwrap();
     let text = |value: &str| HeaderValue::from_str(value).unwrap();
-    let rows: Vec<(Vec<(&str, HeaderValue)>, u16, &str)> = vec![
+    // The headers, and the status and code that they are answered with.
+    type Row = (Vec<(&'static str, HeaderValue)>, u16, &'static str);
+    let rows: Vec<Row> = vec![
         (vec![("content-type", text(json))], 400, "idempotency_key_missing"),
         (vec![("content-type", text(json)), ("idempotency-key", text(""))], 400, "idempotency_key_invalid"),
         (vec![("content-type", text(json)), ("idempotency-key", text("\"\""))], 400, "idempotency_key_invalid"),
