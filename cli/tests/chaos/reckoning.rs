@@ -64,7 +64,7 @@ pub async fn of_the_dead(site: &Site, sales: &[Sale], ends: &Ends) {
 }
 
 /// Polls every checkout to its end.
-async fn ends(shop: &Shop, sales: &[Sale]) -> Ends {
+pub async fn ends(shop: &Shop, sales: &[Sale]) -> Ends {
     let deadline = Instant::now() + PATIENCE;
     let mut ends = Ends::new();
     loop {
