@@ -93,6 +93,9 @@ pub async fn cross(name: &'static str) -> Result<(), Told> {
     Ok(())
 }
 
+/// How long a stop may take to reach this thread.
+const STOP_REACHES_ALL: Duration = Duration::from_millis(50);
+
 fn kill(signal: rustix::process::Signal) {
     let _ = rustix::process::kill_process(rustix::process::getpid(), signal);
     if signal == rustix::process::Signal::KILL {
@@ -101,6 +104,8 @@ fn kill(signal: rustix::process::Signal) {
             std::thread::park();
         }
     }
+    // Another thread may have taken the signal: this one must not go on before all of them stand still.
+    std::thread::sleep(STOP_REACHES_ALL);
 }
 
 #[cfg(test)]
