@@ -23,22 +23,25 @@ pub(crate) struct Lease {
     pub(crate) ends: Instant,
 }
 
-/// Sends the attempt, or looks it up, and says what came of it. `None`: the lease is over, and whoever has it now goes on.
+/// Sends the attempt, or looks it up, and says what came of it.
 pub(crate) async fn act(
     context: &WorkerContext,
     checkout: &Checkout,
     n: u32,
     action: Action,
     lease: &Lease,
-) -> Result<Option<Settlement>, StepError> {
+) -> Result<Settlement, StepError> {
     let Some(attempt) = checkout.attempts.iter().find(|attempt| attempt.n == n) else {
         return Err(StepError::Malformed(format!("no attempt {n}")));
     };
-    if Instant::now() + MARGIN >= lease.ends {
-        tracing::warn!(attempt = n, "the lease is over before anything was sent");
-        return Ok(None);
-    }
+    let in_time = Instant::now() + MARGIN < lease.ends;
     let outcome = match context.providers.get(&attempt.provider) {
+        _ if !in_time => {
+            // Given back, not left to run out: a store that was slow to answer is no death, and nothing was sent under this
+            // lease. If somebody else has it by now, this changes nothing.
+            tracing::warn!(attempt = n, "the lease is over before anything was sent");
+            Outcome::NotSent { cause: "the lease was over before anything was sent".to_owned(), retry_after: None }
+        }
         None => Outcome::NotSent { cause: format!("no provider {}", attempt.provider), retry_after: None },
         Some(provider) => {
             failpoint::cross("charge.before_send").await?;
@@ -55,7 +58,7 @@ pub(crate) async fn act(
     tracing::debug!(attempt = n, outcome = name(&outcome), "answered");
     metrics::counter!("boxoffice_attempts_total", "kind" => attempt.request.kind.as_str(), "outcome" => name(&outcome)).increment(1);
     let retry_in = retry_in(attempt, &outcome);
-    Ok(Some(Settlement { checkout: checkout.id.clone(), n, lease_token: lease.token.clone(), outcome, retry_in }))
+    Ok(Settlement { checkout: checkout.id.clone(), n, lease_token: lease.token.clone(), outcome, retry_in })
 }
 
 /// When to try again, where that is what follows.
