@@ -9,7 +9,7 @@ use boxoffice_testkit::{Answer, Receiver};
 use chaos::{
     PATIENCE,
     crowd::{Crowd, Shoppers},
-    order::{Order, Places, Tender},
+    order::{Order, Tender},
     process::Process,
     reckoning::{self, Luck},
     shop::Shop,
@@ -30,7 +30,7 @@ const SESSION: &str = "ses_roomy";
 
 /// All tenders in turn, one place each.
 fn in_turn(n: usize, _: &mut StdRng) -> Order {
-    Order { tender: Tender::MIXED[n % Tender::MIXED.len()], places: Places::Some { session: SESSION, quantity: 1 } }
+    Order::one(Tender::MIXED[n % Tender::MIXED.len()], SESSION)
 }
 
 /// Opens the session and lets two shoppers in, who go on until all deaths have been died, and buy a handful at least.

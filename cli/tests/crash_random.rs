@@ -55,7 +55,7 @@ fn at_random(_: usize, dice: &mut StdRng) -> Order {
         9..14 => Places::Seat { session: NAMED, seat: seat(dice.random_range(0..NAMED_SEATS)) },
         _ => Places::Some { session: ROOMY, quantity: 1 },
     };
-    Order { tender, places }
+    Order { tender, places, expires_in: None }
 }
 
 fn seat(n: usize) -> String {
@@ -76,7 +76,7 @@ async fn open(bases: Vec<String>, site: &Site, receiver: &Receiver, seed: u64) -
     shop.open(HOT, HOT_PLACES).await;
     shop.open_named(NAMED, &(0..NAMED_SEATS).map(seat).collect::<Vec<_>>()).await;
     shop.open(ROOMY, 100_000).await;
-    let shoppers = Shoppers { count: 16, orders_at_least: 1, thinks_ms: 100..600, plan: at_random };
+    let shoppers = Shoppers { count: 16, orders_at_least: 1, thinks_ms: 200..1_000, plan: at_random };
     let crowd = Crowd::start(&shop, shoppers, seed);
     (shop, crowd)
 }
@@ -144,10 +144,9 @@ async fn troubles(postgres: &mut Postgres, broker: &mut RabbitMq, redis: &mut Re
 async fn sell_out(shop: &Shop, sales: &mut Vec<Sale>) {
     reckoning::ends(shop, sales).await;
     let left = shop.get(&format!("/v1/sessions/{HOT}/availability")).await["available"].as_u64().unwrap();
-    let cash = || Order { tender: Tender::Cash, places: Places::Some { session: HOT, quantity: 1 } };
     let before = sales.len();
     for n in 0..=left {
-        sales.push(shop.buy(&format!("last-{n}"), cash()).await);
+        sales.push(shop.buy(&format!("last-{n}"), Order::one(Tender::Cash, HOT)).await);
     }
     let ends = reckoning::ends(shop, &sales[before..]).await;
     let sold = ends.values().filter(|end| end["status"] == "succeeded").count();

@@ -58,9 +58,16 @@ pub enum Places {
 pub struct Order {
     pub tender: Tender,
     pub places: Places,
+    /// How long it may wait to be begun, if not as long as usual, in seconds.
+    pub expires_in: Option<u32>,
 }
 
 impl Order {
+    /// One place of a session without names.
+    pub const fn one(tender: Tender, session: &'static str) -> Self {
+        Self { tender, places: Places::Some { session, quantity: 1 }, expires_in: None }
+    }
+
     /// The session and how many of its places.
     pub fn wants(&self) -> (&'static str, u32) {
         match &self.places {
@@ -80,11 +87,15 @@ impl Order {
             Places::Some { session, quantity } => json!({"type": "session", "session": session, "quantity": quantity}),
             Places::Seat { session, seat } => json!({"type": "session", "session": session, "seats": [seat]}),
         };
-        json!({
+        let mut body = json!({
             "currency": "usd",
             "lines": [line],
             "payment": {"methods": [self.tender.method()]},
             "callback_url": callback_url,
-        })
+        });
+        if let Some(seconds) = self.expires_in {
+            body["expires_in"] = json!(seconds);
+        }
+        body
     }
 }

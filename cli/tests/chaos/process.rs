@@ -1,10 +1,15 @@
 //! One process that dies and comes back, and what it logged over all its lives.
 
+use super::POLL;
 use boxoffice_testkit::{
     Program,
     program::{ProgramError, Recipe},
 };
-use std::{os::unix::process::ExitStatusExt, path::PathBuf, time::Duration};
+use std::{
+    os::unix::process::ExitStatusExt,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 /// SIGKILL, as it stands in an exit status.
 const SIGKILL: i32 = 9;
@@ -60,6 +65,25 @@ impl Process {
                 true
             }
         }
+    }
+
+    /// Waits until it has been stopped by its own failpoint. `false`: it runs on, or has ended.
+    pub async fn stopped_itself(&mut self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        while Instant::now() < deadline {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.program.pid())).unwrap_or_default();
+            // The state stands behind the name, which is in brackets.
+            if stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T')) {
+                return true;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        false
+    }
+
+    /// SIGCONT: it goes on where it stopped.
+    pub fn go_on(&mut self) {
+        self.program.cont_signal().unwrap();
     }
 
     /// Starts it again with other failpoints. It may cross one before it is even ready.

@@ -94,6 +94,7 @@ async fn assert_allowed(shop: &Shop, sale: &Sale, end: &Value, luck: Luck) {
                 || ["session_full", "seat_taken", "provider_unavailable"].contains(&code)
         }
         ("canceled", _) => sale.called_off,
+        ("expired", _) => sale.order.expires_in.is_some() && end["completed_at"].as_str() >= end["expires_at"].as_str(),
         _ => false,
     };
     let kept = end["amount_paid"].as_i64().unwrap() - end["amount_refunded"].as_i64().unwrap();
