@@ -20,6 +20,12 @@ pub trait BatchRun: Send + Sync + 'static {
 
     /// Whether running the items one by one may help. Not when nothing can be reached.
     fn worth_retrying(&self, error: &Self::Error) -> bool;
+
+    /// Whether an item is run although its caller has stopped waiting while it stood in line. Not where the answer is what it is
+    /// all about: a lease that nobody hears of only keeps others out.
+    fn runs_for_nobody(&self) -> bool {
+        true
+    }
 }
 
 /// The batcher is gone, or its line is full for too long.
@@ -94,7 +100,13 @@ async fn serve<R: BatchRun>(run: Arc<R>, mut waiting: mpsc::Receiver<Entry<R>>, 
     }
 }
 
-async fn run_batch<R: BatchRun>(run: &R, batch: Vec<Entry<R>>) {
+async fn run_batch<R: BatchRun>(run: &R, mut batch: Vec<Entry<R>>) {
+    if !run.runs_for_nobody() {
+        batch.retain(|(_, sender)| !sender.is_closed());
+        if batch.is_empty() {
+            return;
+        }
+    }
     let (items, senders): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
     match run.run(&items).await {
         Ok(answers) => {
@@ -165,6 +177,52 @@ mod tests {
             assert_eq!(answer, Ok(n * 20));
         }
         assert!(runs.load(Ordering::SeqCst) < 20, "{runs:?} transactions for 200 callers");
+    }
+
+    /// The first run takes a minute; says what was run.
+    struct Slow(Arc<std::sync::Mutex<Vec<u32>>>, bool);
+
+    #[async_trait]
+    impl BatchRun for Slow {
+        type Item = u32;
+        type Answer = ();
+        type Error = Failure;
+
+        async fn run(&self, items: &[u32]) -> Result<Vec<()>, Failure> {
+            let first = self.0.lock().unwrap().is_empty();
+            self.0.lock().unwrap().extend(items);
+            if first {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+            }
+            Ok(vec![(); items.len()])
+        }
+
+        fn worth_retrying(&self, _: &Failure) -> bool {
+            false
+        }
+
+        fn runs_for_nobody(&self) -> bool {
+            self.1
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_stopped_waiting_in_line_is_worked_for_only_where_the_work_matters_without_him() {
+        for runs_for_nobody in [false, true] {
+            let run = Arc::default();
+            let batcher = Batcher::start(Slow(Arc::clone(&run), runs_for_nobody), BatchLimits::default());
+            let late = async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                batcher.call(2).await
+            };
+            let patient = async {
+                tokio::time::sleep(Duration::from_secs(45)).await;
+                batcher.call(3).await
+            };
+            let (_, late, patient) = tokio::join!(batcher.call(1), late, patient);
+            assert_eq!((late, patient), (Err(Failure::Closed), Ok(())));
+            assert_eq!(*run.lock().unwrap(), if runs_for_nobody { vec![1, 2, 3] } else { vec![1, 3] });
+        }
     }
 
     #[tokio::test]

@@ -13,7 +13,8 @@ use boxoffice_common::{
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A provider's answer must have this much time left under the lease: a send that may outlive it is not begun.
+/// With less time than this left under the lease nothing is sent any more. A send that outlives its lease all the same runs beside
+/// its successor's under the same key, which the provider answers as one.
 const MARGIN: Duration = Duration::from_millis(250);
 
 /// This worker's right to send, counted on its own monotonic clock from before the store granted it. The clock goes on

@@ -52,6 +52,10 @@ impl BatchRun for Begins {
     fn worth_retrying(&self, error: &StoreError) -> bool {
         !matches!(error, StoreError::Unavailable(_))
     }
+
+    fn runs_for_nobody(&self) -> bool {
+        false
+    }
 }
 
 async fn run(tx: &mut Tx, items: &[Arc<Begin>], entropy: &Entropy) -> Result<Vec<BeginAnswer>, StoreError> {

@@ -80,6 +80,10 @@ impl BatchRun for Takes {
     fn worth_retrying(&self, error: &StoreError) -> bool {
         !matches!(error, StoreError::Unavailable(_))
     }
+
+    fn runs_for_nobody(&self) -> bool {
+        false
+    }
 }
 
 /// A delivery's row under its lock.
