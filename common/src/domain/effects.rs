@@ -83,9 +83,6 @@ impl Effects {
             self.events.push(event);
             self.timeline.push(TimelineEntry::new(self.checkout.updated_at, event.as_str()));
         }
-        if status != Status::AwaitingPayment {
-            self.checkout.payment_url = None;
-        }
         if status.is_terminal() {
             self.checkout.completed_at = Some(self.checkout.updated_at);
             self.checkout.due_at = None;

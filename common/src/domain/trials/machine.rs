@@ -129,8 +129,9 @@ impl Machine {
     pub(super) fn ask(&mut self, at: usize, net: Net) {
         let Some(hand) = self.hands.get(at).cloned().filter(|hand| hand.answer.is_none()) else { return };
         let answer = match (net, hand.action) {
-            (Net::Refused, Action::Send) => Outcome::NotSent { cause: "refused".to_owned(), retry_after: None },
-            (Net::Refused | Net::RequestLost, _) => Outcome::Unknown("no answer".to_owned()),
+            // Also of a look-up: its lease may be over before anything is asked.
+            (Net::Refused, _) => Outcome::NotSent { cause: "refused".to_owned(), retry_after: None },
+            (Net::RequestLost, _) => Outcome::Unknown("no answer".to_owned()),
             (Net::Well, Action::Send) => self.execute(&hand.attempt.request),
             (Net::Well, Action::LookUp) => self.told(&hand.attempt.request),
             (Net::AnswerLost, action) => {
