@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
 use std::time::Duration;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 /// Milliseconds since 1970-01-01T00:00:00Z. Written as RFC 3339 in JSON, as an integer in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, utoipa::ToSchema)]
@@ -48,7 +48,11 @@ impl Timestamp {
 
     /// Reads RFC 3339. Finer parts than a millisecond are cut.
     pub fn parse(text: &str) -> Option<Self> {
-        let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        // An offset can lead out of the years that RFC 3339 has, to a time that we could keep and not read again.
+        let at = OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)?;
+        if at.year() < 0 {
+            return None;
+        }
         i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(Self)
     }
 
@@ -99,5 +103,13 @@ mod tests {
         assert_eq!(Timestamp::parse(&at.to_rfc3339()), Some(at));
         assert_eq!(Timestamp::parse("2030-03-17T19:46:40.123+02:00"), Some(at));
         assert_eq!(Timestamp::parse("yesterday"), None);
+    }
+
+    #[test]
+    fn a_time_that_could_not_be_read_again_is_not_read_at_all() {
+        for edge in ["0000-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z"] {
+            assert_eq!(Timestamp::parse(edge).map(Timestamp::to_rfc3339).as_deref(), Some(edge));
+        }
+        assert_eq!((Timestamp::parse("0000-01-01T00:00:00+12:00"), Timestamp::parse("9999-12-31T23:59:59-12:00")), (None, None));
     }
 }
