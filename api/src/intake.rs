@@ -99,13 +99,21 @@ pub struct Intake {
 impl Intake {
     /// Makes a checkout durable and hands it on, or gives the first answer again.
     pub async fn accept(&self, submission: Submission) -> Result<Answer, Problem> {
-        let estimate = self.gate.admit()?;
+        let estimate = match self.gate.admit() {
+            Ok(estimate) => estimate,
+            Err(shed) => return self.answered_or(&submission, shed).await,
+        };
         match self.price(&submission).await {
             Ok(priced) => self.make(submission, priced, estimate).await,
-            Err(refusal) => match self.store.answered(&submission.scope, &submission.idempotency).await? {
-                Some(before) => answer(before),
-                None => Err(refusal),
-            },
+            Err(refusal) => self.answered_or(&submission, refusal).await,
+        }
+    }
+
+    /// The answer that this key got before, or the refusal.
+    async fn answered_or(&self, submission: &Submission, refusal: Problem) -> Result<Answer, Problem> {
+        match self.store.answered(&submission.scope, &submission.idempotency).await? {
+            Some(before) => answer(before),
+            None => Err(refusal),
         }
     }
 

@@ -37,8 +37,10 @@ async fn above_the_bound_new_checkouts_are_shed_and_what_was_accepted_is_kept() 
     put(&shop, "sessions", "ses_shed", session(100)).await;
     let body = with(&places("ses_shed", 1, "tok_visa"), json!({"callback_url": receiver.url()}));
     let started = Instant::now();
+    let (first_key, first_body) = (fresh_key(), with(&body, json!({"reference": "first"})));
+    let first = shop.submit(&first_key, &first_body).await;
     let late = shop.order(&with(&body, json!({"expires_in": 10}))).await;
-    let mut accepted = Vec::new();
+    let mut accepted = vec![first.clone().expect(202)["id"].as_str().unwrap().to_owned()];
     let shed = loop {
         let key = fresh_key();
         let reply = shop.submit(&key, &body).await;
@@ -51,6 +53,10 @@ async fn above_the_bound_new_checkouts_are_shed_and_what_was_accepted_is_kept() 
     let (key, reply) = shed;
     reply.expect_problem(503, "overloaded");
     assert_eq!(reply.header("retry-after"), Some("1"));
+    // What was accepted is not shed when it is asked for again: a client must not believe that it was not kept.
+    let replayed = shop.submit(&first_key, &first_body).await;
+    assert_eq!((replayed.status, &replayed.text, replayed.header("idempotent-replayed")), (202, &first.text, Some("true")));
+    shop.submit(&first_key, &body).await.expect_problem(422, "idempotency_key_reused");
     let kept = shop.get("/v1/checkouts?status=queued").await.expect(200);
     assert_eq!(kept["data"].as_array().unwrap().len(), accepted.len() + 1);
     // Everything else still works, and the queue is told as it is.

@@ -341,6 +341,8 @@ async fn others(shop: &Client) -> usize {
         (Method::PUT, "/v1/sessions/ses_1", put_session(json!({"tax_rate_bp": 10_001})), 400, invalid),
         (Method::PUT, "/v1/sessions/ses_1", put_session(json!({"starts_at": "tomorrow"})), 400, invalid),
         (Method::PUT, "/v1/sessions/ses_1", put_session(json!({"starts_at": "2060-06-01"})), 400, invalid),
+        (Method::PUT, "/v1/sessions/ses_1", put_session(json!({"starts_at": "0000-01-01T00:00:00+12:00"})), 400, invalid),
+        (Method::PUT, "/v1/sessions/ses_1", put_session(json!({"starts_at": "9999-12-31T23:59:59-12:00"})), 400, invalid),
         (Method::PUT, "/v1/sessions/ses_1", put_session(json!({"ends_at": "2000-01-01T00:00:00Z"})), 400, invalid),
         (Method::PUT, "/v1/sessions/ses_1", put_session(json!({"min_age": 20, "max_age": 10})), 400, invalid),
         (Method::PUT, "/v1/sessions/ses_1", put_session(json!({"price": 1})), 400, "parameter_unknown"),
