@@ -38,12 +38,9 @@ pub async fn run(data_dir: PathBuf) -> Result<ExitCode, Failure> {
     };
     println!("✓ configuration");
     let mut well = true;
-    for (name, found) in [
-        ("store", check(store(&config)).await),
-        ("queue", check(queue(&config)).await),
-        ("seat table", check(seats(&config)).await),
-        ("sandbox provider", check(sandbox(&config)).await),
-    ] {
+    let (store, queue, seats, sandbox) =
+        tokio::join!(check(store(&config)), check(queue(&config)), check(seats(&config)), check(sandbox(&config)));
+    for (name, found) in [("store", store), ("queue", queue), ("seat table", seats), ("sandbox provider", sandbox)] {
         match found {
             Ok(words) => println!("✓ {name}: {words}"),
             Err((problem, mend)) => {

@@ -15,7 +15,15 @@ pub async fn story(system: &System) {
     put(&shop, "sessions", "ses_twins", session(100)).await;
     put(&rival, "sessions", "ses_twins", session(100)).await;
     the_first_answer_is_given_again_whatever_has_changed(&shop, &rival).await;
-    tokio::join!(fifty_twins_make_one_checkout(&shop), three_seats_are_sold_three_times(&shop));
+    tokio::join!(fifty_twins_make_one_checkout(&shop), three_seats_are_sold_three_times(&shop), one_person_stays_one(&shop));
+}
+
+async fn one_person_stays_one(shop: &Client) {
+    let body = with(&places("ses_twins", 1, "tok_visa"), json!({"customer": {"external_id": "everywhere-at-once", "name": "Ada"}}));
+    let bought = join_all((0..20).map(|_| shop.buy(&body))).await;
+    assert!(
+        bought.iter().all(|one| one["status"] == "succeeded" && one["customer"].is_string() && one["customer"] == bought[0]["customer"])
+    );
 }
 
 async fn the_first_answer_is_given_again_whatever_has_changed(shop: &Client, rival: &Client) {
