@@ -79,13 +79,14 @@ pub async fn cross(name: &'static str) -> Result<(), Told> {
     }
     debug_assert!(NAMES.contains(&name), "{name} is not in the list of failpoints");
     let Some(point) = points().get(name) else { return Ok(()) };
-    if point.crossed.fetch_add(1, Ordering::SeqCst) + 1 < point.from {
+    let nth = point.crossed.fetch_add(1, Ordering::SeqCst) + 1;
+    if nth < point.from {
         return Ok(());
     }
     match point.action {
         Do::Kill => kill(rustix::process::Signal::KILL),
         // Only once: the process is woken to go on.
-        Do::Stop if point.crossed.load(Ordering::SeqCst) == point.from => kill(rustix::process::Signal::STOP),
+        Do::Stop if nth == point.from => kill(rustix::process::Signal::STOP),
         Do::Stop => {}
         Do::Sleep(how_long) => tokio::time::sleep(how_long).await,
         Do::Fail => return Err(Told),
