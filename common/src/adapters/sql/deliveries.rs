@@ -170,7 +170,7 @@ fn owner(job: &DeliveryJob) -> &str {
 
 async fn secrets(tx: &mut Tx, job: &DeliveryJob, now: Timestamp) -> Result<Vec<Secret<String>>, StoreError> {
     let sql = "SELECT secret FROM webhook_secrets WHERE scope = {1} AND endpoint = {2} AND secret <> '' AND (expires_at IS NULL OR expires_at > {3}) \
-               ORDER BY created_at DESC LIMIT 2";
+               ORDER BY expires_at IS NULL DESC, created_at DESC LIMIT 2";
     let rows = tx.fetch(sql, None, &[job.scope.as_str().into(), owner(job).into(), now.into()]).await?;
     rows.iter().map(|row| row.text(0).map(Secret::new)).collect()
 }
