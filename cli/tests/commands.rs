@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 use support::{
-    catalogue::{places, put, session},
+    catalogue::{places, put, seated, seats, session},
     client::PATIENCE,
     system::{ALL_SCOPES, System, boxoffice, run, said, shared_servers},
 };
@@ -161,6 +161,49 @@ async fn the_audit_tells_each_breach_and_mends_what_it_can() {
     sql.execute("UPDATE ledger_entries SET amount = amount + 1").await.unwrap();
     // Nobody but a person can say which figure is right.
     assert!(complained(&system.command(&["audit", "--repair"]).await).contains("ledger"));
+}
+
+async fn in_redis(system: &System, words: &[&str]) {
+    let client = redis::Client::open(system.env()["REDIS_URL"].as_str()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let (name, args) = words.split_first().unwrap();
+    let changed: redis::Value = redis::cmd(name).arg(args).query_async(&mut connection).await.unwrap();
+    assert_ne!(changed, redis::Value::Nil, "{words:?}");
+}
+
+#[tokio::test]
+async fn the_audit_holds_the_seat_table_against_the_store_and_drops_what_contradicts_it() {
+    let system = System::distributed(&[], 1).await;
+    let shop = system.shop();
+    put(&shop, "sessions", "ses_gala", seated(&["A1", "A2"])).await;
+    let seat = |name: &str| seats("ses_gala", &[name], "tok_visa");
+    let (table, taken) = ("bo:{shop/test}:s:ses_gala", "bo:{shop/test}:s:ses_gala:n");
+    assert_eq!(shop.buy(&seat("A1")).await["status"], "succeeded");
+    // The level was told and the seats were not, which is lag and no contradiction.
+    system.audited().await;
+    for (spoil, rule) in [
+        (["HSET", table, "f", "2"].as_slice(), "seats_level: shop/test/ses_gala: 2 free at version 2, the store says 1"),
+        (&["SREM", taken, "A1"], "seats_named: shop/test/ses_gala: at version 2: A1 free in the table and taken in the store"),
+        (&["SADD", taken, "A2"], "seats_named: shop/test/ses_gala: at version 2: A2 taken in the table and free in the store"),
+        (&["HSET", table, "v", "9"], "seats_ahead: shop/test/ses_gala: is at version 9, the store at 2"),
+        (&["SET", table, "nonsense"], "seats_unreadable: shop/test/ses_gala:"),
+    ] {
+        // Loaded anew, for somebody who wants the seat that is gone.
+        in_redis(&system, &["DEL", table, taken]).await;
+        assert_eq!(shop.buy(&seat("A1")).await["error"]["code"], "seat_taken");
+        system.audited().await;
+        in_redis(&system, spoil).await;
+        let breach = complained(&system.command(&["audit"]).await);
+        assert!(breach.contains(rule) && breach.contains("1 breaches"), "{spoil:?}: {breach}");
+        let mended = said(&system.command(&["audit", "--repair"]).await);
+        assert!(mended.contains("mended: 1 things dropped from the seat table") && mended.contains("every invariant holds"), "{mended}");
+    }
+    assert_eq!(shop.buy(&seat("A2")).await["status"], "succeeded");
+    // What was not looked at does not hold.
+    let dead = env(&[("REDIS_URL", "redis://127.0.0.1:1/"), ("DATABASE_URL", &system.env()["DATABASE_URL"])]);
+    let words = complained(&run(&["audit"], &dead).await);
+    assert!(words.contains("the seat table was not looked at") && !words.contains("every invariant holds"), "{words}");
+    system.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

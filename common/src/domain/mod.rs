@@ -19,6 +19,7 @@ pub mod money;
 pub mod order;
 pub mod pricing;
 pub mod scope;
+pub mod seat_check;
 pub mod secret;
 pub mod settle;
 pub mod state;

@@ -3,7 +3,12 @@
 //! It knows, for each scarce thing, what the store last told (the newer version wins) and the try-tokens of checkouts
 //! that were let through since. A token is one checkout's; it expires by itself.
 
-use crate::domain::{claim::StockLevel, claim::Want, id::CheckoutId, scope::Scope};
+use crate::domain::{
+    claim::{StockKey, StockLevel, Want},
+    id::CheckoutId,
+    scope::Scope,
+    seat_check::Belief,
+};
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -50,4 +55,24 @@ pub trait Seats: Send + Sync {
 
     /// Whether the table answers.
     async fn ping(&self) -> Result<(), SeatsUnavailable>;
+}
+
+/// A page of what a table believes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BeliefPage {
+    /// Each thing read at one moment; not all at the same one.
+    pub beliefs: Vec<Belief>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<u64>,
+}
+
+/// The auditor's door to a seat table. Every table has one beside its [`Seats`].
+#[async_trait]
+pub trait SeatsOffice: Send + Sync {
+    /// What the table believes, page by page; `from` is 0, then the last page's `next`. What is there all the time is shown at
+    /// least once.
+    async fn beliefs(&self, from: u64) -> Result<BeliefPage, SeatsUnavailable>;
+
+    /// Drops all that is believed of these things, tokens included: they are loaded again when they are asked for.
+    async fn drop_beliefs(&self, things: &[StockKey]) -> Result<(), SeatsUnavailable>;
 }

@@ -11,9 +11,10 @@ use boxoffice_common::{
         claim::{StockKey, StockLevel, Want},
         id::{CatalogueId, CheckoutId, Entropy},
         scope::{Mode, Scope},
+        seat_check::{Belief, Known, KnownSeats},
         secret::Secret,
     },
-    ports::seats::{Seats, Told, Tried},
+    ports::seats::{Seats, SeatsOffice, Told, Tried},
 };
 use boxoffice_testkit::servers::shared;
 use std::{
@@ -22,7 +23,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-type Table = Arc<dyn Seats>;
+/// A table with the auditor's door beside it.
+trait SeatTable: Seats + SeatsOffice {}
+impl<T: Seats + SeatsOffice> SeatTable for T {}
+
+type Table = Arc<dyn SeatTable>;
 
 const SOON: Duration = Duration::from_secs(10);
 const LONG: Duration = Duration::from_secs(60);
@@ -92,6 +97,21 @@ async fn until(table: &Table, checkout: usize, wants: &[Want], wanted: Tried) ->
     }
 }
 
+/// All pages of what a table believes, by id; what was found cannot be unreadable.
+async fn beliefs(table: &Table) -> BTreeMap<String, Known> {
+    let (mut found, mut from) = (BTreeMap::new(), Some(0));
+    while let Some(at) = from {
+        let page = table.beliefs(at).await.unwrap();
+        found.extend(page.beliefs.into_iter().map(|Belief { key, known }| (key.id.to_string(), known.unwrap())));
+        from = page.next;
+    }
+    found
+}
+
+fn known_seats(version: i64, taken: &[&str]) -> Option<KnownSeats> {
+    Some(KnownSeats { version, taken: taken.iter().map(|seat| (*seat).to_owned()).collect() })
+}
+
 /// Forgetting is not awaited, but what is told after it is written after it.
 async fn forget(table: &Table, checkout: usize, wants: &[Want]) {
     table.forget(&acme(), vec![(chk(checkout), wants.to_vec())]).await;
@@ -137,12 +157,16 @@ over_both! {
         named_seats_are_missing_while_only_the_level_is_known
         kinds_with_the_same_id_do_not_collide
         scopes_do_not_meet
+        an_auditor_sees_all_that_is_believed_and_changes_nothing_by_looking
+        an_auditor_sees_every_page
+        what_an_auditor_drops_is_missing_until_it_is_loaded
         a_table_that_is_there_answers_a_ping;
     SHORT_TOKENS:
         tokens_expire_by_themselves
         a_token_is_renewed_by_trying_again;
     SHORT_MEMORY:
         what_is_not_told_again_is_forgotten_with_its_version
+        what_is_forgotten_is_believed_no_more
         seats_are_forgotten_however_often_their_level_is_told;
     SHORT_STALE:
         a_wrong_gone_heals_by_one_load_while_the_others_go_on;

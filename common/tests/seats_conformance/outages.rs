@@ -1,7 +1,10 @@
 //! What the table in Redis promises on top: workers share it, and Redis may lose everything, hang, or die.
 
-use super::{Table, USUAL, acme, attempt, chk, forget, let_through, named, on, told, told_seats, until, want};
-use boxoffice_common::ports::seats::Tried;
+use super::{Table, USUAL, acme, attempt, chk, forget, let_through, named, on, told, told_of, told_seats, until, want, want_of};
+use boxoffice_common::{
+    domain::{catalogue::Kind, seat_check::contradictions},
+    ports::seats::Tried,
+};
 use boxoffice_testkit::servers::{Redis, shared};
 use std::{
     sync::Arc,
@@ -46,6 +49,49 @@ async fn every_key_has_the_hash_tag_of_its_scope_and_an_end() {
         let left: i64 = raw(&url, &format!("PTTL {key}")).await;
         assert!((1..=60_000).contains(&left), "{key}: {left}");
     }
+}
+
+/// What an auditor makes of the only thing in the table, which the store does not count.
+async fn judged(table: &Table) -> Vec<&'static str> {
+    let page = table.beliefs(0).await.unwrap();
+    assert_eq!(page.next, None);
+    page.beliefs.iter().flat_map(|belief| contradictions(belief, None)).map(|found| found.rule).collect()
+}
+
+#[tokio::test]
+async fn an_auditor_finds_what_would_not_heal_by_itself_and_drops_it() {
+    let url = shared::redis_url().await.unwrap();
+    let table = on(&url, USUAL);
+    let mat = told_of(acme(), Kind::Product, "mat", 1, (5, 0));
+    let (name, want) = ("bo:{acme/test}:p:mat", want_of(Kind::Product, "mat", 1));
+    for (spoil, rule) in [
+        (format!("PERSIST {name}"), "seats_lasting"),
+        (format!("HINCRBY {name} h 2"), "seats_tokens"),
+        (format!("HDEL {name} v"), "seats_unreadable"),
+        (format!("HSET {name} kchk_9 nonsense"), "seats_unreadable"),
+        (format!("HSET {name} f many"), "seats_unreadable"),
+        (format!("SET {name} text"), "seats_unreadable"),
+        (format!("SET {name}:n text"), "seats_unreadable"),
+    ] {
+        table.tell(vec![mat.clone()]).await;
+        assert_eq!(attempt(&table, 1, std::slice::from_ref(&want)).await, Tried::Reserved, "before {spoil}");
+        assert_eq!(judged(&table).await, [""; 0], "before {spoil}");
+        let _: ::redis::Value = raw(&url, &spoil).await;
+        assert_eq!(judged(&table).await, [rule], "{spoil}");
+        table.drop_beliefs(std::slice::from_ref(&mat.level.key)).await.unwrap();
+        let left: Vec<String> = raw(&url, "KEYS *").await;
+        assert_eq!(left, [""; 0], "after {spoil}");
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_in_redis_is_no_belief() {
+    let url = shared::redis_url().await.unwrap();
+    let table = on(&url, USUAL);
+    for stranger in ["bo:{acme/test}:s:ga:la", "bo:{acme}:s:gala", "bo:{acme/test}:x:gala", "other"] {
+        let () = raw(&url, &format!("SET {stranger} text")).await;
+    }
+    assert_eq!(judged(&table).await, [""; 0]);
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! The promises of the port, each over whatever table it is given.
 
-use super::{SOON, Table, acme, attempt, chk, forget, let_through, named, told, told_of, told_seats, until, want, want_of};
+use super::{
+    SOON, Table, acme, attempt, beliefs, chk, forget, known_seats, let_through, named, told, told_of, told_seats, until, want, want_of,
+};
 use boxoffice_common::{
-    domain::{catalogue::Kind, scope::Mode, scope::Scope},
+    domain::{catalogue::Kind, scope::Mode, scope::Scope, seat_check::Known},
     ports::seats::Tried,
 };
 use std::{
@@ -216,4 +218,43 @@ pub async fn a_wrong_gone_heals_by_one_load_while_the_others_go_on(table: Table)
     assert_eq!(attempt(&table, 2, &[named("gala", &["A2"])]).await, Tried::Reserved, "one load at a time");
     table.tell(vec![told_seats("gala", 2, 5, &[])]).await;
     assert_eq!(attempt(&table, 1, &[named("gala", &["A1"])]).await, Tried::Reserved);
+}
+
+pub async fn an_auditor_sees_all_that_is_believed_and_changes_nothing_by_looking(table: Table) {
+    table.tell(vec![told("yoga", 3, 5, 1), told_seats("gala", 2, 5, &["A1", "A2"]), told_seats("opera", 1, 5, &[])]).await;
+    table.tell(vec![told("gala", 4, 5, 3)]).await;
+    assert_eq!(attempt(&table, 1, &[want("yoga", 2)]).await, Tried::Reserved);
+    assert_eq!(attempt(&table, 2, &[want("yoga", 1), named("gala", &["A3"])]).await, Tried::Reserved);
+    let seen = beliefs(&table).await;
+    assert_eq!(seen["yoga"], Known { version: 3, free: 4, seats: None, held: 3, tokens: 3, ends: true });
+    assert_eq!(seen["gala"], Known { version: 4, free: 2, seats: known_seats(2, &["A1", "A2"]), held: 0, tokens: 0, ends: true });
+    assert_eq!(seen["opera"], Known { version: 1, free: 5, seats: known_seats(1, &[]), held: 0, tokens: 0, ends: true });
+    assert_eq!(beliefs(&table).await, seen);
+    forget(&table, 1, &[want("yoga", 2)]).await;
+    assert_eq!((beliefs(&table).await["yoga"].held, beliefs(&table).await["yoga"].tokens), (1, 1));
+}
+
+pub async fn an_auditor_sees_every_page(table: Table) {
+    table.tell((0..700).map(|n| told(&format!("ses_{n}"), 1, 5, 0)).collect()).await;
+    assert_eq!(beliefs(&table).await.len(), 700);
+}
+
+pub async fn what_an_auditor_drops_is_missing_until_it_is_loaded(table: Table) {
+    table.tell(vec![told("yoga", 9, 5, 0), told_seats("gala", 9, 5, &["A1"]), told_seats("opera", 9, 5, &["A1"])]).await;
+    assert_eq!(attempt(&table, 1, &[want("yoga", 5)]).await, Tried::Reserved);
+    let key = |id| told(id, 0, 0, 0).level.key;
+    table.drop_beliefs(&[key("yoga"), key("gala"), key("never_told")]).await.unwrap();
+    assert_eq!(beliefs(&table).await.into_keys().collect::<Vec<_>>(), ["opera"]);
+    assert_eq!(attempt(&table, 2, &[want("yoga", 1), named("gala", &["A2"])]).await, Tried::Missing(vec![0, 1]));
+    // An older version is no older than nothing.
+    table.tell(vec![told("yoga", 2, 1, 0), told_seats("gala", 2, 5, &[])]).await;
+    assert_eq!(attempt(&table, 2, &[want("yoga", 1), named("gala", &["A1"])]).await, Tried::Reserved);
+    assert_eq!(attempt(&table, 2, &[named("opera", &["A1"])]).await, Tried::Gone(0));
+    table.drop_beliefs(&[]).await.unwrap();
+}
+
+pub async fn what_is_forgotten_is_believed_no_more(table: Table) {
+    table.tell(vec![told("yoga", 1, 5, 0)]).await;
+    until(&table, 1, &[want("yoga", 1)], Tried::Missing(vec![0])).await;
+    assert_eq!(beliefs(&table).await.get("yoga"), None);
 }

@@ -9,8 +9,9 @@ use crate::{
         claim::{StockKey, Want},
         id::CheckoutId,
         scope::Scope,
+        seat_check::{Belief, Known, KnownSeats},
     },
-    ports::seats::{Seats, SeatsUnavailable, Told, Tried},
+    ports::seats::{BeliefPage, Seats, SeatsOffice, SeatsUnavailable, Told, Tried},
 };
 use async_trait::async_trait;
 use std::{
@@ -147,6 +148,25 @@ impl Seats for MemorySeats {
     }
 }
 
+#[async_trait]
+impl SeatsOffice for MemorySeats {
+    async fn beliefs(&self, _from: u64) -> Result<BeliefPage, SeatsUnavailable> {
+        let now = Instant::now();
+        let table = self.table();
+        let alive = table.things.iter().filter(|(_, thing)| thing.known_until > now);
+        let beliefs = alive.map(|(key, thing)| Belief { key: key.clone(), known: Some(thing.known(now)) }).collect();
+        Ok(BeliefPage { beliefs, next: None })
+    }
+
+    async fn drop_beliefs(&self, things: &[StockKey]) -> Result<(), SeatsUnavailable> {
+        let mut table = self.table();
+        for key in things {
+            table.things.remove(key);
+        }
+        Ok(())
+    }
+}
+
 impl Table {
     fn tell(&mut self, told: Told, lifetimes: Lifetimes, now: Instant) {
         let Told { level, taken_seats } = told;
@@ -203,6 +223,18 @@ impl Thing {
                 named.reload_at.get_or_insert(now + lifetimes.stale_seats);
             }
             _ => {}
+        }
+    }
+
+    fn known(&self, now: Instant) -> Known {
+        let named = self.named.as_ref().filter(|named| named.known_until > now);
+        Known {
+            version: self.version,
+            free: self.free,
+            seats: named.map(|named| KnownSeats { version: named.version, taken: named.taken.iter().cloned().collect() }),
+            held: self.held,
+            tokens: self.tokens.values().map(|token| token.quantity).sum(),
+            ends: true,
         }
     }
 

@@ -18,6 +18,7 @@
 
 mod asked;
 mod memory;
+mod office;
 mod redis;
 mod writer;
 

@@ -25,7 +25,8 @@ const MAX_SEATS: usize = 4000;
 
 /// The seat table in Redis.
 pub struct RedisSeats {
-    link: Arc<RedisLink>,
+    pub(super) link: Arc<RedisLink>,
+    pub(super) look: Script,
     try_reserve: Script,
     lifetimes: Lifetimes,
     writes: mpsc::Sender<Write>,
@@ -43,10 +44,11 @@ impl RedisSeats {
     pub fn connect(url: &Secret<String>, lifetimes: Lifetimes) -> Result<Self, BadRedisUrl> {
         let try_reserve = Script::new(include_str!("try_reserve.lua"));
         let write = Script::new(include_str!("write.lua"));
-        let link = Arc::new(RedisLink::open(url, vec![try_reserve.clone(), write.clone()])?);
+        let look = Script::new(include_str!("look.lua"));
+        let link = Arc::new(RedisLink::open(url, vec![try_reserve.clone(), write.clone(), look.clone()])?);
         let (writes, waiting) = mpsc::channel(MAX_WAITING);
         tokio::spawn(writer::run(Arc::clone(&link), write, lifetimes, waiting));
-        Ok(Self { link, try_reserve, lifetimes, writes })
+        Ok(Self { link, look, try_reserve, lifetimes, writes })
     }
 
     fn command(&self, scope: &Scope, checkout: &CheckoutId, asked: &[Asked<'_>]) -> Cmd {
@@ -116,14 +118,18 @@ impl Seats for RedisSeats {
 
 /// A thing's table and the set of its taken seats. Ids have no colon, so no two things share a key.
 pub(super) fn keys_of(scope: &Scope, kind: Kind, id: &CatalogueId) -> (String, String) {
-    let letter = match kind {
-        Kind::Session => 's',
-        Kind::Product => 'p',
-        Kind::PromoCode => 'c',
-    };
-    let table = format!("bo:{{{scope}}}:{letter}:{id}");
+    let table = format!("bo:{{{scope}}}:{}:{id}", letter(kind));
     let seats = format!("{table}:n");
     (table, seats)
+}
+
+/// How a kind stands in a key.
+pub(super) fn letter(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Session => "s",
+        Kind::Product => "p",
+        Kind::PromoCode => "c",
+    }
 }
 
 /// Calls a script that Redis has; the link loads it when it has not.
