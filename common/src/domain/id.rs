@@ -3,31 +3,59 @@
 use super::time::Timestamp;
 use rand::{RngCore, SeedableRng, rngs::StdRng};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
-use std::{fmt, sync::Mutex};
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 /// The one source of randomness: ids, lease tokens, jitter. Seeded, so that a run can be repeated.
 #[derive(Debug)]
-pub struct Entropy(Mutex<StdRng>);
+pub struct Entropy(Mutex<Source>);
+
+#[derive(Debug)]
+struct Source {
+    rng: StdRng,
+    /// The millisecond of the newest id, and its place within it.
+    newest: (u64, u16),
+}
+
+impl Source {
+    /// The 12 bits behind the time: they count within a millisecond, from a random number in the lower half.
+    fn place_in(&mut self, ms: u64) -> u16 {
+        let (newest, place) = self.newest;
+        let place = if ms == newest { (place + 1) & 0xfff } else { (self.rng.next_u32() & 0x7ff) as u16 };
+        self.newest = (ms, place);
+        place
+    }
+}
 
 impl Entropy {
     /// Seeded by the operating system.
     pub fn from_os() -> Self {
-        Self(Mutex::new(StdRng::from_os_rng()))
+        Self::from_rng(StdRng::from_os_rng())
     }
 
     /// The same numbers in the same order for the same seed.
     pub fn from_seed(seed: u64) -> Self {
-        Self(Mutex::new(StdRng::seed_from_u64(seed)))
+        Self::from_rng(StdRng::seed_from_u64(seed))
+    }
+
+    fn from_rng(rng: StdRng) -> Self {
+        Self(Mutex::new(Source { rng, newest: (0, 0) }))
+    }
+
+    fn source(&self) -> MutexGuard<'_, Source> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The next 64 random bits.
     pub fn next_u64(&self) -> u64 {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next_u64()
+        self.source().rng.next_u64()
     }
 
     /// Fills `bytes` at random.
     pub fn fill(&self, bytes: &mut [u8]) {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).fill_bytes(bytes);
+        self.source().rng.fill_bytes(bytes);
     }
 
     /// A number in `0.0..1.0`.
@@ -35,11 +63,18 @@ impl Entropy {
         (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// A UUIDv7 (RFC 9562) of `now`, as 26 characters of lower-case Crockford base 32: ids sort by when they were made.
+    /// A UUIDv7 (RFC 9562) of `now`, as 26 characters of lower-case Crockford base 32: ids sort by when they were made, and those
+    /// of one millisecond (2,048 of them at the least) in the order in which they were made here. A list that is sorted by id
+    /// then shows what a client did one after the other in that order.
     pub fn ulid(&self, now: Timestamp) -> String {
-        let mut random = [0u8; 10];
-        self.fill(&mut random);
         let ms = u64::try_from(now.millis()).unwrap_or(0);
+        let mut random = [0u8; 10];
+        let mut source = self.source();
+        source.rng.fill_bytes(&mut random);
+        let [high, low] = source.place_in(ms).to_be_bytes();
+        drop(source);
+        let [first, second, ..] = &mut random;
+        (*first, *second) = (high, low);
         crockford(uuid::Builder::from_unix_timestamp_millis(ms, &random).into_uuid().as_u128())
     }
 }
@@ -162,6 +197,18 @@ mod tests {
         assert!(early < late);
         assert_eq!(early.as_str().len(), 30);
         assert!(CheckoutId::parse(early.as_str()).is_ok());
+    }
+
+    #[test]
+    fn ids_of_one_millisecond_sort_in_the_order_in_which_they_were_made() {
+        for seed in 0..20 {
+            let entropy = Entropy::from_seed(seed);
+            let now = Timestamp::from_millis(1_000);
+            let made: Vec<DeliveryId> = (0..2_000).map(|_| DeliveryId::generate(&entropy, now)).collect();
+            assert!(made.windows(2).all(|pair| pair[0] < pair[1]), "seed {seed}");
+            // A clock that is set back makes ids of its own time.
+            assert!(DeliveryId::generate(&entropy, Timestamp::from_millis(999)) < made[0]);
+        }
     }
 
     #[test]
