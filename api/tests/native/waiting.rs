@@ -1,14 +1,21 @@
 //! Waiting for a checkout: by `Prefer: wait`, and by stream.
 
-use crate::server::{Server, eventually, request};
+use crate::server::{Server, eventually, request, two_places};
 use axum::body::Body;
 use boxoffice_api::waiting::BEAT;
 use boxoffice_common::{
     domain::{
+        attempt::{Outcome, Receipt},
+        begin::Begin,
         id::CheckoutId,
+        money::{Amount, Currency},
         scope::{Mode, Scope},
+        settle::Settlement,
     },
-    ports::store::CheckoutStore,
+    ports::{
+        announcer::{Announcement, Announcer},
+        store::{CheckoutStore, Next, Settled},
+    },
 };
 use futures::StreamExt;
 use serde_json::{Value, json};
@@ -121,6 +128,54 @@ async fn a_stream_begins_with_what_is_and_ends_with_the_end() {
     );
     assert_eq!((events[1].2["id"].clone(), events[1].2["version"].clone()), (json!(id), json!(2)));
     assert_eq!(server.ctx.waiters().count(), 0);
+}
+
+/// Begins or resumes a checkout as a worker whose provider then says `outcome`, and announces both.
+async fn try_charge(server: &Server, id: &str, lease_token: &str, outcome: Outcome) {
+    let checkout = CheckoutId::parse(id).unwrap();
+    let begin = Begin {
+        checkout: checkout.clone(),
+        lease_token: lease_token.to_owned(),
+        lease_for: Duration::from_secs(30),
+        provider: "sandbox".to_owned(),
+        key_window: Duration::from_secs(3600),
+        expect_full: false,
+    };
+    let Next::Act { n, checkout: begun, .. } = server.store.begin(begin).await.unwrap().next else { panic!("nothing to charge") };
+    server.announcer.announce(Announcement { checkout: checkout.clone(), version: begun.version, status: begun.status });
+    let settlement = Settlement { checkout: checkout.clone(), n, lease_token: lease_token.to_owned(), outcome, retry_in: Duration::ZERO };
+    let Settled::Moved(moved) = server.store.settle(settlement).await.unwrap() else { panic!("settled before") };
+    server.announcer.announce(Announcement { checkout, version: moved.version, status: moved.status });
+}
+
+#[tokio::test]
+async fn a_stream_tells_nothing_twice_although_the_version_moves() {
+    let server = Server::start().await;
+    server.yoga().await;
+    let id = server.checkout("k1", &two_places()).await.json()["id"].as_str().unwrap().to_owned();
+    let refused = || Outcome::NotSent { cause: "busy".to_owned(), retry_after: None };
+    let usd = Currency::parse("usd").unwrap();
+    let path = format!("/v1/checkouts/{id}/events");
+    try_charge(&server, &id, "first", refused()).await;
+    let response = server.router.clone().oneshot(request("GET", &path, &[]).body(Body::empty()).unwrap()).await.unwrap();
+    let mut chunks = response.into_body().into_data_stream();
+    let mut seen = chunks.next().await.unwrap().unwrap().to_vec();
+    // Two more leases and refusals move the version by four, and what a client sees not at all.
+    for lease in ["second", "third"] {
+        try_charge(&server, &id, lease, refused()).await;
+        let quiet = tokio::time::timeout(Duration::from_millis(100), chunks.next()).await;
+        assert!(quiet.is_err(), "nothing new, and still there came {quiet:?}");
+    }
+    let receipt = Receipt { provider_reference: "ch_1".to_owned(), amount: Amount::from_minor(3000), currency: usd };
+    try_charge(&server, &id, "fourth", Outcome::Approved(receipt)).await;
+    let rest = async {
+        while let Some(chunk) = chunks.next().await {
+            seen.extend_from_slice(&chunk.unwrap());
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), rest).await.expect("the stream ends by itself");
+    let events: Vec<_> = events(&seen).into_iter().map(|(kind, version, _)| (kind, version)).collect();
+    assert_eq!(events, [("checkout.processing".to_owned(), 3), ("checkout.succeeded".to_owned(), 9)]);
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ pub struct QueueEstimate {
 }
 
 /// The object `checkout` of API.md.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 #[schema(as = Checkout)]
 pub struct CheckoutView<'a> {
     id: &'a CheckoutId,
@@ -57,7 +57,7 @@ pub struct CheckoutView<'a> {
     completed_at: Option<Timestamp>,
 }
 
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 #[schema(as = PaymentAttempt)]
 struct AttemptView<'a> {
     id: &'a AttemptId,
@@ -118,6 +118,12 @@ impl<'a> CheckoutView<'a> {
             updated_at: checkout.updated_at,
             completed_at: checkout.completed_at,
         }
+    }
+
+    /// Whether `later` tells a client nothing new: a lease, a try or a time to look again moves the version and nothing else that
+    /// is seen. The estimate is not compared, because it is about the queue and not about the checkout.
+    pub fn tells_as_much_as(&self, later: &Self) -> bool {
+        *later == Self { queue: later.queue, version: later.version, updated_at: later.updated_at, ..self.clone() }
     }
 }
 

@@ -26,7 +26,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// A stream ends after this long; the client comes back with its `Last-Event-ID`.
 const LONGEST: Duration = Duration::from_secs(3_600);
 
-/// Streams `checkout.<status>` events: the current state and every later one that is seen, until the checkout has ended.
+/// Streams `checkout.<status>` events: the current state, and every later one that tells something new, until the checkout has ended.
 #[utoipa::path(
     get,
     path = "/v1/checkouts/{id}/events",
@@ -55,7 +55,7 @@ pub async fn events(
         // Tells an EventSource that it need not come back.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let follow = Follow { ctx, ticket, seen, next: Some(checkout), until: Instant::now() + LONGEST };
+    let follow = Follow { ctx, ticket, seen, next: Some(checkout), shown: None, until: Instant::now() + LONGEST };
     let stream = Sse::new(follow.stream()).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
     Ok(([("cache-control", "no-store"), ("x-accel-buffering", "no")], stream).into_response())
 }
@@ -63,10 +63,12 @@ pub async fn events(
 struct Follow {
     ctx: ApiContext,
     ticket: Ticket,
-    /// The version that the client has.
+    /// The version up to which the client knows everything.
     seen: i64,
     /// The state to look at first; `None` once the end was sent.
     next: Option<Checkout>,
+    /// What this stream sent last.
+    shown: Option<Checkout>,
     until: Instant,
 }
 
@@ -81,7 +83,7 @@ impl Follow {
     /// The next event; `None` at the end of the stream.
     async fn advance(&mut self) -> Option<Event> {
         let mut checkout = self.next.take()?;
-        while checkout.version <= self.seen {
+        while !self.is_news(&checkout) {
             let woken = self.ctx.shutdown().run_until_cancelled(self.ticket.woken());
             tokio::time::timeout_at(self.until, woken).await.ok()??;
             // A store that does not answer now is asked again at the next beat.
@@ -92,9 +94,16 @@ impl Follow {
         self.seen = checkout.version;
         let event = event(&checkout, &self.ctx);
         if !checkout.status.is_terminal() {
+            self.shown = Some(checkout.clone());
             self.next = Some(checkout);
         }
         event
+    }
+
+    /// Whether the client would see something that it has not seen.
+    fn is_news(&self, checkout: &Checkout) -> bool {
+        let same = |shown: &Checkout| CheckoutView::new(shown, None).tells_as_much_as(&CheckoutView::new(checkout, None));
+        checkout.version > self.seen && !self.shown.as_ref().is_some_and(same)
     }
 }
 
