@@ -187,6 +187,7 @@ fn review(mut effects: Effects, n: u32, why: &str) -> Result<Begun, DecideError>
     attempt.lease_until = None;
     effects.note("attempt.needs_review", format!("attempt {n}: {why}"));
     if effects.checkout.status.is_terminal() {
+        effects.ask_for_review();
         effects.checkout.due_at = effects.checkout.open_attempt().map(|_| now_of(&effects));
         return Ok(Begun::Moved(Box::new(effects)));
     }

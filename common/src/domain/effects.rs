@@ -179,6 +179,14 @@ impl Effects {
         Ok(())
     }
 
+    /// An operator has to look at what is left of a checkout that has ended. Its status stays what it is, so nothing but the event
+    /// tells its owner.
+    pub fn ask_for_review(&mut self) {
+        if self.checkout.status.is_terminal() {
+            self.events.push(EventType::CheckoutNeedsReview);
+        }
+    }
+
     /// Where the checkout stands after it.
     pub fn status(&self) -> Status {
         self.checkout.status

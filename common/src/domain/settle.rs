@@ -247,7 +247,7 @@ fn refunded(effects: &mut Effects, n: u32, receipt: &Receipt, entropy: &Entropy)
     if (amount, currency) != (receipt.amount, receipt.currency) {
         attempt.status = AttemptStatus::NeedsReview;
         effects.note("refund.mismatch", format!("asked {amount} {currency}, gave {} {}", receipt.amount, receipt.currency));
-        return Ok(());
+        return review(effects);
     }
     attempt.status = AttemptStatus::Approved;
     effects.add_refunded(n, amount, entropy)?;
@@ -295,7 +295,8 @@ fn review(effects: &mut Effects) -> Result<(), DecideError> {
             effects.step(Step::Review)?;
         }
         Status::Reconciling => effects.step(Step::Review)?,
-        _ => {}
+        Status::Queued | Status::NeedsReview => {}
+        Status::Succeeded | Status::Failed | Status::Canceled | Status::Expired => effects.ask_for_review(),
     }
     effects.checkout.due_at = None;
     Ok(())

@@ -2,9 +2,10 @@
 
 use super::machine::{Fate, LEASE, Machine, Net, TOTAL, WINDOW, approved, declined};
 use crate::domain::{
-    attempt::{AttemptKind, AttemptStatus, MAX_TAKEOVERS, Outcome},
+    attempt::{AttemptKind, AttemptStatus, MAX_TAKEOVERS, Outcome, Receipt},
     error::Code,
-    money::Amount,
+    event::EventType,
+    money::{Amount, Currency},
     settle::Verdict,
     state::Status,
 };
@@ -235,6 +236,42 @@ fn a_refund_of_another_amount_is_not_booked_as_if_it_were_ours() {
     let hand = machine.hands.remove(0);
     machine.record(hand.n, &hand.token, approved("re", 1));
     assert_eq!((machine.checkout.attempts[1].status, machine.checkout.amount_refunded), (AttemptStatus::NeedsReview, Amount::ZERO));
+    assert_eq!(machine.events.last(), Some(&EventType::CheckoutNeedsReview), "its owner is told");
+}
+
+#[test]
+fn what_is_left_of_an_ended_checkout_tells_its_owner_when_only_a_person_can_go_on() {
+    // A refund of late money whose workers die.
+    let mut machine = in_review(Fate::Approve, Net::AnswerLost);
+    machine.resolve(Verdict::Failed);
+    machine.webhook(1);
+    let told = machine.events.len();
+    for _ in 0..=MAX_TAKEOVERS {
+        machine.begin();
+        machine.wait(LEASE * 2);
+    }
+    assert_eq!(machine.events.len(), told, "nothing is told while somebody may still go on");
+    machine.begin();
+    machine.hands.clear();
+    let refund = &machine.checkout.attempts[1];
+    assert_eq!(
+        (machine.checkout.status, refund.request.kind, refund.status),
+        (Status::Failed, AttemptKind::Refund, AttemptStatus::NeedsReview)
+    );
+    assert_eq!(machine.events[told..], [EventType::CheckoutNeedsReview]);
+    machine.come_to_rest();
+    assert_eq!(machine.events.len(), told + 1, "once");
+}
+
+#[test]
+fn late_money_that_the_books_cannot_hold_tells_its_owner() {
+    let mut machine = in_review(Fate::Approve, Net::RequestLost);
+    machine.resolve(Verdict::Failed);
+    let currency = Currency::parse("jpy").unwrap();
+    let receipt = Receipt { provider_reference: "ch".to_owned(), amount: Amount::from_minor(TOTAL), currency };
+    machine.record(1, "late", Outcome::Approved(receipt));
+    assert_eq!((machine.checkout.status, machine.checkout.attempts[0].status), (Status::Failed, AttemptStatus::NeedsReview));
+    assert_eq!(machine.events.last(), Some(&EventType::CheckoutNeedsReview));
 }
 
 #[test]
