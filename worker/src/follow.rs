@@ -25,15 +25,16 @@ pub(crate) async fn follow(context: &WorkerContext, moved: Moved, trace: Option<
     if !moved.stock.is_empty() {
         context.seats.tell(moved.stock.into_iter().map(|level| Told { level, taken_seats: None }).collect()).await;
     }
-    let work = |lane, id: String| Work {
+    let now = context.clock.now();
+    let work = |lane, id: String, enqueued_at| Work {
         lane,
         id,
         scope: moved.scope.to_string(),
-        enqueued_at: context.clock.now(),
+        enqueued_at,
         wants: Vec::new(),
         trace: trace.map(str::to_owned),
     };
-    let deliveries: Vec<Work> = moved.deliveries.into_iter().map(|id| work(Lane::Deliveries, id.into())).collect();
+    let deliveries: Vec<Work> = moved.deliveries.into_iter().map(|id| work(Lane::Deliveries, id.into(), now)).collect();
     failpoint::cross("publish.before").await?;
     if !deliveries.is_empty() {
         for published in context.queue.publish(deliveries).await {
@@ -42,7 +43,7 @@ pub(crate) async fn follow(context: &WorkerContext, moved: Moved, trace: Option<
     }
     if let Some(wait) = moved.due_in.filter(|&wait| wait <= LONGEST_RIDE) {
         let lane = if moved.status.is_terminal() { Lane::Money } else { Lane::Checkouts };
-        context.queue.publish_after(work(lane, moved.checkout.to_string()), wait).await?;
+        context.queue.publish_after(work(lane, moved.checkout.to_string(), now.after(wait)), wait).await?;
     }
     failpoint::cross("publish.after").await?;
     Ok(())

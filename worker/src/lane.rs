@@ -2,6 +2,7 @@
 
 use crate::{WorkerContext, checkout, deliver};
 use boxoffice_common::{
+    domain::time::Timestamp,
     failpoint,
     ports::{
         queue::{Consumer, Lane, QueueError, Taken, Work},
@@ -81,7 +82,7 @@ async fn handle(context: Arc<WorkerContext>, taken: Taken) {
     };
     if let Some(wait) = again.filter(|&wait| wait <= LONGEST_RIDE) {
         // A retry is published anew and then acknowledged. If it cannot be, the message itself comes again.
-        if context.queue.publish_after(Work { wants: Vec::new(), ..work }, wait).await.is_err() {
+        if context.queue.publish_after(anew(work, context.clock.now().after(wait)), wait).await.is_err() {
             return;
         }
     }
@@ -90,4 +91,29 @@ async fn handle(context: Arc<WorkerContext>, taken: Taken) {
     }
     receipt.ack().await;
     let _ = failpoint::cross("ack.after").await;
+}
+
+/// The same work as it joins its lane again. With the time of its first entry it would take the lane's head back to then, and
+/// the rescuer would leave alone what has become due since.
+fn anew(work: Work, joins: Timestamp) -> Work {
+    Work { wants: Vec::new(), enqueued_at: joins, ..work }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_that_waits_joins_its_lane_when_its_wait_is_over() {
+        let work = Work {
+            lane: Lane::Checkouts,
+            id: "chk_1".to_owned(),
+            scope: "demo/test".to_owned(),
+            enqueued_at: Timestamp::from_millis(1_000),
+            wants: Vec::new(),
+            trace: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
+        };
+        let joins = Timestamp::from_millis(61_000);
+        assert_eq!(anew(work.clone(), joins), Work { enqueued_at: joins, ..work });
+    }
 }

@@ -65,19 +65,41 @@ pub(crate) async fn told(context: &WorkerContext, scope: &Scope, id: &CheckoutId
     if wants.is_empty() {
         return;
     }
-    let claimed = match &begun.next {
-        Next::Act { .. } => true,
-        Next::Moved(moved) => moved.status == Status::Succeeded,
-        Next::Done | Next::Busy(_) => false,
-    };
-    // The token of a claimed seat stays until it expires: a level tells how many are taken, not which.
-    let spent = |want: &&Want| !claimed || want.seats.is_empty();
-    let spent: Vec<Want> = wants.iter().filter(spent).cloned().collect();
+    let spent = spent(wants, &begun.next);
     if !spent.is_empty() {
         context.seats.forget(scope, vec![(id.clone(), spent)]).await;
     }
 }
 
+/// The wants whose tokens are of no more use. That of a claimed seat stays until it expires: a level tells how many are taken, not
+/// which. A message that comes twice finds its checkout busy, and its seats claimed by whoever has it.
+fn spent(wants: &[Want], next: &Next) -> Vec<Want> {
+    let claimed = match next {
+        Next::Act { .. } | Next::Busy(_) => true,
+        Next::Moved(moved) => moved.status == Status::Succeeded,
+        Next::Done => false,
+    };
+    wants.iter().filter(|want| !claimed || want.seats.is_empty()).cloned().collect()
+}
+
 fn key(scope: &Scope, want: &Want) -> StockKey {
     StockKey { scope: scope.clone(), kind: want.kind, id: want.id.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use boxoffice_common::domain::{catalogue::Kind, id::CatalogueId, time::Timestamp};
+
+    fn want(id: &str, seats: &[&str]) -> Want {
+        let (id, seats) = (CatalogueId::parse(id).unwrap(), seats.iter().map(|seat| (*seat).to_owned()).collect());
+        Want { kind: Kind::Session, id, quantity: 1, seats, line: Some(0) }
+    }
+
+    #[test]
+    fn the_token_of_a_named_seat_stays_while_somebody_has_the_checkout() {
+        let wants = [want("ses_gala", &["A1"]), want("ses_yoga", &[])];
+        assert_eq!(spent(&wants, &Next::Busy(Timestamp::from_millis(1))), wants[1..]);
+        assert_eq!(spent(&wants, &Next::Done), wants);
+    }
 }

@@ -40,7 +40,7 @@ pub struct Work {
     pub id: String,
     /// `tenant/mode`.
     pub scope: String,
-    /// When it was handed to the queue, by the store's time as the sender knows it.
+    /// When it joined its lane, by the store's time as the sender knows it: when it was handed in, or when its delay is over.
     pub enqueued_at: Timestamp,
     /// What the checkout will claim, so that seats can be tried before the store is asked. Empty when resumed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
