@@ -40,6 +40,8 @@ pub struct Config {
     pub callback_schedule: Option<Vec<Duration>>,
     /// `BOXOFFICE_CALLBACK_TIMEOUT_MS`: the whole of one callback try (15,000). A worker that dies in one is waited for four times as long.
     pub callback_timeout: Duration,
+    /// `BOXOFFICE_CALLBACK_CA_FILE`: certificates (PEM) that callbacks trust beside the system's, for receivers with a CA of their own.
+    pub callback_ca_file: Option<PathBuf>,
     /// `BOXOFFICE_QUEUE_PREFIX`: what every name on the broker begins with, so that installations can share one (`boxoffice`).
     pub queue_prefix: String,
     /// `BOXOFFICE_RESCUE_MS`: how often overdue work is looked for (1,000), and after which grace it counts as overdue.
@@ -102,6 +104,7 @@ impl Config {
                 })?),
             },
             callback_timeout: millis("BOXOFFICE_CALLBACK_TIMEOUT_MS", 15_000)?,
+            callback_ca_file: text("BOXOFFICE_CALLBACK_CA_FILE").map(PathBuf::from),
             queue_prefix: text("BOXOFFICE_QUEUE_PREFIX").unwrap_or_else(|| "boxoffice".to_owned()),
             rescue_every: millis("BOXOFFICE_RESCUE_MS", 1_000)?,
         };

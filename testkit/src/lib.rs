@@ -8,8 +8,10 @@ pub mod program;
 pub mod proxy;
 pub mod receiver;
 pub mod servers;
+pub mod tls;
 pub mod usage;
 
 pub use program::Program;
 pub use receiver::{Answer, Delivery, Receiver};
 pub use servers::{Postgres, RabbitMq, Redis, shared};
+pub use tls::PrivateCa;

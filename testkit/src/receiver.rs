@@ -1,10 +1,12 @@
 //! A shop's callback endpoint, faked: it records what arrives, answers as scripted, and checks signatures as Standard Webhooks 1.0 says.
 
+use crate::tls::{PrivateCa, TlsListener};
 use axum::{
     Router,
     body::{Body, Bytes},
     extract::State,
     http::{HeaderMap, Response, StatusCode, Uri, header},
+    serve::Listener,
 };
 use data_encoding::BASE64;
 use hmac::{Hmac, KeyInit, Mac};
@@ -122,6 +124,17 @@ impl Receiver {
     pub async fn start() -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let url = format!("http://{}", listener.local_addr()?);
+        Ok(Self::serve(listener, url))
+    }
+
+    /// The same over TLS, with a certificate of `ca`.
+    pub async fn start_tls(ca: &PrivateCa) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let url = format!("https://{}", listener.local_addr()?);
+        Ok(Self::serve(TlsListener::new(listener, ca)?, url))
+    }
+
+    fn serve<L: Listener<Addr: std::fmt::Debug>>(listener: L, url: String) -> Self {
         let (sender, arrived) = watch::channel(0);
         let shared = Arc::new(Shared {
             deliveries: Mutex::default(),
@@ -133,10 +146,10 @@ impl Receiver {
         let server = tokio::spawn(async move {
             let _ = axum::serve(listener, app).await;
         });
-        Ok(Self { url, shared, arrived, server })
+        Self { url, shared, arrived, server }
     }
 
-    /// `http://127.0.0.1:PORT`; every path works.
+    /// `http://127.0.0.1:PORT`, or `https://…`; every path works.
     pub fn url(&self) -> &str {
         &self.url
     }

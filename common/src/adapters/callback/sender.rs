@@ -17,7 +17,13 @@ use crate::{
     },
 };
 use http::{HeaderMap, StatusCode, header};
-use std::{error::Error, io, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::time::{Instant, timeout_at};
 
 /// How long a try may take, from the name's look-up to the answer.
@@ -42,25 +48,43 @@ pub struct CallbackSettings {
     pub timeout: Duration,
     /// When to try again.
     pub schedule: Schedule,
+    /// Certificates (PEM) that are trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl Default for CallbackSettings {
     fn default() -> Self {
-        Self { allow_private: false, timeout: DEFAULT_TIMEOUT, schedule: Schedule::default() }
+        Self { allow_private: false, timeout: DEFAULT_TIMEOUT, schedule: Schedule::default(), ca_file: None }
     }
 }
 
 impl From<&Config> for CallbackSettings {
     fn from(config: &Config) -> Self {
         let schedule = config.callback_schedule.clone().map_or_else(Schedule::default, Schedule::new);
-        Self { allow_private: config.allow_private_callbacks, timeout: config.callback_timeout, schedule }
+        Self {
+            allow_private: config.allow_private_callbacks,
+            timeout: config.callback_timeout,
+            schedule,
+            ca_file: config.callback_ca_file.clone(),
+        }
     }
 }
 
-/// The HTTP client could not be made.
+/// There can be no sender.
 #[derive(Debug, thiserror::Error)]
-#[error("the client for callbacks cannot be made: {0}")]
-pub struct SenderError(#[from] reqwest::Error);
+pub enum SenderError {
+    /// The HTTP client could not be made.
+    #[error("the client for callbacks cannot be made: {0}")]
+    Client(#[from] reqwest::Error),
+    /// The file with further certificates is of no use.
+    #[error("BOXOFFICE_CALLBACK_CA_FILE: {}: {problem}", .file.display())]
+    CaFile {
+        /// Which file.
+        file: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
 
 /// Sends callbacks. One for a process; any number of sends at once.
 pub struct CallbackSender {
@@ -112,7 +136,8 @@ impl CallbackSender {
         lookup: Arc<dyn Lookup>,
     ) -> Result<Self, SenderError> {
         let resolver = FilteringResolver::new(lookup, filter.clone(), LOOKUP_TIMEOUT);
-        Ok(Self { client: client(resolver)?, filter, settings, entropy })
+        let roots = settings.ca_file.as_deref().map(further_roots).transpose()?.unwrap_or_default();
+        Ok(Self { client: client(resolver, &roots)?, filter, settings, entropy })
     }
 
     /// Sends a delivery once. `now` goes into the signature: the receiver holds it against its own clock.
@@ -203,8 +228,16 @@ async fn drain(response: &mut reqwest::Response) {
     }
 }
 
+/// The operator's own certificates. A file without any is a mistake that would show only when a callback fails.
+fn further_roots(file: &Path) -> Result<Vec<reqwest::Certificate>, SenderError> {
+    let useless = |problem: String| SenderError::CaFile { file: file.to_owned(), problem };
+    let pem = std::fs::read(file).map_err(|error| useless(error.to_string()))?;
+    let roots = reqwest::Certificate::from_pem_bundle(&pem).map_err(|_| useless("is not PEM".to_owned()))?;
+    if roots.is_empty() { Err(useless("holds no certificate".to_owned())) } else { Ok(roots) }
+}
+
 /// One client: no redirects, no proxies (they would connect for us, past the filter), HTTP/1.1 only.
-fn client(resolver: FilteringResolver) -> Result<reqwest::Client, reqwest::Error> {
+fn client(resolver: FilteringResolver, further: &[reqwest::Certificate]) -> Result<reqwest::Client, reqwest::Error> {
     // Another part of the process may have installed it already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || {
@@ -221,10 +254,10 @@ fn client(resolver: FilteringResolver) -> Result<reqwest::Client, reqwest::Error
             .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
     };
     // The system's root certificates, which an operator can extend; where there are none (a bare container), Mozilla's.
-    builder().build().or_else(|_| {
+    builder().tls_certs_merge(further.to_vec()).build().or_else(|_| {
         let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
         let roots = roots.map(|root| reqwest::Certificate::from_der(root)).collect::<Result<Vec<_>, _>>()?;
-        builder().tls_certs_only(roots).build()
+        builder().tls_certs_only(roots.into_iter().chain(further.to_vec())).build()
     })
 }
 

@@ -11,7 +11,7 @@ use crate::{
     },
     ports::clock::{Clock, SystemClock},
 };
-use boxoffice_testkit::{Answer as Fake, Receiver};
+use boxoffice_testkit::{Answer as Fake, PrivateCa, Receiver};
 use std::{io::ErrorKind, net::TcpListener as StdListener};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -330,6 +330,46 @@ async fn over_https_a_server_without_a_good_certificate_gets_nothing() {
     let hello = plain.await.unwrap();
     assert_eq!(hello.first(), Some(&22));
     assert!(!hello.windows(4).any(|four| four == b"POST"));
+}
+
+#[tokio::test]
+async fn over_https_a_receiver_gets_a_signed_message_when_its_certificate_is_trusted() {
+    let (ca, other) = (PrivateCa::new().unwrap(), PrivateCa::new().unwrap());
+    let receiver = Receiver::start_tls(&ca).await.unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap().to_owned();
+    let trusting = || {
+        let get = |name: &str| (name == "BOXOFFICE_CALLBACK_CA_FILE").then(|| path.clone());
+        let config = Config::read("data".into(), &get).unwrap();
+        CallbackSettings { allow_private: true, ..CallbackSettings::from(&config) }
+    };
+    let url = format!("{}/hooks?a=b", receiver.url());
+    // One of several is enough, and comments between them do no harm.
+    std::fs::write(&path, format!("{}\n# ours\n{}", other.pem(), ca.pem())).unwrap();
+    let result = send(trusting(), &url).await;
+    assert_eq!((result.verdict, result.status_code, result.error), (DeliveryVerdict::Delivered, Some(204), None));
+    let got = receiver.nth(1, PATIENCE).await.unwrap();
+    assert_eq!((got.verify(secret().reveal()), got.uri.to_string().as_str()), (Ok(()), "/hooks?a=b"));
+    // Whoever does not trust its certificate sends it nothing.
+    std::fs::write(&path, other.pem()).unwrap();
+    for settings in [lenient(), trusting()] {
+        let result = send(settings, &url).await;
+        assert!((4..=6).contains(&waits(&result)));
+        assert!(
+            result.error.as_deref().is_some_and(|error| error.starts_with("TLS failed: invalid peer certificate")),
+            "{:?}",
+            result.error
+        );
+    }
+    assert_eq!(receiver.count(), 1);
+    // A file that is of no use is told at the start.
+    for (text, problem) in [("", "holds no certificate"), ("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", "not PEM")] {
+        std::fs::write(&path, text).unwrap();
+        let error = CallbackSender::new(trusting(), entropy()).err().unwrap().to_string();
+        assert!(error.contains("BOXOFFICE_CALLBACK_CA_FILE") && error.contains(problem) && error.contains(&path), "{error}");
+    }
+    drop(file);
+    assert!(matches!(CallbackSender::new(trusting(), entropy()), Err(SenderError::CaFile { .. })));
 }
 
 #[tokio::test]
