@@ -192,7 +192,7 @@ over_both! {
         assert!(matches!(shop.begin(&id).await.0.next, Next::Moved(moved) if moved.status == Status::NeedsReview));
         // The seat stays held until somebody decides.
         assert_eq!(shop.store.availability(&shop.scope, &session).await.unwrap().unwrap().held, 1);
-        let moved = shop.store.resolve(&shop.scope, &id, Verdict::Failed, "the provider has no such charge").await.unwrap().unwrap();
+        let moved = shop.resolve(&id, Verdict::Failed, "the provider has no such charge").await;
         assert_eq!(moved.status, Status::Failed);
         assert_eq!(shop.store.availability(&shop.scope, &session).await.unwrap().unwrap().available, 5);
         shop.assert_clean().await;
@@ -293,7 +293,7 @@ over_both! {
         shop.settle(&id, n, &token, Outcome::Unknown("timeout".to_owned())).await;
         shop.exhaust_window(&id).await;
         assert_eq!(shop.checkout(&id).await.status, Status::NeedsReview);
-        shop.store.resolve(&shop.scope, &id, Verdict::Failed, "not found at the provider").await.unwrap().unwrap();
+        shop.resolve(&id, Verdict::Failed, "not found at the provider").await;
         let late = shop.settle(&id, n, "a webhook", approved(1500)).await;
         assert!(matches!(late, Settled::Moved(ref moved) if moved.due_in == Some(Duration::ZERO)), "{late:?}");
         let (answer, token) = shop.begin(&id).await;
@@ -482,7 +482,7 @@ over_both! {
         assert!(shop.store.get(&stranger, Kind::Session, &session).await.unwrap().is_none());
         assert!(shop.store.checkouts(&stranger, &CheckoutFilter::default(), &fixture::page(10)).await.unwrap().data.is_empty());
         assert!(matches!(shop.store.cancel(&stranger, &id).await.unwrap(), CancelResult::Missing));
-        assert!(shop.store.resolve(&stranger, &id, Verdict::Failed, "").await.unwrap().is_none());
+        assert!(matches!(shop.store.resolve(&stranger, &id, Verdict::Failed, "").await.unwrap(), ResolveResult::Missing));
         let mut theirs = shop.buy(&session, 1);
         theirs.scope = stranger;
         let theirs = shop.accept(theirs).await;

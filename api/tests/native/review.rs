@@ -52,7 +52,13 @@ async fn an_operator_ends_what_nobody_else_can() {
     let resolve = async || server.post_json(&format!("{path}/resolve"), &[], r#"{"outcome":"succeeded","note":"seen in the bank"}"#).await;
     let resolved = resolve().await;
     assert_eq!((resolved.code(), resolved.json()["status"].clone()), (200, json!("succeeded")));
-    assert_eq!(resolve().await.problem(), (409, "not_in_review".to_owned()));
+    // The answer was lost on its way: the same words again are no conflict, other words are.
+    let again = resolve().await;
+    assert_eq!((again.code(), again.json()), (200, resolved.json()));
+    for other in [r#"{"outcome":"succeeded"}"#, r#"{"outcome":"failed","note":"seen in the bank"}"#] {
+        let refused = server.post_json(&format!("{path}/resolve"), &[], other).await;
+        assert_eq!(refused.problem(), (409, "not_in_review".to_owned()), "{other}");
+    }
     let timeline = server.get(&format!("{path}/timeline")).await;
     assert!(String::from_utf8_lossy(&timeline.body).contains("seen in the bank"));
     assert_eq!(server.get("/v1/sessions/ses_yoga/availability").await.json()["sold"], 2);

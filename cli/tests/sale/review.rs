@@ -8,9 +8,9 @@ use crate::support::{
 use boxoffice_testkit::Receiver;
 use serde_json::{Value, json};
 
-/// A provider whose silence is noticed soon, and whose key is good for a second only.
+/// A provider whose silence is noticed soon, and whose key is good no longer than until the second try.
 pub const SETTINGS: &[(&str, &str)] =
-    &[("BOXOFFICE_PROVIDER_TIMEOUT_MS", "400"), ("BOXOFFICE_LEASE_MS", "3000"), ("BOXOFFICE_KEY_WINDOW_MS", "1000")];
+    &[("BOXOFFICE_PROVIDER_TIMEOUT_MS", "400"), ("BOXOFFICE_LEASE_MS", "3000"), ("BOXOFFICE_KEY_WINDOW_MS", "500")];
 
 pub async fn story(system: &System) {
     let (shop, receiver) = (system.shop(), Receiver::start().await.unwrap());
@@ -29,6 +29,7 @@ pub async fn story(system: &System) {
     assert_eq!(shop.left("ses_review").await, (1, 0, 9));
     // Nothing of this was ever charged: the card never answers.
     assert!(shop.charges(sold["id"].as_str().unwrap()).await.is_empty());
+    found_after_all(&shop).await;
     let fine = shop.buy(&places("ses_review", 1, "tok_visa")).await;
     shop.post(&resolve(&fine), &json!({"outcome": "failed", "note": "no"})).await.expect_problem(409, "not_in_review");
     shop.post("/v1/checkouts/chk_nothing/resolve", &json!({"outcome": "failed"})).await.expect_problem(404, "not_found");
@@ -65,11 +66,35 @@ async fn resolved(shop: &Client, receiver: &Receiver, doubtful: &Value, outcome:
     let ended = shop.post(&resolve(doubtful), &json!({"outcome": outcome, "note": "asked the bank"})).await.expect(200);
     let id = doubtful["id"].as_str().unwrap();
     assert_eq!(ended["status"], outcome, "{ended}");
-    assert_eq!(callback(receiver, &format!("checkout.{outcome}"), id).await.json()["data"], ended);
-    assert_eq!(shop.checkout(id).await, ended);
+    let told = callback(receiver, &format!("checkout.{outcome}"), id).await.json()["data"].clone();
+    assert_eq!((lasting(&told), lasting(&shop.checkout(id).await)), (lasting(&ended), lasting(&ended)));
     let timeline = shop.get(&format!("/v1/checkouts/{id}/timeline")).await.expect(200);
     let said = |entry: &Value| entry["what"] == "resolved" && entry["detail"] == "asked the bank";
     assert!(timeline["data"].as_array().unwrap().iter().any(said), "{timeline}");
     shop.post(&resolve(doubtful), &json!({"outcome": outcome})).await.expect_problem(409, "not_in_review");
+    let again = shop.post(&resolve(doubtful), &json!({"outcome": outcome, "note": "asked the bank"})).await.expect(200);
+    assert_eq!(lasting(&again), lasting(&ended));
     ended
+}
+
+/// What stays as the operator has said. (The provider is asked on whether it has money of a checkout that failed.)
+fn lasting(checkout: &Value) -> Value {
+    let mut lasting = checkout.clone();
+    for passing in ["payment_attempts", "version", "updated_at"] {
+        lasting.as_object_mut().unwrap().remove(passing);
+    }
+    lasting
+}
+
+/// The provider took the money, its answer was lost, and the operator did not see it: it is found, and goes back.
+async fn found_after_all(shop: &Client) {
+    let doubtful = shop.settled(&shop.order(&places("ses_review", 1, "tok_timeout_charged")).await).await;
+    let id = doubtful["id"].as_str().unwrap();
+    assert_eq!((&doubtful["status"], &doubtful["amount_paid"]), (&json!("needs_review"), &json!(0)), "{doubtful}");
+    assert_eq!(shop.charged(id).await, ["captured"]);
+    shop.post(&resolve(&doubtful), &json!({"outcome": "failed"})).await.expect(200);
+    let path = format!("/v1/checkouts/{id}");
+    let back = shop.eventually(&path, |checkout| checkout["amount_refunded"] == 1500).await;
+    assert_eq!((&back["status"], &back["amount_paid"]), (&json!("failed"), &json!(1500)), "{back}");
+    assert_eq!(shop.charged(id).await, ["refunded"]);
 }

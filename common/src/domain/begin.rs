@@ -131,8 +131,11 @@ fn resume(checkout: Checkout, n: u32, ask: &Begin, now: Timestamp, entropy: &Ent
     let deadline = effects.checkout.expires_at;
     let attempt = effects.attempt(n)?;
     let never_sent = attempt.was_never_sent();
-    if never_sent && attempt.request.kind == AttemptKind::Charge && now >= deadline {
-        // Nobody is charged for the first time after the deadline.
+    let is_charge = attempt.request.kind == AttemptKind::Charge;
+    let ended = effects.checkout.completed_at;
+    let attempt = effects.attempt(n)?;
+    if never_sent && is_charge && (now >= deadline || ended.is_some()) {
+        // Nobody is charged for the first time after the deadline, nor behind the end.
         attempt.status = AttemptStatus::NotSent;
         effects.note("charge.not_sent", format!("attempt {n}: too late"));
         end_unpaid(&mut effects, CodedError::new(Code::Expired, "not charged in time; nothing was sent"))?;
@@ -142,7 +145,10 @@ fn resume(checkout: Checkout, n: u32, ask: &Begin, now: Timestamp, entropy: &Ent
     if died_holding {
         attempt.takeovers += 1;
     }
-    let (takeovers, status, window_ends) = (attempt.takeovers, attempt.status, attempt.created_at.after(ask.key_window));
+    // Behind an operator's decision a charge is only looked up, which needs no key that is still good: as long as it was pursued before.
+    let pursued_from = ended.filter(|_| is_charge).unwrap_or(attempt.created_at);
+    let never_looked = ended.is_some() && is_charge && attempt.tries == 0;
+    let (takeovers, status, window_ends) = (attempt.takeovers, attempt.status, pursued_from.after(ask.key_window));
     if died_holding {
         effects.note("lease.taken_over", format!("attempt {n}, time {takeovers}"));
     }
@@ -162,7 +168,7 @@ fn resume(checkout: Checkout, n: u32, ask: &Begin, now: Timestamp, entropy: &Ent
         return Ok(Begun::Act { effects: Box::new(effects), n, action: Action::Send });
     }
     // A key that was never used has no window yet, and who waits for a customer only looks.
-    if now > window_ends && !never_sent && !waits_for_customer {
+    if now > window_ends && !never_sent && !waits_for_customer && !never_looked {
         return review(effects, n, "the provider gave no definite answer while its key was good");
     }
     lease(&mut effects, n, ask, now)?;
@@ -174,6 +180,8 @@ fn action_for(checkout: &Checkout, attempt: &Attempt) -> Action {
     debug_assert!(checkout.status != Status::Queued);
     match (attempt.request.kind, attempt.status) {
         (_, AttemptStatus::RequiresAction) => Action::LookUp,
+        // It has ended, and nobody wants the money any more. Whether the provider has it is all that is left to be known.
+        (AttemptKind::Charge, _) if checkout.status.is_terminal() => Action::LookUp,
         // Nothing is left to be voided: executed now, it would undo what was sold.
         (AttemptKind::Void, _) if !checkout.has_open_charge() => Action::LookUp,
         _ => Action::Send,
@@ -185,9 +193,13 @@ fn review(mut effects: Effects, n: u32, why: &str) -> Result<Begun, DecideError>
     let attempt = effects.attempt(n)?;
     attempt.status = AttemptStatus::NeedsReview;
     attempt.lease_until = None;
+    let is_charge = attempt.request.kind == AttemptKind::Charge;
     effects.note("attempt.needs_review", format!("attempt {n}: {why}"));
     if effects.checkout.status.is_terminal() {
-        effects.ask_for_review();
+        // Of a charge an operator has decided already; it was only looked for in case the decision was wrong.
+        if !is_charge {
+            effects.ask_for_review();
+        }
         effects.checkout.due_at = effects.checkout.open_attempt().map(|_| now_of(&effects));
         return Ok(Begun::Moved(Box::new(effects)));
     }

@@ -11,8 +11,12 @@ use super::{
     money::Amount,
     state::{Status, Step},
     time::Timestamp,
+    timeline::TimelineEntry,
 };
 use std::time::Duration;
+
+/// How an operator's decision stands in the timeline.
+pub const RESOLVED: &str = "resolved";
 
 /// What came of an attempt.
 #[derive(Debug, Clone)]
@@ -369,6 +373,15 @@ pub enum Verdict {
     Failed,
 }
 
+/// Whether an operator has ended the checkout with these very words: asked again, after an answer that was lost, it is no conflict.
+pub fn was_resolved(status: Status, timeline: &[TimelineEntry], verdict: Verdict, note: &str) -> bool {
+    let end = match verdict {
+        Verdict::Succeeded => Status::Succeeded,
+        Verdict::Failed => Status::Failed,
+    };
+    status == end && timeline.iter().any(|entry| entry.what == RESOLVED && entry.detail.as_deref() == Some(note))
+}
+
 /// The only way out of `needs_review`. `None` when the checkout is not there.
 pub fn resolve(
     checkout: Checkout,
@@ -381,7 +394,7 @@ pub fn resolve(
         return Ok(None);
     }
     let mut effects = Effects::start(checkout, now);
-    effects.note("resolved", note);
+    effects.note(RESOLVED, note);
     let charge = effects.checkout.approved_charge().map(|charge| charge.n);
     match (verdict, charge) {
         (Verdict::Succeeded, Some(n)) => {
@@ -402,6 +415,7 @@ pub fn resolve(
         (Verdict::Failed, charge) => {
             let left = effects.checkout.amount_paid.minus(effects.checkout.amount_refunded)?;
             effects.fail(CodedError::new(Code::ResolvedByOperator, "an operator found that it was not paid"))?;
+            pursue_unclear_charges(&mut effects)?;
             if let Some(n) = charge.filter(|_| left > Amount::ZERO) {
                 open_refund(&mut effects, n, left, entropy)?;
             }
@@ -410,4 +424,17 @@ pub fn resolve(
     drop_needless_voids(&mut effects)?;
     due_for_the_rest(&mut effects, now);
     Ok(Some(effects))
+}
+
+/// An operator may be wrong, and the provider may have the money all the same: it is asked on, and what it turns out to have goes
+/// back (`approved`, `requires_action`). Nothing is sent for this, so neither key nor take-overs stand in the way.
+fn pursue_unclear_charges(effects: &mut Effects) -> Result<(), DecideError> {
+    let unclear = |attempt: &&Attempt| attempt.request.kind == AttemptKind::Charge && attempt.status == AttemptStatus::NeedsReview;
+    let charges: Vec<u32> = effects.checkout.attempts.iter().filter(unclear).map(|attempt| attempt.n).collect();
+    for n in charges {
+        let attempt = effects.attempt(n)?;
+        (attempt.status, attempt.takeovers, attempt.tries) = (AttemptStatus::Unknown, 0, 0);
+        effects.note("charge.pursued", format!("attempt {n}: the provider is asked whether it has the money after all"));
+    }
+    Ok(())
 }

@@ -166,6 +166,19 @@ pub enum CancelResult {
     Missing,
 }
 
+/// What an operator's decision came to.
+#[derive(Debug, Clone)]
+pub enum ResolveResult {
+    /// Ended now.
+    Resolved(Moved),
+    /// The same words have ended it before: the answer to them was lost.
+    Already,
+    /// It does not need review, or not any more: 409.
+    NotInReview,
+    /// Not in this scope: 404.
+    Missing,
+}
+
 /// What a list of checkouts is narrowed to.
 #[derive(Debug, Clone, Default)]
 pub struct CheckoutFilter {
@@ -231,8 +244,8 @@ pub trait CheckoutStore: Send + Sync {
     /// Cancels, or asks the provider to.
     async fn cancel(&self, scope: &Scope, id: &CheckoutId) -> Result<CancelResult, StoreError>;
 
-    /// An operator's decision. `Ok(None)`: not there, or not in `needs_review`.
-    async fn resolve(&self, scope: &Scope, id: &CheckoutId, verdict: Verdict, note: &str) -> Result<Option<Moved>, StoreError>;
+    /// An operator's decision. May be repeated.
+    async fn resolve(&self, scope: &Scope, id: &CheckoutId, verdict: Verdict, note: &str) -> Result<ResolveResult, StoreError>;
 
     /// Ends queued checkouts whose deadline has passed, at most `limit`.
     async fn expire(&self, limit: u32) -> Result<Vec<Moved>, StoreError>;

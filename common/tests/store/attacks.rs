@@ -3,7 +3,8 @@
 use super::fixture::{self, Shop, approved, declined};
 use boxoffice_common::{
     domain::{
-        attempt::{Decline, Outcome},
+        attempt::{AttemptKind, Decline, Outcome},
+        begin::Action,
         catalogue::Kind,
         delivery::{DeliveryResult, DeliveryTaken, DeliveryVerdict},
         id::{CatalogueId, CustomerId, EndpointId},
@@ -172,13 +173,56 @@ over_both! {
             let (n, token) = shop.begin_charge(&id).await;
             shop.settle(&id, n, &token, Outcome::Unknown("timeout".to_owned())).await;
             shop.exhaust_window(&id).await;
-            shop.store.resolve(&shop.scope, &id, Verdict::Succeeded, "seen in the bank").await.unwrap().unwrap();
+            shop.resolve(&id, Verdict::Succeeded, "seen in the bank").await;
             if let Some(late) = late {
                 shop.settle(&id, n, "late", late).await;
             }
             let sold = shop.checkout(&id).await;
             assert_eq!((sold.status, sold.amount_paid.minor(), sold.attempts.len()), (Status::Succeeded, 1500, 1));
         }
+        shop.assert_clean().await;
+    }
+
+    async fn an_operators_decision_may_be_repeated_and_not_changed(shop) {
+        let session = shop.session("yoga", 5).await;
+        for (verdict, other) in [(Verdict::Succeeded, Verdict::Failed), (Verdict::Failed, Verdict::Succeeded)] {
+            let id = shop.accept(shop.buy(&session, 1)).await;
+            let again = async |verdict, note| shop.store.resolve(&shop.scope, &id, verdict, note).await.unwrap();
+            assert!(matches!(again(verdict, "seen").await, ResolveResult::NotInReview));
+            let (n, token) = shop.begin_charge(&id).await;
+            shop.settle(&id, n, &token, Outcome::Unknown("timeout".to_owned())).await;
+            shop.exhaust_window(&id).await;
+            shop.resolve(&id, verdict, "seen").await;
+            let version = shop.checkout(&id).await.version;
+            assert!(matches!(again(verdict, "seen").await, ResolveResult::Already));
+            assert!(matches!(again(verdict, "seen by another").await, ResolveResult::NotInReview));
+            assert!(matches!(again(other, "seen").await, ResolveResult::NotInReview));
+            assert_eq!(shop.checkout(&id).await.version, version);
+        }
+        // Sold without an operator: nobody has said so.
+        let id = shop.accept(shop.buy_cash(&session, 1)).await;
+        shop.begin(&id).await;
+        assert!(matches!(shop.store.resolve(&shop.scope, &id, Verdict::Succeeded, "").await.unwrap(), ResolveResult::NotInReview));
+        shop.assert_clean().await;
+    }
+
+    async fn money_that_the_provider_has_after_an_operators_no_is_looked_for_and_goes_back(shop) {
+        let session = shop.session("yoga", 1).await;
+        let id = shop.accept(shop.buy(&session, 1)).await;
+        let (n, token) = shop.begin_charge(&id).await;
+        shop.settle(&id, n, &token, Outcome::Unknown("timeout".to_owned())).await;
+        shop.exhaust_window(&id).await;
+        assert_eq!(shop.resolve(&id, Verdict::Failed, "not found").await.due_in, Some(Duration::ZERO));
+        let (answer, token) = shop.begin(&id).await;
+        let Next::Act { n: looked_up, action, .. } = answer.next else { panic!("{answer:?}") };
+        assert_eq!((looked_up, action), (n, Action::LookUp), "no charge is sent behind the end");
+        shop.settle(&id, n, &token, approved(1500)).await;
+        let (answer, token) = shop.begin(&id).await;
+        let Next::Act { n: refund, checkout, action } = answer.next else { panic!("{answer:?}") };
+        assert_eq!((checkout.attempts[1].request.kind, action), (AttemptKind::Refund, Action::Send));
+        shop.settle(&id, refund, &token, approved(1500)).await;
+        let after = shop.checkout(&id).await;
+        assert_eq!((after.status, after.amount_paid.minor(), after.amount_refunded.minor(), after.due_at), (Status::Failed, 1500, 1500, None));
         shop.assert_clean().await;
     }
 

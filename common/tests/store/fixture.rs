@@ -13,7 +13,7 @@ use boxoffice_common::{
         order::{Item, Line, Order, Tender, Totals},
         scope::{Mode, Scope},
         secret::Secret,
-        settle::Settlement,
+        settle::{Settlement, Verdict},
         time::Timestamp,
         view::{CheckoutView, QueueEstimate},
     },
@@ -222,6 +222,14 @@ impl Shop {
     pub async fn try_settle(&self, id: &CheckoutId, n: u32, token: &str, outcome: Outcome) -> Result<Settled, StoreError> {
         let retry_in = Duration::from_secs(60);
         self.store.settle(Settlement { checkout: id.clone(), n, lease_token: token.to_owned(), outcome, retry_in }).await
+    }
+
+    /// An operator decides, for the first time.
+    pub async fn resolve(&self, id: &CheckoutId, verdict: Verdict, note: &str) -> Moved {
+        match self.store.resolve(&self.scope, id, verdict, note).await.unwrap() {
+            ResolveResult::Resolved(moved) => moved,
+            other => panic!("{other:?}"),
+        }
     }
 
     pub async fn checkout(&self, id: &CheckoutId) -> Checkout {

@@ -14,7 +14,7 @@ use crate::{
 use axum::{Extension, extract::State, response::Response};
 use boxoffice_common::{
     domain::{checkout::Checkout, id::CheckoutId, settle::Verdict, timeline::TimelineEntry, view::CheckoutView},
-    ports::store::CancelResult,
+    ports::store::{CancelResult, ResolveResult},
 };
 use http::{StatusCode, header};
 use serde::Deserialize;
@@ -71,7 +71,7 @@ enum Outcome {
     Failed,
 }
 
-/// Ends a checkout that needs review, as an operator says.
+/// Ends a checkout that needs review, as an operator says. The same words again are answered as they were the first time.
 #[utoipa::path(
     post,
     path = "/v1/checkouts/{id}/resolve",
@@ -79,9 +79,9 @@ enum Outcome {
     params(("id" = CheckoutId, Path, description = "The id")),
     request_body = Resolve,
     responses(
-        (status = 200, description = "Ended", body = CheckoutView),
+        (status = 200, description = "Ended, now or by the same words before", body = CheckoutView),
         (status = 404, description = "Not there"),
-        (status = 409, description = "`not_in_review`"),
+        (status = 409, description = "`not_in_review`: it does not need review, or was resolved otherwise or with another note"),
     ),
 )]
 pub async fn resolve(
@@ -97,11 +97,15 @@ pub async fn resolve(
         Outcome::Succeeded => Verdict::Succeeded,
         Outcome::Failed => Verdict::Failed,
     };
-    let Some(moved) = ctx.store().resolve(caller.scope(), &id, verdict, body.note.as_deref().unwrap_or_default()).await? else {
-        let detail = format!("only a checkout in needs_review can be resolved; this one is {}", before.status);
-        return Err(Problem::Conflict { code: "not_in_review", detail, param: None });
-    };
-    ctx.after(moved, trace.as_str()).await;
+    match ctx.store().resolve(caller.scope(), &id, verdict, body.note.as_deref().unwrap_or_default()).await? {
+        ResolveResult::Resolved(moved) => ctx.after(moved, trace.as_str()).await,
+        ResolveResult::Already => {}
+        ResolveResult::NotInReview => {
+            let detail = format!("only a checkout in needs_review can be resolved; this one is {}", before.status);
+            return Err(Problem::Conflict { code: "not_in_review", detail, param: None });
+        }
+        ResolveResult::Missing => return Err(Problem::NotFound),
+    }
     Ok(show(StatusCode::OK, &read(&ctx, caller.scope(), &id).await?, &ctx))
 }
 

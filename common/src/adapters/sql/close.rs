@@ -1,20 +1,35 @@
 //! The ends that people and the clock ask for: cancel, resolve, expire.
 
-use super::{SqlStore, apply::apply, db::transact, load};
+use super::{
+    SqlStore,
+    apply::apply,
+    db::{Tx, transact},
+    load,
+    value::corrupt,
+};
 use crate::{
     domain::{
         checkout::Checkout,
         effects::{DecideError, Effects},
         id::CheckoutId,
         scope::Scope,
-        settle::{self, CancelAnswer, Verdict},
+        settle::{self, CancelAnswer, RESOLVED, Verdict},
         state::Status,
+        timeline::TimelineEntry,
     },
-    ports::store::{CancelResult, Moved, StoreError},
+    ports::store::{CancelResult, Moved, ResolveResult, StoreError},
 };
 
 fn inconsistent(error: DecideError) -> StoreError {
     StoreError::Inconsistent(error.to_string())
+}
+
+/// The rows of the timeline in which an operator may have decided; there is one at the most that has.
+async fn resolutions(tx: &mut Tx, id: &CheckoutId) -> Result<Vec<TimelineEntry>, StoreError> {
+    let sql = "SELECT entries FROM timeline WHERE checkout = {1} AND entries LIKE {2}";
+    let rows = tx.fetch(sql, None, &[id.as_str().into(), format!("%\"{RESOLVED}\"%").into()]).await?;
+    let entries = rows.iter().map(|row| serde_json::from_str::<Vec<TimelineEntry>>(&row.text(0)?).map_err(corrupt));
+    Ok(entries.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
 impl SqlStore {
@@ -46,15 +61,17 @@ impl SqlStore {
         id: &CheckoutId,
         verdict: Verdict,
         note: &str,
-    ) -> Result<Option<Moved>, StoreError> {
+    ) -> Result<ResolveResult, StoreError> {
         transact!(self.db, tx => {
             let found = load::lock(tx, [id]).await?.remove(id).filter(|checkout| checkout.scope == *scope);
-            let Some(checkout) = found else { return Ok(None) };
-            let now = tx.now().await?;
-            match settle::resolve(checkout, verdict, note, now, &self.entropy).map_err(inconsistent)? {
-                None => Ok(None),
-                Some(effects) => Ok(apply(tx, &[effects], now, &self.entropy).await?.pop()),
+            let Some(checkout) = found else { return Ok(ResolveResult::Missing) };
+            let (status, now) = (checkout.status, tx.now().await?);
+            if let Some(effects) = settle::resolve(checkout, verdict, note, now, &self.entropy).map_err(inconsistent)? {
+                let moved = apply(tx, &[effects], now, &self.entropy).await?.pop();
+                return moved.map(ResolveResult::Resolved).ok_or_else(|| StoreError::Inconsistent("a decision without an answer".to_owned()));
             }
+            let was_resolved = settle::was_resolved(status, &resolutions(tx, id).await?, verdict, note);
+            Ok(if was_resolved { ResolveResult::Already } else { ResolveResult::NotInReview })
         })
     }
 

@@ -48,7 +48,7 @@ impl CheckoutStore for SqlStore {
         self.cancel_one(scope, id).await
     }
 
-    async fn resolve(&self, scope: &Scope, id: &CheckoutId, verdict: Verdict, note: &str) -> Result<Option<Moved>, StoreError> {
+    async fn resolve(&self, scope: &Scope, id: &CheckoutId, verdict: Verdict, note: &str) -> Result<ResolveResult, StoreError> {
         self.resolve_one(scope, id, verdict, note).await
     }
 

@@ -113,6 +113,50 @@ fn money_that_turns_up_in_review_is_in_the_books_before_the_operator_decides() {
 }
 
 #[test]
+fn money_that_an_operator_did_not_see_is_looked_for_and_goes_back() {
+    let died_too_often = || {
+        let mut machine = Machine::new(Fate::Approve);
+        for _ in 0..=MAX_TAKEOVERS + 1 {
+            machine.begin();
+            machine.ask(0, Net::AnswerLost);
+            machine.hands.clear();
+            machine.wait(LEASE * 2);
+        }
+        machine
+    };
+    for mut machine in [in_review(Fate::Approve, Net::AnswerLost), died_too_often()] {
+        assert_eq!((machine.checkout.status, machine.taken()), (Status::NeedsReview, TOTAL));
+        machine.resolve(Verdict::Failed);
+        machine.come_to_rest();
+        assert_eq!((machine.taken(), machine.checkout.amount_refunded.minor()), (0, TOTAL), "{:#?}", machine.checkout);
+        machine.check_at_rest();
+    }
+}
+
+#[test]
+fn what_a_customer_could_still_pay_behind_an_operators_no_is_called_off() {
+    let mut machine = in_review(Fate::AskCustomer, Net::AnswerLost);
+    machine.resolve(Verdict::Failed);
+    machine.come_to_rest();
+    assert_eq!(machine.checkout.attempts[1].request.kind, AttemptKind::Void);
+    machine.customer(true);
+    assert_eq!(machine.taken(), 0, "nothing is left to be paid: {:?}", machine.book);
+}
+
+#[test]
+fn looking_behind_an_operators_no_sends_nothing_and_has_an_end() {
+    let mut machine = in_review(Fate::Approve, Net::RequestLost);
+    machine.resolve(Verdict::Failed);
+    machine.come_to_rest();
+    assert!(machine.book.is_empty(), "a charge behind the end: {:?}", machine.book);
+    assert_eq!((machine.checkout.attempts.len(), machine.checkout.attempts[0].status), (1, AttemptStatus::NeedsReview));
+    assert!(machine.now > machine.checkout.completed_at.unwrap().after(WINDOW), "it was given up early");
+    let asked = machine.events.iter().filter(|event| **event == EventType::CheckoutNeedsReview).count();
+    assert_eq!(asked, 1, "an operator is not asked again about what he has decided");
+    machine.check_at_rest();
+}
+
+#[test]
 fn a_refused_void_is_not_opened_again_and_the_wait_has_an_end() {
     let mut machine = voiding();
     let void = machine.hands.remove(0);

@@ -82,6 +82,11 @@ proptest! {
             machine.settle(at, false);
         }
         machine.come_to_rest();
+        // What an operator failed is looked for, unless nobody had the time while it was pursued.
+        let no_longer_pursued = machine.checkout.attempts.iter().any(|a| a.status == AttemptStatus::NeedsReview);
+        if machine.resolved == Some(Verdict::Failed) && machine.checkout.status == Status::Failed && !no_longer_pursued {
+            prop_assert_eq!(machine.taken(), 0, "nobody has to tell us: {:#?}", machine.checkout);
+        }
         (1..=4).for_each(|n| machine.webhook(n));
         machine.come_to_rest();
         machine.check_at_rest();
