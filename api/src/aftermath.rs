@@ -13,6 +13,9 @@ use boxoffice_common::{
 impl ApiContext {
     /// After a cancel or a resolve.
     pub async fn after(&self, moved: Moved, trace: &str) {
+        if moved.status.is_terminal() {
+            metrics::counter!("boxoffice_checkouts_total", "status" => moved.status.as_str()).increment(1);
+        }
         self.announcer().announce(Announcement { checkout: moved.checkout.clone(), version: moved.version, status: moved.status });
         if moved.due_in.is_some_and(|due_in| due_in.is_zero()) {
             let lane = if moved.status.is_terminal() { Lane::Money } else { Lane::Checkouts };

@@ -94,7 +94,11 @@ async fn what_is_counted_is_told() {
     let server = Server::start_metered(metrics).await;
     server.get("/v1/sessions").await;
     server.get("/nowhere").await;
+    // A checkout that a client ends is counted as one that a worker ends.
+    let id = server.free("k1").await;
+    assert_eq!(server.post(&format!("/v1/checkouts/{id}/cancel")).await.code(), 200);
     let text = String::from_utf8(server.get("/metrics").await.body.to_vec()).unwrap();
     assert!(text.contains(r#"boxoffice_http_requests_total{route="/v1/sessions",method="GET",status="200"}"#), "{text}");
+    assert!(text.contains(r#"boxoffice_checkouts_total{status="canceled"}"#), "{text}");
     assert!(text.contains(r#"route="unmatched""#) && text.contains("boxoffice_http_request_seconds_bucket"), "{text}");
 }
