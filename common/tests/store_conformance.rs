@@ -30,6 +30,8 @@ mod attacks;
 mod fixture;
 #[path = "store/outages.rs"]
 mod outages;
+#[path = "store/races.rs"]
+mod races;
 
 use boxoffice_common::{
     domain::{

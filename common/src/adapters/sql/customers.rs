@@ -2,12 +2,12 @@
 
 use super::{
     SqlStore,
-    db::transact,
+    db::{Tx, transact},
     read::page,
     value::{Row, Value, corrupt},
 };
 use crate::{
-    domain::{customer::Customer, id::CustomerId, scope::Scope},
+    domain::{customer::Customer, id::CustomerId, scope::Scope, time::Timestamp},
     ports::store::{Page, PageRequest, StoreError},
 };
 
@@ -21,6 +21,38 @@ pub(super) fn read(row: &Row, from: usize) -> Result<Customer, StoreError> {
     let id = CustomerId::parse(row.text(from)?).map_err(corrupt)?;
     let customer: Customer = serde_json::from_str(&row.text(from + 1)?).map_err(corrupt)?;
     Ok(Customer { id: Some(id), ..customer })
+}
+
+/// Writes a row. `false`: its id or its `external_id` was taken by somebody at this moment.
+///
+/// An UPDATE that meets the unique index on `external_id` is an error and ends the transaction; an INSERT that does nothing then is
+/// none. So a row whose `external_id` changes is taken out and put in again.
+async fn replace(
+    tx: &mut Tx,
+    scope: &Scope,
+    id: &CustomerId,
+    external_id: Option<&str>,
+    doc: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let whose: [Value; 2] = [scope.as_str().into(), id.as_str().into()];
+    let sql = "SELECT external_id, created_at FROM customers WHERE scope = {1} AND id = {2} {lock}";
+    let before = tx.fetch(sql, None, &whose).await?;
+    let [scope, id] = whose.clone();
+    let created_at = match before.first() {
+        None => now,
+        Some(row) if row.maybe_text(0)?.as_deref() == external_id => {
+            let sql = "UPDATE customers SET doc = {3}, updated_at = {4} WHERE scope = {1} AND id = {2}";
+            return Ok(tx.execute(sql, None, &[scope, id, doc.into(), now.into()]).await? == 1);
+        }
+        Some(row) => {
+            tx.execute("DELETE FROM customers WHERE scope = {1} AND id = {2}", None, &whose).await?;
+            row.time(1)?
+        }
+    };
+    let sql = "INSERT INTO customers (scope, id, external_id, doc, created_at, updated_at) \
+               VALUES ({1}, {2}, {3}, {4}, {5}, {6}) ON CONFLICT DO NOTHING";
+    Ok(tx.execute(sql, None, &[scope, id, external_id.into(), doc.into(), created_at.into(), now.into()]).await? == 1)
 }
 
 impl SqlStore {
@@ -41,10 +73,10 @@ impl SqlStore {
                     return Ok(Err(CustomerId::parse(row.text(0)?).map_err(corrupt)?));
                 }
             }
-            let sql = "INSERT INTO customers (scope, id, external_id, doc, created_at, updated_at) VALUES ({1}, {2}, {3}, {4}, {5}, {5}) \
-                       ON CONFLICT (scope, id) DO UPDATE SET external_id = excluded.external_id, doc = excluded.doc, updated_at = excluded.updated_at";
-            let args: [Value; 5] = [scope.as_str().into(), id.as_str().into(), customer.external_id.clone().into(), doc.as_str().into(), now.into()];
-            tx.execute(sql, None, &args).await?;
+            if !replace(tx, scope, id, customer.external_id.as_deref(), &doc, now).await? {
+                // Run again: whoever has it is found then.
+                return Err(StoreError::Unavailable("the same customer was written twice at once".to_owned()));
+            }
             Ok(Ok(Customer { id: Some(id.clone()), ..customer.clone() }))
         })
     }
