@@ -1,7 +1,7 @@
 //! Bounds of texts in requests: what passed here is passed on unchecked.
 
 use crate::problem::Problem;
-use boxoffice_common::domain::customer::Customer;
+use boxoffice_common::domain::{customer::Customer, time::Timestamp};
 use serde_json::{Map, Value};
 
 /// The longest URL, bytes.
@@ -72,6 +72,15 @@ pub fn customer(customer: &Customer, within: &str) -> Result<(), Problem> {
         text(tag, 32, &at(&format!("tags[{index}]")))?;
     }
     metadata(&customer.metadata)
+}
+
+/// A customer's date of birth has come. Apart from the rest, because it changes with time: a key that was answered before gets its
+/// answer first.
+pub fn born(customer: &Customer, now: Timestamp, within: &str) -> Result<(), Problem> {
+    match customer.date_of_birth.filter(|date| date.is_to_come(now)) {
+        None => Ok(()),
+        Some(_) => Err(Problem::invalid(format!("{within}date_of_birth"), "is not in the future")),
+    }
 }
 
 #[cfg(test)]

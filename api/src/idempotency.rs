@@ -9,7 +9,7 @@ use boxoffice_common::{
     },
     ports::store::IdempotencyRow,
 };
-use http::request::Parts;
+use http::{HeaderValue, request::Parts};
 
 /// The header.
 pub const HEADER: &str = "idempotency-key";
@@ -27,6 +27,12 @@ impl IdempotencyKey {
     /// Reads the header. The draft standard quotes the key (a structured-field string), most clients do not.
     pub fn read(parts: &Parts) -> Result<Option<Self>, Problem> {
         let mut values = parts.headers.get_all(HEADER).iter();
+        // Before anything else is said about it, and in whatever shape: it is kept and searched for, like a field of the body.
+        let is_card = |value: &HeaderValue| holds_card_number(String::from_utf8_lossy(value.as_bytes()).trim_matches([' ', '"']));
+        if parts.headers.get_all(HEADER).iter().any(is_card) {
+            let found = CodedError::new(Code::CardNumberRefused, "this looks like a card number");
+            return Err(found.at("Idempotency-Key").into());
+        }
         let Some(value) = values.next() else { return Ok(None) };
         let text = value.to_str().map_err(|_| bad())?.trim();
         let text = match text.strip_prefix('"') {
@@ -36,10 +42,6 @@ impl IdempotencyKey {
         let fits = (1..=255).contains(&text.len()) && text.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
         if !fits || values.next().is_some() {
             return Err(bad());
-        }
-        if holds_card_number(text) {
-            let found = CodedError::new(Code::CardNumberRefused, "this looks like a card number");
-            return Err(found.at("Idempotency-Key").into());
         }
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         Ok(Some(Self { key: text.to_owned(), route: format!("{} {path}", parts.method) }))
@@ -95,6 +97,29 @@ mod tests {
             assert_eq!(read(bad), Err("idempotency_key_invalid"), "{bad:?}");
         }
         assert!(read(&[&"x".repeat(255)]).is_ok());
-        assert_eq!(read(&["4111111111111111"]), Err("card_number_refused"));
+    }
+
+    #[test]
+    fn a_card_number_is_refused_as_one_however_it_is_written() {
+        for card in [
+            "4111111111111111",
+            "\"4111111111111111\"",
+            "4111-1111-1111-1111",
+            "4111 1111 1111 1111",
+            "order_4111111111111111",
+            "\"4111111111111111",
+        ] {
+            assert_eq!(read(&[card]), Err("card_number_refused"), "{card}");
+        }
+        assert_eq!(read(&["k-1", "4111111111111111"]), Err("card_number_refused"));
+        // A wrong check digit, and keys of the usual kinds.
+        for key in [
+            "4111111111111112",
+            "8e03978e-40d5-43dd-bc93-6894a57f9324",
+            "\"41111111-1111-4111-8111-111111111111\"",
+            "order-2026-11-21-000123",
+        ] {
+            assert!(read(&[key]).is_ok(), "{key}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! leaves something behind. The usual, new key costs no look-up of its own: `accept` finds a used key in its own
 //! transaction, and only a request that is about to be refused is looked up before.
 
-use crate::{problem::Problem, publisher::Publisher, shedding::Gate, shelves::Shelves, trace::TraceParent, waiting::Waiters};
+use crate::{bounds, problem::Problem, publisher::Publisher, shedding::Gate, shelves::Shelves, trace::TraceParent, waiting::Waiters};
 use boxoffice_common::{
     domain::{
         customer::Customer,
@@ -13,7 +13,7 @@ use boxoffice_common::{
         money::Amount,
         order::{Order, Tender},
         pricing::{Cart, Priced, price},
-        scope::Scope,
+        scope::{Mode, Scope},
         view::QueueEstimate,
     },
     ports::{
@@ -119,9 +119,13 @@ impl Intake {
 
     /// Everything that can be refused at once.
     async fn price(&self, submission: &Submission) -> Result<(Priced, Tender), Problem> {
+        let now = self.clock.now();
+        if let Some(Buyer::Described(customer)) = &submission.buyer {
+            bounds::born(customer, now, "customer.")?;
+        }
         let shelf = self.shelves.load(&submission.scope, submission.cart.wanted()).await?;
-        let priced = price(&submission.cart, &shelf, self.clock.now(), &self.entropy)?;
-        let tender = check_payment(submission.payment.as_ref(), priced.totals.total)?;
+        let priced = price(&submission.cart, &shelf, now, &self.entropy)?;
+        let tender = check_payment(submission.payment.as_ref(), priced.totals.total, submission.scope.mode())?;
         Ok((priced, tender))
     }
 
@@ -187,10 +191,22 @@ fn answer(accepted: Accepted) -> Result<Answer, Problem> {
     }
 }
 
-fn check_payment(payment: Option<&Payment>, total: Amount) -> Result<Tender, Problem> {
+/// Whether somebody could take a card's money. The sandbox moves none: a live card that it approved would be goods given away.
+const fn takes_cards(mode: Mode) -> bool {
+    match mode {
+        Mode::Test => true,
+        Mode::Live => false,
+    }
+}
+
+fn check_payment(payment: Option<&Payment>, total: Amount, mode: Mode) -> Result<Tender, Problem> {
     let Some(payment) = payment else {
         return if total.is_zero() { Ok(Tender::Free {}) } else { Err(Problem::missing("payment")) };
     };
+    if matches!(payment.tender, Tender::Card { .. }) && !takes_cards(mode) {
+        let message = "no provider for live cards is configured; the sandbox is for test keys";
+        return Err(CodedError::new(Code::ProviderNotConfigured, message).at(format!("{}.type", payment.param)).into());
+    }
     if let Some(amount) = payment.amount.filter(|amount| *amount != total) {
         let message = format!("{amount} is not the total, which is {total} minor units");
         return Err(CodedError::new(Code::PaymentAmountMismatch, message).at(format!("{}.amount", payment.param)).into());
@@ -204,10 +220,27 @@ fn check_payment(payment: Option<&Payment>, total: Amount) -> Result<Tender, Pro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use boxoffice_common::domain::secret::Secret;
 
     fn pay(tender: Tender, amount: Option<i64>, total: i64) -> Result<Tender, &'static str> {
+        pay_in(Mode::Test, tender, amount, total)
+    }
+
+    fn pay_in(mode: Mode, tender: Tender, amount: Option<i64>, total: i64) -> Result<Tender, &'static str> {
         let payment = Payment { tender, amount: amount.map(Amount::from_minor), param: "payment.methods[0]" };
-        check_payment(Some(&payment), Amount::from_minor(total)).map_err(|problem| problem.code())
+        check_payment(Some(&payment), Amount::from_minor(total), mode).map_err(|problem| problem.code())
+    }
+
+    #[test]
+    fn a_card_pays_in_test_mode_only() {
+        let card = || Tender::Card { token: Secret::new("tok_visa".to_owned()) };
+        let cash = || Tender::Custom { name: "cash".to_owned(), note: None };
+        assert_eq!(pay_in(Mode::Test, card(), None, 1500), Ok(card()));
+        for total in [0, 1500] {
+            assert_eq!(pay_in(Mode::Live, card(), None, total), Err("provider_not_configured"));
+            assert_eq!(pay_in(Mode::Live, cash(), None, total), Ok(cash()));
+        }
+        assert_eq!(pay_in(Mode::Live, Tender::Free {}, None, 0), Ok(Tender::Free {}));
     }
 
     #[test]
@@ -218,7 +251,7 @@ mod tests {
         assert_eq!(pay(cash(), Some(1499), 1500), Err("payment_amount_mismatch"));
         assert_eq!(pay(Tender::Free {}, None, 0), Ok(Tender::Free {}));
         assert_eq!(pay(Tender::Free {}, None, 1), Err("payment_method_invalid"));
-        assert_eq!(check_payment(None, Amount::ZERO).ok(), Some(Tender::Free {}));
-        assert_eq!(check_payment(None, Amount::from_minor(1)).unwrap_err().code(), "parameter_missing");
+        assert_eq!(check_payment(None, Amount::ZERO, Mode::Test).ok(), Some(Tender::Free {}));
+        assert_eq!(check_payment(None, Amount::from_minor(1), Mode::Test).unwrap_err().code(), "parameter_missing");
     }
 }

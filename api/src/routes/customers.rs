@@ -48,6 +48,7 @@ async fn put(
     }
     customer.id = Some(id.clone());
     bounds::customer(&customer, "")?;
+    bounds::born(&customer, ctx.clock().now(), "")?;
     // Only for the status: between the two, somebody else may have made it.
     let is_new = ctx.store().customer(caller.scope(), &id).await?.is_none();
     match ctx.store().put_customer(caller.scope(), &id, &customer).await? {

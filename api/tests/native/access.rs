@@ -1,8 +1,9 @@
 //! Who may see and do what.
 
-use crate::server::{Server, two_places};
+use crate::server::{Server, request, two_places, yoga};
+use axum::body::Body;
 use boxoffice_common::domain::scope::Mode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const OTHER: (&str, &str) = ("authorization", "Bearer bo_test_other");
 const LIVE: (&str, &str) = ("authorization", "Bearer bo_live_demo");
@@ -28,6 +29,31 @@ async fn without_a_live_key_nothing_is_told() {
             assert_eq!(reply.header("www-authenticate"), "Bearer");
         }
     }
+}
+
+#[tokio::test]
+async fn a_live_key_cannot_pay_with_a_sandbox_card() {
+    let server = with_other_keys().await;
+    let live = async |method: &str, path: &str, body: &Value| {
+        let headers = [LIVE, ("content-type", "application/json"), ("idempotency-key", "k1")];
+        server.send(request(method, path, &headers).body(Body::from(body.to_string())).unwrap()).await
+    };
+    assert_eq!(live("PUT", "/v1/sessions/ses_yoga", &yoga()).await.code(), 201);
+    let refused = live("POST", "/v1/checkouts", &two_places()).await;
+    assert_eq!(refused.problem(), (422, "provider_not_configured".to_owned()));
+    assert_eq!(refused.json()["param"], "payment.methods[0].type");
+    assert_eq!(server.get_with("/v1/checkouts", &[LIVE]).await.json()["data"], json!([]));
+    // The same key is free; what is paid outside, or costs nothing, is sold.
+    let mut cash = two_places();
+    cash["payment"]["methods"] = json!([{"type": "custom", "name": "cash"}]);
+    let sold = live("POST", "/v1/checkouts", &cash).await;
+    assert_eq!((sold.code(), sold.json()["livemode"].clone()), (202, json!(true)), "{:?}", sold.body);
+    let free = json!({"currency": "usd", "lines": [{"type": "custom", "name": "Nothing", "unit_amount": 0}], "payment": {"methods": [{"type": "free"}]}});
+    let headers = [LIVE, ("idempotency-key", "k2")];
+    assert_eq!(server.post_json("/v1/checkouts", &headers, &free.to_string()).await.code(), 202);
+    // A test key goes on as ever.
+    server.yoga().await;
+    assert_eq!(server.checkout("k1", &two_places()).await.code(), 202);
 }
 
 #[tokio::test]

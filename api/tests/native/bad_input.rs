@@ -60,6 +60,8 @@ async fn fields_that_are_wrong_are_named_and_nothing_is_written() {
         ("/promo_code", json!("NOPE"), 422, "promo_code_invalid", "promo_code"),
         ("/customer", json!("cus_nobody"), 422, "resource_missing", "customer"),
         ("/customer", json!({"external_id": "u1", "emial": "x"}), 400, "parameter_unknown", "customer.emial"),
+        ("/customer", json!({"date_of_birth": "2999-01-01"}), 400, "parameter_invalid", "customer.date_of_birth"),
+        ("/customer", json!({"date_of_birth": "2001-02-29"}), 400, "parameter_invalid", "customer.date_of_birth"),
         ("/callback_url", json!("https://user:pw@shop.example/"), 400, "parameter_invalid", "callback_url"),
         ("/expires_in", json!(0), 400, "parameter_invalid", "expires_in"),
         ("/note", json!("x"), 400, "parameter_unknown", "note"),
@@ -77,6 +79,16 @@ async fn fields_that_are_wrong_are_named_and_nothing_is_written() {
         assert!(!String::from_utf8_lossy(&reply.body).contains(card));
     }
     nothing_was_written(&server).await;
+}
+
+#[tokio::test]
+async fn a_customer_who_is_not_born_yet_is_refused() {
+    let server = Server::start().await;
+    let reply = server.put("/v1/customers/cus_1", &json!({"date_of_birth": "2999-01-01"})).await;
+    assert_eq!(reply.problem(), (400, "parameter_invalid".to_owned()));
+    assert_eq!(reply.json()["param"], "date_of_birth");
+    nothing_was_written(&server).await;
+    assert_eq!(server.put("/v1/customers/cus_1", &json!({"date_of_birth": "1990-12-10"})).await.code(), 201);
 }
 
 #[tokio::test]

@@ -60,6 +60,19 @@ async fn a_key_that_was_refused_can_be_used_again() {
 }
 
 #[tokio::test]
+async fn a_card_number_in_the_key_is_refused_and_never_kept() {
+    let server = Server::start().await;
+    server.yoga().await;
+    for card in ["4111111111111111", "\"4111111111111111\"", "4111-1111-1111-1111", "4111 1111 1111 1111"] {
+        let reply = server.checkout(card, &two_places()).await;
+        assert_eq!(reply.problem(), (400, "card_number_refused".to_owned()), "{card}");
+        assert_eq!(reply.json()["param"], "Idempotency-Key");
+        assert!(!String::from_utf8_lossy(&reply.body).contains("1111"));
+    }
+    assert_eq!(server.get("/v1/checkouts").await.json()["data"], json!([]));
+}
+
+#[tokio::test]
 async fn a_checkout_without_a_key_is_refused() {
     let server = Server::start().await;
     let reply = server.post_json("/v1/checkouts", &[], "{}").await;

@@ -1,8 +1,11 @@
 //! Who buys.
 
-use super::id::CustomerId;
+use super::{id::CustomerId, time::Timestamp};
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{fmt, time::Duration};
+
+/// How far ahead of UTC a day can begin.
+const EARLIEST_DAY: Duration = Duration::from_secs(14 * 3600);
 
 /// A customer of a tenant. Its `Debug` shows the id and nothing personal.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -53,6 +56,11 @@ impl BirthDate {
         time::Date::parse(text, &format).ok().map(Self)
     }
 
+    /// Whether nobody anywhere can have been born on that day yet: days begin on the eastern islands, 14 hours before UTC's.
+    pub fn is_to_come(self, now: Timestamp) -> bool {
+        self.0 > now.after(EARLIEST_DAY).date()
+    }
+
     /// Age in whole years on `day`; someone born on 29 February ages on 1 March.
     pub fn age_on(self, day: time::Date) -> i32 {
         let born = self.0;
@@ -90,6 +98,14 @@ impl<'de> Deserialize<'de> for BirthDate {
 mod tests {
     use super::*;
     use time::macros::date;
+
+    #[test]
+    fn a_birth_is_to_come_when_its_day_has_begun_nowhere() {
+        let at = |hours: i64| Timestamp::from_millis(hours * 3_600_000);
+        let (today, tomorrow) = (BirthDate::parse("1970-01-01").unwrap(), BirthDate::parse("1970-01-02").unwrap());
+        assert!(!today.is_to_come(at(0)) && tomorrow.is_to_come(at(9)) && !tomorrow.is_to_come(at(10)));
+        assert!(BirthDate::parse("9999-12-31").unwrap().is_to_come(at(24)));
+    }
 
     #[test]
     fn age_counts_birthdays_and_leap_days() {

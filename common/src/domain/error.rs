@@ -63,6 +63,8 @@ codes! {
     PaymentMethodInvalid = "payment_method_invalid";
     /// The provider could not be reached, and nothing was sent.
     ProviderUnavailable = "provider_unavailable";
+    /// Nobody is set up who could take this payment in this mode.
+    ProviderNotConfigured = "provider_not_configured";
     /// The deadline passed first.
     Expired = "expired";
     /// Canceled by the client.
