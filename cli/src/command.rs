@@ -33,6 +33,8 @@ pub enum Command {
     Keys(Keys),
     /// Recomputes every invariant from the store; exit 1 when one is broken
     Audit(Audit),
+    /// Shows the messages that were given up, or puts them back to work
+    DeadLetters(DeadLetters),
     /// A load, and figures that can be believed
     Bench(Box<BenchArgs>),
 }
@@ -124,6 +126,17 @@ pub enum Keys {
         #[command(flatten)]
         data: Data,
     },
+}
+
+/// `boxoffice dead-letters`.
+#[derive(Debug, Args)]
+pub struct DeadLetters {
+    /// Puts them back into their lanes, the oldest first
+    #[arg(long)]
+    pub redrive: bool,
+    /// How many at the most
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub limit: u16,
 }
 
 /// `boxoffice audit`.

@@ -8,12 +8,13 @@
 //! | `http` | a listening server and its end |
 //! | `watch` | what a worker can be asked |
 //! | `demo` | the demo catalogue |
-//! | `keys`, `doctor`, `audit` | the commands that end |
+//! | `keys`, `doctor`, `audit`, `dead_letters` | the commands that end |
 //! | `bench` | load and figures |
 
 mod audit;
 mod bench;
 mod command;
+mod dead_letters;
 mod demo;
 mod doctor;
 mod exit;
@@ -63,6 +64,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Doctor(data) => doctor::run(data.data_dir).await,
         Command::Keys(keys) => keys::run(keys).await.map(done),
         Command::Audit(args) => audit::run(args).await,
+        Command::DeadLetters(args) => dead_letters::run(args).await.map(done),
         Command::Bench(args) => Ok(bench::run(*args).await.map(done)?),
     }
 }

@@ -96,7 +96,8 @@ pub async fn engine(data_dir: PathBuf, migrates: bool) -> Result<Engine, Failure
     Ok(Engine { config, entropy, store, clock, queue, seats, announcer })
 }
 
-fn rabbit_options(config: &Config) -> RabbitOptions {
+/// How this process uses the broker.
+pub fn rabbit_options(config: &Config) -> RabbitOptions {
     RabbitOptions { prefix: config.queue_prefix.clone(), ..RabbitOptions::default() }
 }
 

@@ -4,6 +4,11 @@
 
 mod support;
 
+use boxoffice_common::{
+    adapters::queue::{RabbitOptions, RabbitQueue},
+    domain::{secret::Secret, time::Timestamp},
+    ports::queue::{Lane, Queue, Work},
+};
 use reqwest::Method;
 use serde_json::json;
 use sqlx::{Connection, Executor, SqliteConnection};
@@ -207,6 +212,51 @@ async fn the_audit_holds_the_seat_table_against_the_store_and_drops_what_contrad
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_letters_are_shown_and_put_back_to_work() {
+    let none = said(&run(&["dead-letters"], &env(&[])).await);
+    assert!(none.contains("there are none") && none.contains("AMQP_URL"), "{none}");
+    let servers = shared_servers().await;
+    let options = RabbitOptions { prefix: servers["BOXOFFICE_QUEUE_PREFIX"].clone(), ..RabbitOptions::default() };
+    let queue = RabbitQueue::connect(&Secret::new(servers["AMQP_URL"].clone()), options).await.unwrap();
+    assert_eq!(said(&run(&["dead-letters"], &servers).await).trim(), "0 dead letters");
+    let work = |n: i64| Work {
+        lane: Lane::Money,
+        id: format!("chk_{n}"),
+        scope: "shop/test".to_owned(),
+        enqueued_at: Timestamp::from_millis(n),
+        wants: Vec::new(),
+        trace: None,
+    };
+    assert!(queue.publish((0..3).map(work).collect()).await.iter().all(Result::is_ok));
+    let mut consumer = queue.consume(Lane::Money, 10).await.unwrap();
+    for _ in 0..3 {
+        assert!(consumer.next().await.unwrap().receipt.dead_letter().await);
+    }
+    // Looking leaves them where they are.
+    for _ in 0..2 {
+        let listed = said(&run(&["dead-letters", "--limit", "2"], &servers).await);
+        assert!(listed.contains("3 dead letters") && listed.lines().count() == 3, "{listed}");
+        assert!(listed.lines().take(2).all(|line| line.starts_with("money  chk_") && line.contains("shop/test")), "{listed}");
+    }
+    let redriven = said(&run(&["dead-letters", "--redrive", "--limit", "2"], &servers).await);
+    assert!(redriven.contains("2 of 3 dead letters put back"), "{redriven}");
+    assert!(said(&run(&["dead-letters", "--redrive"], &servers).await).contains("1 of 1 dead letters put back"));
+    assert_eq!(said(&run(&["dead-letters"], &servers).await).trim(), "0 dead letters");
+    let mut back = Vec::new();
+    for _ in 0..3 {
+        let taken = consumer.next().await.unwrap();
+        back.push(taken.work.id);
+        assert!(taken.receipt.ack().await);
+    }
+    back.sort();
+    assert_eq!(back, ["chk_0", "chk_1", "chk_2"]);
+    let dead = env(&[("AMQP_URL", "amqp://guest:hush-hush@127.0.0.1:1/")]);
+    let words = complained(&run(&["dead-letters"], &dead).await);
+    assert!(words.contains("AMQP_URL") && !words.contains("hush-hush"), "{words}");
+    assert_eq!(run(&["dead-letters", "--limit", "0"], &servers).await.status.code(), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigterm_lets_work_in_hand_finish_and_keeps_the_rest() {
     let mut system = System::embedded(&[("BOXOFFICE_PREFETCH", "1")]).await;
     let shop = system.shop();
@@ -255,7 +305,7 @@ async fn a_worker_that_is_told_to_stop_hands_nothing_over_half_done() {
 #[tokio::test]
 async fn what_is_typed_wrong_is_told_and_help_helps() {
     let help = said(&boxoffice().arg("--help").run().await.unwrap());
-    for command in ["serve", "api", "worker", "sandbox", "migrate", "doctor", "keys", "audit", "bench"] {
+    for command in ["serve", "api", "worker", "sandbox", "migrate", "doctor", "keys", "audit", "dead-letters", "bench"] {
         assert!(help.contains(command), "{command}: {help}");
     }
     assert_eq!(boxoffice().arg("sell").run().await.unwrap().status.code(), Some(2));
