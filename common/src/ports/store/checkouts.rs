@@ -1,0 +1,237 @@
+//! Checkouts and everything that moves with them: what is asked of the store, and what it answers.
+
+use super::{
+    error::StoreError,
+    paging::{Page, PageRequest},
+};
+use crate::{
+    domain::{
+        begin::{Action, Begin},
+        checkout::Checkout,
+        claim::{StockKey, StockLevel},
+        customer::Customer,
+        id::{CatalogueId, CheckoutId, CustomerId, DeliveryId},
+        order::Order,
+        scope::Scope,
+        settle::{Settlement, Verdict},
+        state::Status,
+        time::Timestamp,
+        timeline::TimelineEntry,
+        view::QueueEstimate,
+    },
+    ports::{queue::Lane, seats::Told},
+};
+use async_trait::async_trait;
+use std::time::Duration;
+
+/// A checkout to be made durable.
+#[derive(Debug, Clone)]
+pub struct NewCheckout {
+    /// Its id, made by the caller: a repeated accept after a lost answer is told by it.
+    pub id: CheckoutId,
+    /// Whose.
+    pub scope: Scope,
+    /// What is bought; priced.
+    pub order: Order,
+    /// The customer to find by `external_id`, or make, in the same transaction; its id goes into the order.
+    pub customer: Option<Customer>,
+    /// How long it may wait before it is begun or paid, from the store's now.
+    pub expires_in: Duration,
+    /// The client's key.
+    pub idempotency: IdempotencyRow,
+    /// What the answer says about the queue.
+    pub queue: QueueEstimate,
+}
+
+/// What an idempotency key is bound to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct IdempotencyRow {
+    /// Method and path with its parameters.
+    pub route: String,
+    /// The client's key, unquoted.
+    pub key: String,
+    /// SHA-256 of the canonical body, hex.
+    pub body_hash: String,
+}
+
+/// A first answer, kept to be given again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredAnswer {
+    /// HTTP status.
+    pub status: u16,
+    /// The object that was made.
+    pub object: String,
+    /// The body, byte for byte.
+    pub body: String,
+}
+
+/// The answer to an accept or a look-up of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accepted {
+    /// Durable now. The body to answer, and the same at every replay.
+    Created {
+        /// The answer.
+        answer: StoredAnswer,
+        /// The store's time, for `enqueued_at`.
+        at: Timestamp,
+    },
+    /// The same key and body came before.
+    Replayed(StoredAnswer),
+    /// The same key came before with another body: 422.
+    KeyReused,
+    /// The order's customer id is not in the store. Nothing was written.
+    CustomerMissing,
+}
+
+/// What `begin` came to.
+#[derive(Debug, Clone)]
+pub struct BeginAnswer {
+    /// What to do.
+    pub next: Next,
+    /// What was changed in the stock, for the seat table.
+    pub stock: Vec<StockLevel>,
+}
+
+/// What a worker does after `begin`.
+#[derive(Debug, Clone)]
+pub enum Next {
+    /// Nothing: ended before, or gone.
+    Done,
+    /// Not before then; somebody else has it.
+    Busy(Timestamp),
+    /// It moved on without an outside call.
+    Moved(Moved),
+    /// Act on attempt `n` of this checkout under the lease.
+    Act {
+        /// The checkout as it is now, attempts included.
+        checkout: Box<Checkout>,
+        /// Which attempt.
+        n: u32,
+        /// Send or look up.
+        action: Action,
+    },
+}
+
+/// What a transition changed, as others need to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// Which.
+    pub checkout: CheckoutId,
+    /// Whose.
+    pub scope: Scope,
+    /// Where it stands now.
+    pub status: Status,
+    /// Its version now.
+    pub version: i64,
+    /// When it is due next: so long from now. `None`: nothing to do.
+    pub due_in: Option<Duration>,
+    /// Deliveries that were opened, to be published.
+    pub deliveries: Vec<DeliveryId>,
+    /// What was given back or taken, for the seat table.
+    pub stock: Vec<StockLevel>,
+}
+
+/// What `settle` came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// Written.
+    Moved(Moved),
+    /// Its outcome was known already, or a later taker has it.
+    Already(Status),
+}
+
+/// What a cancel came to.
+#[derive(Debug, Clone)]
+pub enum CancelResult {
+    /// Canceled now (`Some`) or before: 200.
+    Canceled(Box<Checkout>, Option<Moved>),
+    /// The provider has to confirm: 202.
+    Closing(Box<Checkout>, Option<Moved>),
+    /// It has ended otherwise: 409.
+    NotCancelable(Box<Checkout>),
+    /// Not in this scope: 404.
+    Missing,
+}
+
+/// What an operator's decision came to.
+#[derive(Debug, Clone)]
+pub enum ResolveResult {
+    /// Ended now.
+    Resolved(Moved),
+    /// The same words have ended it before: the answer to them was lost.
+    Already,
+    /// It does not need review, or not any more: 409.
+    NotInReview,
+    /// Not in this scope: 404.
+    Missing,
+}
+
+/// What a list of checkouts is narrowed to.
+#[derive(Debug, Clone, Default)]
+pub struct CheckoutFilter {
+    /// Only in this state.
+    pub status: Option<Status>,
+    /// Only with a line of this session.
+    pub session: Option<CatalogueId>,
+    /// Only of this customer.
+    pub customer: Option<CustomerId>,
+    /// Only with this reference.
+    pub reference: Option<String>,
+    /// Only made after.
+    pub created_after: Option<Timestamp>,
+}
+
+/// A row whose time has come and that no worker seems to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overdue {
+    /// The checkout or delivery.
+    pub id: String,
+    /// Whose.
+    pub scope: Scope,
+    /// Whether it has ended (then its open attempts ride the money lane).
+    pub status: Option<Status>,
+}
+
+/// Checkouts and everything that moves with them.
+#[async_trait]
+pub trait CheckoutStore: Send + Sync {
+    /// The store's time, the only one that decides between processes.
+    async fn now(&self) -> Result<Timestamp, StoreError>;
+
+    /// Makes a checkout durable. Concurrent calls share a transaction; each gets its own answer.
+    async fn accept(&self, new: NewCheckout) -> Result<Accepted, StoreError>;
+
+    /// Looks a key up before anything that can change with time.
+    async fn answered(&self, scope: &Scope, row: &IdempotencyRow) -> Result<Option<Accepted>, StoreError>;
+
+    /// Claims everything scarce and records the attempt, before anything is sent; or takes over what was left.
+    async fn begin(&self, begin: Begin) -> Result<BeginAnswer, StoreError>;
+
+    /// Records an outcome and all that follows from it.
+    async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError>;
+
+    /// Cancels, or asks the provider to.
+    async fn cancel(&self, scope: &Scope, id: &CheckoutId) -> Result<CancelResult, StoreError>;
+
+    /// An operator's decision. May be repeated.
+    async fn resolve(&self, scope: &Scope, id: &CheckoutId, verdict: Verdict, note: &str) -> Result<ResolveResult, StoreError>;
+
+    /// Ends queued checkouts whose deadline has passed, at most `limit`.
+    async fn expire(&self, limit: u32) -> Result<Vec<Moved>, StoreError>;
+
+    /// Takes overdue rows of a lane, oldest first, and pushes their `due_at` on at doubling intervals from `first` on.
+    /// Only rows due before `now - grace`, and before `head` when it is given: what is younger waits its turn in the queue.
+    async fn rescue(&self, lane: Lane, grace: Duration, head: Option<Timestamp>, limit: u32) -> Result<Vec<Overdue>, StoreError>;
+
+    /// One checkout. Concurrent calls share a query.
+    async fn checkout(&self, id: &CheckoutId) -> Result<Option<Checkout>, StoreError>;
+
+    /// A page of checkouts, newest first.
+    async fn checkouts(&self, scope: &Scope, filter: &CheckoutFilter, page: &PageRequest) -> Result<Page<Checkout>, StoreError>;
+
+    /// What happened to a checkout, oldest first (at most 1,000).
+    async fn timeline(&self, id: &CheckoutId) -> Result<Vec<TimelineEntry>, StoreError>;
+
+    /// What is left of these things, and which named seats are gone; for the seat table. Unknown ones are left out.
+    async fn stock(&self, keys: &[StockKey]) -> Result<Vec<Told>, StoreError>;
+}

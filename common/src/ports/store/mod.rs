@@ -1,0 +1,31 @@
+//! The truth. It speaks in transitions; each method is one transaction, and a lost race is a value, not an error.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `checkouts` | checkouts and everything that moves with them |
+//! | `catalogue` | what is sold, and to whom |
+//! | `keys` | API keys |
+//! | `deliveries` | webhook endpoints, secrets, deliveries |
+//! | `upkeep` | migrations, the audit, what is forgotten |
+//! | `paging`, `error` | what all of them share |
+
+mod catalogue;
+mod checkouts;
+mod deliveries;
+mod error;
+mod keys;
+mod paging;
+mod upkeep;
+
+pub use catalogue::*;
+pub use checkouts::*;
+pub use deliveries::*;
+pub use error::*;
+pub use keys::*;
+pub use paging::*;
+pub use upkeep::*;
+
+/// The truth as a whole.
+pub trait Store: CheckoutStore + CatalogueStore + KeyStore + DeliveryStore + UpkeepStore {}
+
+impl<T: CheckoutStore + CatalogueStore + KeyStore + DeliveryStore + UpkeepStore> Store for T {}
