@@ -18,6 +18,11 @@ pub trait BatchRun: Send + Sync + 'static {
     /// batch fails it is run once more, item by item, so that one bad item does not fail the others.
     async fn run(&self, items: &[Self::Item]) -> Result<Vec<Self::Answer>, Self::Error>;
 
+    /// What its batches are counted under in the metrics; `None`: they are not.
+    fn name(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Whether running the items one by one may help. Not when nothing can be reached.
     fn worth_retrying(&self, error: &Self::Error) -> bool;
 
@@ -63,9 +68,15 @@ pub struct Batcher<R: BatchRun> {
 impl<R: BatchRun> Batcher<R> {
     /// Starts the task that runs the batches. It ends when the batcher is dropped.
     pub fn start(run: R, limits: BatchLimits) -> Self {
+        let (this, serving) = Self::new(run, limits);
+        tokio::spawn(serving);
+        this
+    }
+
+    /// A batcher, and the future that runs its batches wherever that is polled: inside some Tokio runtime.
+    pub fn new(run: R, limits: BatchLimits) -> (Self, impl Future<Output = ()> + Send + use<R>) {
         let (line, waiting) = mpsc::channel(limits.max_waiting);
-        tokio::spawn(serve(Arc::new(run), waiting, limits));
-        Self { line, patience: limits.patience }
+        (Self { line, patience: limits.patience }, serve(Arc::new(run), waiting, limits))
     }
 
     /// Runs `item` with whoever comes at the same time.
@@ -108,7 +119,13 @@ async fn run_batch<R: BatchRun>(run: &R, mut batch: Vec<Entry<R>>) {
         }
     }
     let (items, senders): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-    match run.run(&items).await {
+    let started = tokio::time::Instant::now();
+    let result = run.run(&items).await;
+    if let Some(name) = run.name() {
+        metrics::histogram!("boxoffice_batch_seconds", "batch" => name).record(started.elapsed().as_secs_f64());
+        metrics::counter!("boxoffice_batch_items_total", "batch" => name).increment(items.len() as u64);
+    }
+    match result {
         Ok(answers) => {
             for (sender, answer) in senders.into_iter().zip(answers) {
                 let _ = sender.send(Ok(answer));

@@ -79,6 +79,10 @@ impl BatchRun for Writer {
         drafts.into_iter().zip(items).map(|(draft, item)| changes.answer(draft, item)).collect()
     }
 
+    fn name(&self) -> Option<&'static str> {
+        Some("sandbox")
+    }
+
     fn worth_retrying(&self, error: &BookError) -> bool {
         // Whatever one bad item did to the others; a book that cannot be reached is not helped by more tries.
         matches!(error, BookError::Database(source) if matches!(**source, sqlx::Error::Database(_)))

@@ -54,6 +54,10 @@ impl BatchRun for Accepts {
         Ok(answers)
     }
 
+    fn name(&self) -> Option<&'static str> {
+        Some("accept")
+    }
+
     fn worth_retrying(&self, error: &StoreError) -> bool {
         !matches!(error, StoreError::Unavailable(_))
     }
@@ -71,7 +75,7 @@ fn key(new: &NewCheckout) -> Key<'_> {
     (new.scope.as_str(), &new.idempotency.route, &new.idempotency.key)
 }
 
-async fn accept(tx: &mut Tx, items: &[Arc<NewCheckout>], entropy: &Entropy) -> Result<Vec<Accepted>, StoreError> {
+async fn accept(tx: &mut Tx<'_>, items: &[Arc<NewCheckout>], entropy: &Entropy) -> Result<Vec<Accepted>, StoreError> {
     let now = tx.now().await?;
     let customers = Customers::find(tx, items, entropy, now).await?;
     // The first of twins in a batch goes in; the others find its row. Sorted, so that two batches with the same keys do
@@ -149,7 +153,7 @@ type KnownAnswers = HashMap<(String, String, String), (StoredAnswer, String)>;
 
 /// Binds keys that are new, and answers what the others are bound to.
 async fn insert_keys<'a>(
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     firsts: impl Iterator<Item = &'a (&'a NewCheckout, Checkout, String)>,
     now: Timestamp,
 ) -> Result<KnownAnswers, StoreError> {
@@ -213,7 +217,7 @@ fn answers(rows: Vec<super::value::Row>) -> Result<KnownAnswers, StoreError> {
         .collect()
 }
 
-async fn insert_checkouts<'a>(tx: &mut Tx, checkouts: impl Iterator<Item = &'a Checkout>) -> Result<(), StoreError> {
+async fn insert_checkouts<'a>(tx: &mut Tx<'_>, checkouts: impl Iterator<Item = &'a Checkout>) -> Result<(), StoreError> {
     let mut rows = Rows::new(&[
         ("id", Text),
         ("scope", Text),
@@ -259,7 +263,7 @@ struct Customers<'a> {
 }
 
 impl<'a> Customers<'a> {
-    async fn find(tx: &mut Tx, items: &'a [Arc<NewCheckout>], entropy: &Entropy, now: Timestamp) -> Result<Self, StoreError> {
+    async fn find(tx: &mut Tx<'_>, items: &'a [Arc<NewCheckout>], entropy: &Entropy, now: Timestamp) -> Result<Self, StoreError> {
         let mut this = Self { present: HashSet::new(), by_external: HashMap::new(), fresh: HashMap::new() };
         let mut by_id = Rows::new(&[("scope", Text), ("id", Text)]);
         let mut by_external = Rows::new(&[("scope", Text), ("id", Text)]);
@@ -312,7 +316,7 @@ impl<'a> Customers<'a> {
     }
 
     /// Makes those that are new, of checkouts that go in.
-    async fn insert(&self, tx: &mut Tx, winners: impl Iterator<Item = &'a NewCheckout>, now: Timestamp) -> Result<(), StoreError> {
+    async fn insert(&self, tx: &mut Tx<'_>, winners: impl Iterator<Item = &'a NewCheckout>, now: Timestamp) -> Result<(), StoreError> {
         let mut rows =
             Rows::new(&[("scope", Text), ("id", Text), ("external_id", Text), ("doc", Text), ("created_at", Int), ("updated_at", Int)]);
         let mut made: HashSet<CustomerId> = HashSet::new();

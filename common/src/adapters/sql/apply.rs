@@ -1,8 +1,9 @@
-//! Writes what the domain decided: one set of multi-row statements for a whole batch of transitions, whatever they are.
+//! Writes what the domain decided: one script of multi-row statements for a whole batch of transitions, whatever they are.
 
 use super::{
     bulk::{Rows, Type::Int, Type::Text},
     db::Tx,
+    script::Write,
     stock,
     value::{Value, corrupt},
 };
@@ -10,32 +11,36 @@ use crate::{
     domain::{
         claim::{ClaimState, StockKey, StockLevel},
         effects::{ClaimChange, Effects},
-        event::EventType,
-        id::{DeliveryId, Entropy, EventId},
-        scope::Scope,
+        id::{DeliveryId, Entropy},
         time::Timestamp,
-        view::{CheckoutView, EventView},
     },
     ports::store::{Moved, StoreError},
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// Writes all of it, and says for each what others need to know. The caller holds the locks on the checkouts, and on the
 /// stock of what is inserted.
-pub(super) async fn apply(tx: &mut Tx, batch: &[Effects], now: Timestamp, entropy: &Entropy) -> Result<Vec<Moved>, StoreError> {
+pub(super) async fn apply(tx: &mut Tx<'_>, batch: &[Effects], now: Timestamp, entropy: &Entropy) -> Result<Vec<Moved>, StoreError> {
     if batch.is_empty() {
         return Ok(Vec::new());
     }
     if let Some(broken) = batch.iter().flat_map(|effects| &effects.ledger).find(|transaction| !transaction.is_balanced()) {
         return Err(StoreError::Inconsistent(format!("an unbalanced ledger transaction for {}", broken.checkout)));
     }
-    write_checkouts(tx, batch).await?;
-    write_attempts(tx, batch).await?;
-    let levels = write_claims(tx, batch).await?;
-    write_ledger(tx, batch).await?;
-    let deliveries = write_events(tx, batch, now, entropy).await?;
-    write_timeline(tx, batch).await?;
-    Ok(batch.iter().zip(deliveries).map(|(effects, deliveries)| moved(effects, deliveries, &levels, now)).collect())
+    let mut deltas = release(tx, batch).await?;
+    let events = super::events::events(tx, batch, now, entropy).await?;
+    let mut writes = vec![checkouts(batch)?, attempts(batch)?];
+    writes.extend(claims(batch, &mut deltas));
+    writes.push(stock::add(&deltas));
+    writes.extend(ledger(batch));
+    writes.extend(events.writes);
+    writes.push(timeline(batch)?);
+    let written = tx.run(writes).await?;
+    let levels = written
+        .returned()
+        .map(|(row, from)| stock::level(row, from).map(|level| (level.key.clone(), level)))
+        .collect::<Result<BTreeMap<_, _>, _>>()?;
+    Ok(batch.iter().zip(events.deliveries).map(|(effects, deliveries)| moved(effects, deliveries, &levels, now)).collect())
 }
 
 fn moved(effects: &Effects, deliveries: Vec<DeliveryId>, levels: &BTreeMap<StockKey, StockLevel>, now: Timestamp) -> Moved {
@@ -54,7 +59,7 @@ fn moved(effects: &Effects, deliveries: Vec<DeliveryId>, levels: &BTreeMap<Stock
     }
 }
 
-async fn write_checkouts(tx: &mut Tx, batch: &[Effects]) -> Result<(), StoreError> {
+fn checkouts(batch: &[Effects]) -> Result<Write, StoreError> {
     let mut rows = Rows::new(&[
         ("id", Text),
         ("from_version", Int),
@@ -90,16 +95,11 @@ async fn write_checkouts(tx: &mut Tx, batch: &[Effects]) -> Result<(), StoreErro
                error = r.error, payment_url = r.payment_url, closing = r.closing, due_at = r.due_at, rescues = 0, \
                updated_at = r.updated_at, completed_at = r.completed_at \
                FROM {rows} WHERE checkouts.id = r.id AND checkouts.version = r.from_version";
-    let written = tx.execute(sql, Some(&rows), &[]).await?;
-    if written == batch.len() as u64 {
-        Ok(())
-    } else {
-        // The rows are locked: only our own bug gets here.
-        Err(StoreError::Inconsistent(format!("{written} of {} checkouts were at the version decided on", batch.len())))
-    }
+    // The rows are locked: another version is our own bug.
+    Ok(Write::new(sql, rows).must_change("checkouts", batch.len() as u64))
 }
 
-async fn write_attempts(tx: &mut Tx, batch: &[Effects]) -> Result<(), StoreError> {
+fn attempts(batch: &[Effects]) -> Result<Write, StoreError> {
     let mut rows = Rows::new(&[
         ("checkout", Text),
         ("n", Int),
@@ -140,19 +140,16 @@ async fn write_attempts(tx: &mut Tx, batch: &[Effects]) -> Result<(), StoreError
             ]);
         }
     }
-    if rows.is_empty() {
-        return Ok(());
-    }
     // The request is frozen: only what is learnt about an attempt is ever written over.
     let sql = "INSERT INTO attempts ({names}) SELECT {names} FROM {rows} WHERE true ON CONFLICT (checkout, n) DO UPDATE SET \
                status = excluded.status, provider_reference = excluded.provider_reference, decline_code = excluded.decline_code, \
                action_url = excluded.action_url, lease_token = excluded.lease_token, lease_until = excluded.lease_until, \
                takeovers = excluded.takeovers, tries = excluded.tries";
-    tx.execute(sql, Some(&rows), &[]).await.map(|_| ())
+    Ok(Write::new(sql, rows))
 }
 
-/// Inserts, sells and releases claims; counters move with what really changed, and with nothing else.
-async fn write_claims(tx: &mut Tx, batch: &[Effects]) -> Result<BTreeMap<StockKey, StockLevel>, StoreError> {
+/// Inserts and sells claims; `deltas` learns what the counters have to move by.
+fn claims(batch: &[Effects], deltas: &mut BTreeMap<StockKey, i64>) -> [Write; 2] {
     let mut inserts = Rows::new(&[
         ("checkout", Text),
         ("n", Int),
@@ -164,13 +161,11 @@ async fn write_claims(tx: &mut Tx, batch: &[Effects]) -> Result<BTreeMap<StockKe
         ("customer", Text),
         ("state", Text),
     ]);
-    let mut deltas: BTreeMap<StockKey, i64> = BTreeMap::new();
-    let (mut sells, mut releases) = (Vec::new(), Vec::new());
+    let mut sells = Vec::new();
     for Effects { checkout, claims, .. } in batch {
         match claims {
-            ClaimChange::Keep => {}
+            ClaimChange::Keep | ClaimChange::Release => {}
             ClaimChange::Sell => sells.push(checkout.id.as_str()),
-            ClaimChange::Release => releases.push(checkout.id.as_str()),
             ClaimChange::Insert(claims) => {
                 for (n, claim) in claims.iter().enumerate() {
                     *deltas.entry(claim.stock.clone()).or_default() += i64::from(claim.quantity);
@@ -189,29 +184,30 @@ async fn write_claims(tx: &mut Tx, batch: &[Effects]) -> Result<BTreeMap<StockKe
             }
         }
     }
-    tx.insert("claims", &inserts).await?;
-    if !sells.is_empty() {
-        let sql = "UPDATE claims SET state = {1} WHERE checkout IN (SELECT id FROM {rows}) AND state = {2}";
-        tx.execute(sql, Some(&Rows::ids(sells)), &[ClaimState::Sold.as_str().into(), ClaimState::Held.as_str().into()]).await?;
-    }
-    if !releases.is_empty() {
-        release(tx, releases, &mut deltas).await?;
-    }
-    stock::add(tx, &deltas).await
+    let sql = "UPDATE claims SET state = {1} WHERE checkout IN (SELECT id FROM {rows}) AND state = {2}";
+    let sold = Write::new(sql, Rows::ids(sells)).with([ClaimState::Sold.as_str().into(), ClaimState::Held.as_str().into()]);
+    [Write::insert("claims", inserts), sold]
 }
 
-async fn release(tx: &mut Tx, checkouts: Vec<&str>, deltas: &mut BTreeMap<StockKey, i64>) -> Result<(), StoreError> {
-    let ids = Rows::ids(checkouts);
+/// Releases claims and locks what they are given back to. Counters move with what really changed, and with nothing else.
+async fn release(tx: &mut Tx<'_>, batch: &[Effects]) -> Result<BTreeMap<StockKey, i64>, StoreError> {
+    let mut deltas: BTreeMap<StockKey, i64> = BTreeMap::new();
+    let releasing = batch.iter().filter(|effects| matches!(effects.claims, ClaimChange::Release));
+    let ids = Rows::ids(releasing.map(|effects| effects.checkout.id.as_str()));
+    if ids.is_empty() {
+        return Ok(deltas);
+    }
     let sql =
         "UPDATE claims SET state = {1} WHERE checkout IN (SELECT id FROM {rows}) AND state = {2} RETURNING scope, kind, resource, quantity";
     let args: [Value; 2] = [ClaimState::Released.as_str().into(), ClaimState::Held.as_str().into()];
     for row in tx.fetch(sql, Some(&ids), &args).await? {
-        *deltas.entry(stock::key(&row)?).or_default() -= row.int(3)?;
+        *deltas.entry(stock::key(&row, 0)?).or_default() -= row.int(3)?;
     }
-    Ok(())
+    stock::lock(tx, &stock::keys(deltas.keys())).await?;
+    Ok(deltas)
 }
 
-async fn write_ledger(tx: &mut Tx, batch: &[Effects]) -> Result<(), StoreError> {
+fn ledger(batch: &[Effects]) -> [Write; 2] {
     let mut transactions =
         Rows::new(&[("id", Text), ("scope", Text), ("kind", Text), ("checkout", Text), ("currency", Text), ("created_at", Int)]);
     let mut entries = Rows::new(&[
@@ -246,119 +242,14 @@ async fn write_ledger(tx: &mut Tx, batch: &[Effects]) -> Result<(), StoreError> 
             ]);
         }
     }
-    tx.insert("ledger_transactions", &transactions).await?;
-    tx.insert("ledger_entries", &entries).await
+    [Write::insert("ledger_transactions", transactions), Write::insert("ledger_entries", entries)]
 }
 
-/// Who hears of a scope's events.
-struct Listener {
-    endpoint: String,
-    url: String,
-    events: Vec<String>,
-}
-
-impl Listener {
-    fn hears(&self, event: EventType) -> bool {
-        self.events.iter().any(|name| name == "*" || name == event.as_str())
-    }
-}
-
-/// Freezes each event's body and opens its deliveries.
-async fn write_events(tx: &mut Tx, batch: &[Effects], now: Timestamp, entropy: &Entropy) -> Result<Vec<Vec<DeliveryId>>, StoreError> {
-    let mut events = Rows::new(&[
-        ("id", Text),
-        ("scope", Text),
-        ("checkout", Text),
-        ("kind", Text),
-        ("version", Int),
-        ("body", Text),
-        ("created_at", Int),
-    ]);
-    let mut deliveries = Rows::new(&[
-        ("id", Text),
-        ("scope", Text),
-        ("event", Text),
-        ("event_kind", Text),
-        ("checkout", Text),
-        ("endpoint", Text),
-        ("url", Text),
-        ("status", Text),
-        ("tries", Int),
-        ("due_at", Int),
-        ("rescues", Int),
-        ("created_at", Int),
-        ("updated_at", Int),
-    ]);
-    let listeners = listeners(tx, batch).await?;
-    let mut opened = Vec::with_capacity(batch.len());
-    for Effects { checkout, events: kinds, .. } in batch {
-        let mut ids = Vec::new();
-        for &kind in kinds {
-            let id = EventId::generate(entropy, now);
-            let view = EventView { id: &id, kind: kind.as_str(), created_at: now, data: CheckoutView::new(checkout, None) };
-            let body = serde_json::to_string(&view).map_err(corrupt)?;
-            events.push([
-                id.as_str().into(),
-                checkout.scope.as_str().into(),
-                checkout.id.as_str().into(),
-                kind.as_str().into(),
-                checkout.version.into(),
-                body.into(),
-                now.into(),
-            ]);
-            let own = checkout.order.callback_url.iter().map(|url| ("", url.as_str()));
-            let registered = listeners.get(&checkout.scope).map(Vec::as_slice).unwrap_or_default();
-            let registered = registered.iter().filter(|listener| listener.hears(kind));
-            for (endpoint, url) in own.chain(registered.map(|listener| (listener.endpoint.as_str(), listener.url.as_str()))) {
-                let delivery = DeliveryId::generate(entropy, now);
-                deliveries.push([
-                    delivery.as_str().into(),
-                    checkout.scope.as_str().into(),
-                    id.as_str().into(),
-                    kind.as_str().into(),
-                    checkout.id.as_str().into(),
-                    endpoint.into(),
-                    url.into(),
-                    crate::domain::delivery::DeliveryStatus::Pending.as_str().into(),
-                    0i64.into(),
-                    now.into(),
-                    0i64.into(),
-                    now.into(),
-                    now.into(),
-                ]);
-                ids.push(delivery);
-            }
-        }
-        opened.push(ids);
-    }
-    tx.insert("events", &events).await?;
-    tx.insert("deliveries", &deliveries).await?;
-    Ok(opened)
-}
-
-async fn listeners(tx: &mut Tx, batch: &[Effects]) -> Result<HashMap<Scope, Vec<Listener>>, StoreError> {
-    let mut scopes: Vec<&str> =
-        batch.iter().filter(|effects| !effects.events.is_empty()).map(|effects| effects.checkout.scope.as_str()).collect();
-    scopes.sort_unstable();
-    scopes.dedup();
-    if scopes.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let sql = "SELECT scope, id, url, events FROM webhook_endpoints WHERE enabled = 1 AND scope IN (SELECT id FROM {rows})";
-    let mut listeners: HashMap<Scope, Vec<Listener>> = HashMap::new();
-    for row in tx.fetch(sql, Some(&Rows::ids(scopes)), &[]).await? {
-        let events = serde_json::from_str(&row.text(3)?).map_err(corrupt)?;
-        let listener = Listener { endpoint: row.text(1)?, url: row.text(2)?, events };
-        listeners.entry(super::load::scope(&row.text(0)?)?).or_default().push(listener);
-    }
-    Ok(listeners)
-}
-
-async fn write_timeline(tx: &mut Tx, batch: &[Effects]) -> Result<(), StoreError> {
+fn timeline(batch: &[Effects]) -> Result<Write, StoreError> {
     let mut rows = Rows::new(&[("checkout", Text), ("version", Int), ("entries", Text)]);
     for Effects { checkout, timeline, .. } in batch.iter().filter(|effects| !effects.timeline.is_empty()) {
         let entries = serde_json::to_string(timeline).map_err(corrupt)?;
         rows.push([checkout.id.as_str().into(), checkout.version.into(), entries.into()]);
     }
-    tx.insert("timeline", &rows).await
+    Ok(Write::insert("timeline", rows))
 }

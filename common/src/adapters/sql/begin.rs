@@ -49,6 +49,10 @@ impl BatchRun for Begins {
         Ok(answers)
     }
 
+    fn name(&self) -> Option<&'static str> {
+        Some("begin")
+    }
+
     fn worth_retrying(&self, error: &StoreError) -> bool {
         !matches!(error, StoreError::Unavailable(_))
     }
@@ -58,7 +62,7 @@ impl BatchRun for Begins {
     }
 }
 
-async fn run(tx: &mut Tx, items: &[Arc<Begin>], entropy: &Entropy) -> Result<Vec<BeginAnswer>, StoreError> {
+async fn run(tx: &mut Tx<'_>, items: &[Arc<Begin>], entropy: &Entropy) -> Result<Vec<BeginAnswer>, StoreError> {
     let mut checkouts = load::lock(tx, items.iter().map(|item| &item.checkout)).await?;
     let mut world = world(tx, checkouts.values().filter(|checkout| checkout.status == Status::Queued)).await?;
     let now = tx.now().await?;
@@ -95,7 +99,7 @@ async fn run(tx: &mut Tx, items: &[Arc<Begin>], entropy: &Entropy) -> Result<Vec
 }
 
 /// Reads, under locks, all that the queued checkouts of a batch are decided on.
-async fn world<'c>(tx: &mut Tx, queued: impl Iterator<Item = &'c Checkout>) -> Result<World, StoreError> {
+async fn world<'c>(tx: &mut Tx<'_>, queued: impl Iterator<Item = &'c Checkout>) -> Result<World, StoreError> {
     let queued: Vec<&Checkout> = queued.collect();
     let mut world = World::default();
     let mut wanted: Vec<StockKey> = Vec::new();
@@ -120,7 +124,7 @@ async fn world<'c>(tx: &mut Tx, queued: impl Iterator<Item = &'c Checkout>) -> R
     let sql = "SELECT c.scope, c.kind, c.id, c.doc FROM catalogue c WHERE (c.scope, c.kind, c.id) IN (SELECT scope, kind, id FROM {rows})";
     let documents = if keys.is_empty() { Vec::new() } else { tx.fetch(sql, Some(&keys), &[]).await? };
     for row in documents {
-        let (key, doc) = (stock::key(&row)?, row.text(3)?);
+        let (key, doc) = (stock::key(&row, 0)?, row.text(3)?);
         match key.kind {
             Kind::Session => drop(world.sessions.insert(key, serde_json::from_str(&doc).map_err(corrupt)?)),
             Kind::PromoCode => drop(world.promo_codes.insert(key, serde_json::from_str(&doc).map_err(corrupt)?)),
@@ -131,7 +135,7 @@ async fn world<'c>(tx: &mut Tx, queued: impl Iterator<Item = &'c Checkout>) -> R
         let sql = "SELECT c.scope, c.kind, c.resource, c.seat FROM claims c WHERE c.seat IS NOT NULL AND c.state <> 'released' \
                    AND (c.scope, c.kind, c.resource, c.seat) IN (SELECT scope, kind, id, seat FROM {rows})";
         for row in tx.fetch(sql, Some(&seats), &[]).await? {
-            world.taken_seats.insert((stock::key(&row)?, row.text(3)?));
+            world.taken_seats.insert((stock::key(&row, 0)?, row.text(3)?));
         }
     }
     buyers(tx, &queued, &mut world).await?;
@@ -139,7 +143,7 @@ async fn world<'c>(tx: &mut Tx, queued: impl Iterator<Item = &'c Checkout>) -> R
 }
 
 /// Customers and what they have already, for sessions that ask about either.
-async fn buyers(tx: &mut Tx, queued: &[&Checkout], world: &mut World) -> Result<(), StoreError> {
+async fn buyers(tx: &mut Tx<'_>, queued: &[&Checkout], world: &mut World) -> Result<(), StoreError> {
     let mut customers = Rows::new(&[("scope", Text), ("id", Text)]);
     let mut owned = Rows::new(&[("scope", Text), ("kind", Text), ("resource", Text), ("customer", Text)]);
     for checkout in queued {
@@ -170,7 +174,7 @@ async fn buyers(tx: &mut Tx, queued: &[&Checkout], world: &mut World) -> Result<
                    GROUP BY c.scope, c.kind, c.resource, c.customer";
         for row in tx.fetch(sql, Some(&owned), &[]).await? {
             let customer = CustomerId::parse(row.text(3)?).map_err(corrupt)?;
-            world.owned.insert((stock::key(&row)?, customer), row.count(4)?);
+            world.owned.insert((stock::key(&row, 0)?, customer), row.count(4)?);
         }
     }
     Ok(())

@@ -46,21 +46,26 @@ impl Rows {
         self.data.is_empty()
     }
 
-    /// `UNNEST($1::text[], $2::bigint[]) AS r(id, n)`.
-    pub(super) fn postgres_source(&self) -> String {
+    /// `UNNEST($1::text[], $2::bigint[]) AS r(id, n)`, where `taken` arguments come before.
+    pub(super) fn postgres_source(&self, taken: usize) -> String {
         let arrays: Vec<String> = self
             .columns
             .iter()
             .enumerate()
-            .map(|(at, (_, kind))| format!("${}::{}[]", at + 1, if *kind == Type::Text { "text" } else { "bigint" }))
+            .map(|(at, (_, kind))| format!("${}::{}[]", taken + at + 1, if *kind == Type::Text { "text" } else { "bigint" }))
             .collect();
         format!("UNNEST({}) AS r({})", arrays.join(", "), self.names())
     }
 
-    /// `(SELECT value->>0 AS id, … FROM jsonb_each($1)) AS r`.
-    pub(super) fn sqlite_source(&self) -> String {
+    /// `(SELECT value->>0 AS id, … FROM jsonb_each($1)) AS r`, where `taken` arguments come before.
+    pub(super) fn sqlite_source(&self, taken: usize) -> String {
         let columns: Vec<String> = self.columns.iter().enumerate().map(|(at, (name, _))| format!("value->>{at} AS {name}")).collect();
-        format!("(SELECT {} FROM jsonb_each($1)) AS r", columns.join(", "))
+        format!("(SELECT {} FROM jsonb_each(${})) AS r", columns.join(", "), taken + 1)
+    }
+
+    /// How many arguments the rows are bound as.
+    pub(super) fn width(&self, postgres: bool) -> usize {
+        if postgres { self.columns.len() } else { 1 }
     }
 
     /// The column names, for `INSERT INTO t ({names}) SELECT {names} FROM {rows}`.

@@ -25,7 +25,7 @@ fn inconsistent(error: DecideError) -> StoreError {
 }
 
 /// The rows of the timeline in which an operator may have decided; there is one at the most that has.
-async fn resolutions(tx: &mut Tx, id: &CheckoutId) -> Result<Vec<TimelineEntry>, StoreError> {
+async fn resolutions(tx: &mut Tx<'_>, id: &CheckoutId) -> Result<Vec<TimelineEntry>, StoreError> {
     let sql = "SELECT entries FROM timeline WHERE checkout = {1} AND entries LIKE {2}";
     let rows = tx.fetch(sql, None, &[id.as_str().into(), format!("%\"{RESOLVED}\"%").into()]).await?;
     let entries = rows.iter().map(|row| serde_json::from_str::<Vec<TimelineEntry>>(&row.text(0)?).map_err(corrupt));

@@ -5,6 +5,7 @@
 
 use super::{
     bulk::{Rows, Type},
+    seat::{Held, HeldConnection, Seat},
     value::{Row, Value},
 };
 use crate::{
@@ -31,19 +32,24 @@ pub(super) fn pause_before_retry(tries: u32, started: std::time::Instant) -> Opt
 /// Either database.
 #[derive(Clone)]
 pub(super) enum Db {
-    Postgres(PgPool),
+    Postgres {
+        pool: PgPool,
+        seat: Seat<Postgres>,
+    },
     /// One connection writes, the others read: SQLite has one writer anyway, and in line nobody is turned away.
     Sqlite {
         writer: SqlitePool,
+        seat: Seat<Sqlite>,
         readers: SqlitePool,
+        reader: Seat<Sqlite>,
         clock: Arc<dyn Clock>,
     },
 }
 
 /// A transaction on either database.
-pub(super) enum Tx {
-    Postgres(Transaction<'static, Postgres>),
-    Sqlite(Transaction<'static, Sqlite>, Arc<dyn Clock>),
+pub(super) enum Tx<'c> {
+    Postgres(Transaction<'c, Postgres>),
+    Sqlite(Transaction<'c, Sqlite>, Arc<dyn Clock>),
 }
 
 macro_rules! bind {
@@ -52,6 +58,10 @@ macro_rules! bind {
         if let Some(rows) = $rows {
             query = bind!(@rows $db, query, rows);
         }
+        bind!(@args query, $args)
+    }};
+    (@args $query:expr, $args:expr) => {{
+        let mut query = $query;
         for arg in $args {
             query = match arg {
                 Value::Text(text) => query.bind(text.as_str()),
@@ -76,6 +86,8 @@ macro_rules! bind {
     };
 }
 
+pub(super) use bind;
+
 /// Runs a block in a transaction and commits. After a broken connection (a lost COMMIT answer among them) or a lost
 /// deadlock it is run again: every block finds what an earlier run of itself has written, and answers accordingly.
 macro_rules! transact {
@@ -84,13 +96,15 @@ macro_rules! transact {
         loop {
             tries += 1;
             let once = async {
-                let mut transaction = $db.begin().await?;
+                let mut held = $db.hold().await?;
+                let mut transaction = held.begin().await?;
                 let answer = {
                     let $tx = &mut transaction;
                     let body: Result<_, $crate::ports::store::StoreError> = async { $body }.await;
                     body?
                 };
                 transaction.commit().await?;
+                held.keep();
                 Ok(answer)
             };
             let result: Result<_, $crate::ports::store::StoreError> =
@@ -110,18 +124,14 @@ macro_rules! transact {
 }
 pub(super) use transact;
 
-/// Fills a template in for one database.
-fn render(template: &str, rows: Option<&Rows>, postgres: bool) -> String {
+/// Fills a template in for one database, where `taken` arguments come before its own.
+pub(super) fn render(template: &str, rows: Option<&Rows>, postgres: bool, taken: usize) -> String {
     let mut sql = template.to_owned();
     if let Some(rows) = rows {
-        let source = if postgres { rows.postgres_source() } else { rows.sqlite_source() };
+        let source = if postgres { rows.postgres_source(taken) } else { rows.sqlite_source(taken) };
         sql = sql.replace("{rows}", &source).replace("{names}", &rows.names());
     }
-    let taken = match (rows, postgres) {
-        (None, _) => 0,
-        (Some(rows), true) => rows.columns.len(),
-        (Some(_), false) => 1,
-    };
+    let taken = taken + rows.map_or(0, |rows| rows.width(postgres));
     for n in 1..=9 {
         let place = format!("{{{n}}}");
         if !sql.contains(&place) {
@@ -133,16 +143,16 @@ fn render(template: &str, rows: Option<&Rows>, postgres: bool) -> String {
     sql.replace("{lock}", lock).replace("{skip_locked}", skip)
 }
 
-impl Tx {
+impl Tx<'_> {
     /// Runs a statement and reads its rows.
     pub(super) async fn fetch(&mut self, template: &str, rows: Option<&Rows>, args: &[Value]) -> Result<Vec<Row>, StoreError> {
         match self {
             Self::Postgres(tx) => {
-                let query = bind!(Postgres, render(template, rows, true), rows, args);
+                let query = bind!(Postgres, render(template, rows, true, 0), rows, args);
                 Ok(query.fetch_all(&mut **tx).await.map_err(failed)?.into_iter().map(Row::Postgres).collect())
             }
             Self::Sqlite(tx, _) => {
-                let query = bind!(Sqlite, render(template, rows, false), rows, args);
+                let query = bind!(Sqlite, render(template, rows, false, 0), rows, args);
                 Ok(query.fetch_all(&mut **tx).await.map_err(failed)?.into_iter().map(Row::Sqlite).collect())
             }
         }
@@ -152,11 +162,11 @@ impl Tx {
     pub(super) async fn execute(&mut self, template: &str, rows: Option<&Rows>, args: &[Value]) -> Result<u64, StoreError> {
         match self {
             Self::Postgres(tx) => {
-                let query = bind!(Postgres, render(template, rows, true), rows, args);
+                let query = bind!(Postgres, render(template, rows, true, 0), rows, args);
                 Ok(query.execute(&mut **tx).await.map_err(failed)?.rows_affected())
             }
             Self::Sqlite(tx, _) => {
-                let query = bind!(Sqlite, render(template, rows, false), rows, args);
+                let query = bind!(Sqlite, render(template, rows, false, 0), rows, args);
                 Ok(query.execute(&mut **tx).await.map_err(failed)?.rows_affected())
             }
         }
@@ -194,10 +204,23 @@ impl Tx {
 }
 
 impl Db {
-    pub(super) async fn begin(&self) -> Result<Tx, StoreError> {
+    /// The same database, for someone who uses it all the time and keeps a connection to himself.
+    pub(super) fn seated(&self) -> Self {
+        let mut seated = self.clone();
+        match &mut seated {
+            Self::Postgres { seat, .. } => *seat = Seat::default(),
+            Self::Sqlite { reader, .. } => *reader = Seat::default(),
+        }
+        seated
+    }
+
+    /// A connection to write with.
+    pub(super) async fn hold(&self) -> Result<Held, StoreError> {
         match self {
-            Self::Postgres(pool) => pool.begin().await.map(Tx::Postgres),
-            Self::Sqlite { writer, clock, .. } => writer.begin_with("BEGIN IMMEDIATE").await.map(|tx| Tx::Sqlite(tx, Arc::clone(clock))),
+            Self::Postgres { pool, seat } => HeldConnection::take(pool, seat).await.map(Held::Postgres),
+            Self::Sqlite { writer, seat, clock, .. } => {
+                HeldConnection::take_in_line(writer, seat).await.map(|held| Held::Sqlite(held, Arc::clone(clock)))
+            }
         }
         .map_err(failed)
     }
@@ -218,13 +241,19 @@ impl Db {
 
     async fn read_once(&self, template: &str, rows: Option<&Rows>, args: &[Value]) -> Result<Vec<Row>, StoreError> {
         match self {
-            Self::Postgres(pool) => {
-                let query = bind!(Postgres, render(template, rows, true), rows, args);
-                Ok(query.fetch_all(pool).await.map_err(failed)?.into_iter().map(Row::Postgres).collect())
+            Self::Postgres { pool, seat } => {
+                let query = bind!(Postgres, render(template, rows, true, 0), rows, args);
+                let mut held = HeldConnection::take(pool, seat).await.map_err(failed)?;
+                let found = query.fetch_all(held.connection()).await.map_err(failed)?;
+                held.keep();
+                Ok(found.into_iter().map(Row::Postgres).collect())
             }
-            Self::Sqlite { readers, .. } => {
-                let query = bind!(Sqlite, render(template, rows, false), rows, args);
-                Ok(query.fetch_all(readers).await.map_err(failed)?.into_iter().map(Row::Sqlite).collect())
+            Self::Sqlite { readers, reader, .. } => {
+                let query = bind!(Sqlite, render(template, rows, false, 0), rows, args);
+                let mut held = HeldConnection::take(readers, reader).await.map_err(failed)?;
+                let found = query.fetch_all(held.connection()).await.map_err(failed)?;
+                held.keep();
+                Ok(found.into_iter().map(Row::Sqlite).collect())
             }
         }
     }

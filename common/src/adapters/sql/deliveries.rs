@@ -77,6 +77,10 @@ impl BatchRun for Takes {
         transact!(self.db, tx => { take(tx, items, &self.entropy).await })
     }
 
+    fn name(&self) -> Option<&'static str> {
+        Some("take")
+    }
+
     fn worth_retrying(&self, error: &StoreError) -> bool {
         !matches!(error, StoreError::Unavailable(_))
     }
@@ -94,7 +98,7 @@ struct Held {
     lease_until: Option<Timestamp>,
 }
 
-async fn lock<'i>(tx: &mut Tx, ids: impl Iterator<Item = &'i DeliveryId>) -> Result<HashMap<DeliveryId, Held>, StoreError> {
+async fn lock<'i>(tx: &mut Tx<'_>, ids: impl Iterator<Item = &'i DeliveryId>) -> Result<HashMap<DeliveryId, Held>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM deliveries d WHERE d.id IN (SELECT id FROM {{rows}}) ORDER BY d.id {{lock}}");
     let rows = tx.fetch(&sql, Some(&Rows::ids(ids.map(DeliveryId::as_str))), &[]).await?;
     rows.iter()
@@ -107,7 +111,7 @@ async fn lock<'i>(tx: &mut Tx, ids: impl Iterator<Item = &'i DeliveryId>) -> Res
         .collect()
 }
 
-async fn take(tx: &mut Tx, items: &[Take], entropy: &Entropy) -> Result<Vec<DeliveryTaken>, StoreError> {
+async fn take(tx: &mut Tx<'_>, items: &[Take], entropy: &Entropy) -> Result<Vec<DeliveryTaken>, StoreError> {
     let mut held = lock(tx, items.iter().map(|item| &item.id)).await?;
     let now = tx.now().await?;
     let mut answers = Vec::with_capacity(items.len());
@@ -143,7 +147,7 @@ async fn take(tx: &mut Tx, items: &[Take], entropy: &Entropy) -> Result<Vec<Deli
 }
 
 /// Adds the frozen bodies and the live secrets.
-async fn fill(tx: &mut Tx, answers: &mut [DeliveryTaken], entropy: &Entropy, now: Timestamp) -> Result<(), StoreError> {
+async fn fill(tx: &mut Tx<'_>, answers: &mut [DeliveryTaken], entropy: &Entropy, now: Timestamp) -> Result<(), StoreError> {
     let mut jobs: Vec<&mut DeliveryJob> =
         answers.iter_mut().filter_map(|answer| if let DeliveryTaken::Send(job) = answer { Some(&mut **job) } else { None }).collect();
     if jobs.is_empty() {
@@ -168,7 +172,7 @@ fn owner(job: &DeliveryJob) -> &str {
     job.record.endpoint.as_ref().map_or("", EndpointId::as_str)
 }
 
-async fn secrets(tx: &mut Tx, job: &DeliveryJob, now: Timestamp) -> Result<Vec<Secret<String>>, StoreError> {
+async fn secrets(tx: &mut Tx<'_>, job: &DeliveryJob, now: Timestamp) -> Result<Vec<Secret<String>>, StoreError> {
     let sql = "SELECT secret FROM webhook_secrets WHERE scope = {1} AND endpoint = {2} AND secret <> '' AND (expires_at IS NULL OR expires_at > {3}) \
                ORDER BY expires_at IS NULL DESC, created_at DESC LIMIT 2";
     let rows = tx.fetch(sql, None, &[job.scope.as_str().into(), owner(job).into(), now.into()]).await?;
@@ -198,12 +202,16 @@ impl BatchRun for Records {
         Ok(answers)
     }
 
+    fn name(&self) -> Option<&'static str> {
+        Some("record")
+    }
+
     fn worth_retrying(&self, error: &StoreError) -> bool {
         !matches!(error, StoreError::Unavailable(_))
     }
 }
 
-async fn record(tx: &mut Tx, items: &[DeliveryResult]) -> Result<Vec<bool>, StoreError> {
+async fn record(tx: &mut Tx<'_>, items: &[DeliveryResult]) -> Result<Vec<bool>, StoreError> {
     let mut held = lock(tx, items.iter().map(|item| &item.id)).await?;
     let now = tx.now().await?;
     let mut rows = Rows::new(&[

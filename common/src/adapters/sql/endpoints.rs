@@ -132,7 +132,7 @@ impl SqlStore {
     }
 }
 
-async fn has_secret(tx: &mut Tx, scope: &Scope, id: Option<&EndpointId>, secret: &Secret<String>) -> Result<bool, StoreError> {
+async fn has_secret(tx: &mut Tx<'_>, scope: &Scope, id: Option<&EndpointId>, secret: &Secret<String>) -> Result<bool, StoreError> {
     let sql = "SELECT 1 FROM webhook_secrets WHERE scope = {1} AND endpoint = {2} AND secret = {3}";
     let args: [Value; 3] = [scope.as_str().into(), owner(id).into(), secret.reveal().as_str().into()];
     Ok(!tx.fetch(sql, None, &args).await?.is_empty())
@@ -141,7 +141,7 @@ async fn has_secret(tx: &mut Tx, scope: &Scope, id: Option<&EndpointId>, secret:
 /// The lasting secret of an owner, `candidate` when there was none. Of two that come at once the first stays: the row that says so
 /// is locked by a row that all of them touch.
 pub(super) async fn first_secret(
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     scope: &Scope,
     owner: &str,
     candidate: &Secret<String>,

@@ -92,7 +92,7 @@ pub(super) fn joined(rows: &[Row]) -> Result<Vec<Checkout>, StoreError> {
 
 /// Locks checkouts in id order and reads them with their attempts. Attempts are read by a statement of their own: after
 /// a wait for a lock, a joined row could be from before it.
-pub(super) async fn lock(tx: &mut Tx, ids: impl IntoIterator<Item = &CheckoutId>) -> Result<HashMap<CheckoutId, Checkout>, StoreError> {
+pub(super) async fn lock(tx: &mut Tx<'_>, ids: impl IntoIterator<Item = &CheckoutId>) -> Result<HashMap<CheckoutId, Checkout>, StoreError> {
     let mut ids: Vec<&str> = ids.into_iter().map(CheckoutId::as_str).collect();
     ids.sort_unstable();
     ids.dedup();

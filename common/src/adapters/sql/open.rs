@@ -6,6 +6,7 @@ use super::{
     db::{Db, failed},
     deliveries::{Records, Takes},
     read::Loads,
+    seat::Seat,
     settle::Settles,
 };
 use crate::{
@@ -28,6 +29,8 @@ static SQLITE: Migrator = sqlx::migrate!("../migrations/sqlite");
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections to PostgreSQL per process.
 const POSTGRES_CONNECTIONS: u32 = 12;
+/// Rows that a statement may have read ahead of us on SQLite.
+const SQLITE_ROW_BUFFER: usize = 1024;
 /// Reading connections to SQLite.
 const SQLITE_READERS: u32 = 4;
 
@@ -51,22 +54,24 @@ impl SqlStore {
         // One batch of a kind at a time: what comes meanwhile shares the next one, and large batches are what makes a row cheap.
         let writes = BatchLimits::default();
         let reads = BatchLimits { max_running: 2, ..BatchLimits::default() };
-        Ok(Self {
-            accepts: Batcher::start(Accepts::new(db.clone(), Arc::clone(&entropy)), writes),
-            begins: Batcher::start(Begins::new(db.clone(), Arc::clone(&entropy)), writes),
-            settles: Batcher::start(Settles::new(db.clone(), Arc::clone(&entropy)), writes),
-            loads: Batcher::start(Loads::new(db.clone()), reads),
-            takes: Batcher::start(Takes::new(db.clone(), Arc::clone(&entropy)), writes),
-            records: Batcher::start(Records::new(db.clone()), writes),
-            db,
-            entropy,
-        })
+        let (accepts, accepting) = Batcher::new(Accepts::new(db.seated(), Arc::clone(&entropy)), writes);
+        let (begins, beginning) = Batcher::new(Begins::new(db.seated(), Arc::clone(&entropy)), writes);
+        let (settles, settling) = Batcher::new(Settles::new(db.seated(), Arc::clone(&entropy)), writes);
+        let (takes, taking) = Batcher::new(Takes::new(db.seated(), Arc::clone(&entropy)), writes);
+        let (records, recording) = Batcher::new(Records::new(db.seated()), writes);
+        let writing = async move { tokio::join!(accepting, beginning, settling, taking, recording) };
+        match &db {
+            Db::Postgres { .. } => drop(tokio::spawn(writing)),
+            Db::Sqlite { .. } => on_its_own_thread(writing)?,
+        }
+        let loads = Batcher::start(Loads::new(db.seated()), reads);
+        Ok(Self { accepts, begins, settles, loads, takes, records, db, entropy })
     }
 
     /// Applies what is missing of the schema. Many processes may do it at once.
     pub(super) async fn apply_migrations(&self) -> Result<(), StoreError> {
         match &self.db {
-            Db::Postgres(pool) => POSTGRES.run(pool).await,
+            Db::Postgres { pool, .. } => POSTGRES.run(pool).await,
             Db::Sqlite { writer, .. } => SQLITE.run(writer).await,
         }
         .map_err(|error| StoreError::Unavailable(format!("migrations: {error}")))
@@ -89,6 +94,15 @@ impl SqlStore {
     }
 }
 
+/// SQLite has one writer, and every transaction goes back and forth with its connection's thread: between two statements nobody
+/// else can write. So what comes back from it must not stand in line behind the requests of a busy server.
+fn on_its_own_thread<F: Future<Output: Send> + Send + 'static>(writing: F) -> Result<(), StoreError> {
+    let failed = |error: std::io::Error| StoreError::Unavailable(format!("a thread for the writer: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(failed)?;
+    std::thread::Builder::new().name("boxoffice-store".to_owned()).spawn(move || drop(runtime.block_on(writing))).map_err(failed)?;
+    Ok(())
+}
+
 async fn postgres(url: &str) -> Result<Db, StoreError> {
     let options = PgConnectOptions::from_str(url).map_err(failed)?.application_name("boxoffice").options([
         ("statement_timeout", "15000"),
@@ -104,7 +118,7 @@ async fn postgres(url: &str) -> Result<Db, StoreError> {
     let options = options.disable_statement_logging();
     let pool = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT).test_before_acquire(false);
     let pool: PgPool = pool.connect_with(options).await.map_err(failed)?;
-    Ok(Db::Postgres(pool))
+    Ok(Db::Postgres { pool, seat: Seat::default() })
 }
 
 async fn sqlite(url: &str, clock: Arc<dyn Clock>) -> Result<Db, StoreError> {
@@ -118,11 +132,13 @@ async fn sqlite(url: &str, clock: Arc<dyn Clock>) -> Result<Db, StoreError> {
         .pragma("cache_size", "-65536")
         .pragma("wal_autocheckpoint", "4000")
         .pragma("temp_store", "memory")
+        // A batch's rows fit in: the connection's thread must not stop in the middle of a statement until somebody reads.
+        .row_buffer_size(SQLITE_ROW_BUFFER)
         .foreign_keys(false)
         .disable_statement_logging();
     let pool =
         |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT * 4).test_before_acquire(false);
     let writer: SqlitePool = pool(1).connect_with(options.clone()).await.map_err(failed)?;
     let readers: SqlitePool = pool(SQLITE_READERS).connect_with(options.pragma("query_only", "1")).await.map_err(failed)?;
-    Ok(Db::Sqlite { writer, readers, clock })
+    Ok(Db::Sqlite { writer, seat: Seat::default(), readers, reader: Seat::default(), clock })
 }

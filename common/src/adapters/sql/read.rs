@@ -49,6 +49,10 @@ impl BatchRun for Loads {
             .collect())
     }
 
+    fn name(&self) -> Option<&'static str> {
+        Some("load")
+    }
+
     fn worth_retrying(&self, error: &StoreError) -> bool {
         matches!(error, StoreError::Corrupt(_))
     }

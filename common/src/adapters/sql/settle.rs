@@ -42,6 +42,10 @@ impl BatchRun for Settles {
         Ok(answers)
     }
 
+    fn name(&self) -> Option<&'static str> {
+        Some("settle")
+    }
+
     fn worth_retrying(&self, error: &StoreError) -> bool {
         !matches!(error, StoreError::Unavailable(_))
     }
@@ -52,7 +56,7 @@ enum Decided {
     Already(Status),
 }
 
-async fn run(tx: &mut Tx, items: &[Arc<Settlement>], entropy: &Entropy) -> Result<Vec<Settled>, StoreError> {
+async fn run(tx: &mut Tx<'_>, items: &[Arc<Settlement>], entropy: &Entropy) -> Result<Vec<Settled>, StoreError> {
     let mut checkouts = load::lock(tx, items.iter().map(|item| &item.checkout)).await?;
     let now = tx.now().await?;
     let mut effects = Vec::with_capacity(items.len());

@@ -5,6 +5,7 @@ use super::{
     bulk::{Column, Rows, Type::Int, Type::Text},
     db::Tx,
     load,
+    script::Write,
     value::{Row, corrupt},
 };
 use crate::{
@@ -28,47 +29,42 @@ pub(super) fn keys<'k>(keys: impl IntoIterator<Item = &'k StockKey>) -> Rows {
     rows
 }
 
-/// Reads a key from a row's first three columns.
-pub(super) fn key(row: &Row) -> Result<StockKey, StoreError> {
-    let kind = row.text(1)?;
+/// Reads a key from three columns.
+pub(super) fn key(row: &Row, from: usize) -> Result<StockKey, StoreError> {
+    let kind = row.text(from + 1)?;
     Ok(StockKey {
-        scope: load::scope(&row.text(0)?)?,
+        scope: load::scope(&row.text(from)?)?,
         kind: Kind::parse(&kind).ok_or_else(|| corrupt(format!("kind {kind:?}")))?,
-        id: CatalogueId::parse(row.text(2)?).map_err(corrupt)?,
+        id: CatalogueId::parse(row.text(from + 2)?).map_err(corrupt)?,
     })
 }
 
-fn level(row: &Row) -> Result<StockLevel, StoreError> {
-    Ok(StockLevel { key: key(row)?, capacity: row.count(3)?, taken: row.count(4)?, version: row.int(5)? })
+/// Reads a level from six columns.
+pub(super) fn level(row: &Row, from: usize) -> Result<StockLevel, StoreError> {
+    Ok(StockLevel { key: key(row, from)?, capacity: row.count(from + 3)?, taken: row.count(from + 4)?, version: row.int(from + 5)? })
 }
 
 /// Locks rows in key order: always this order, or two batches wait for each other for ever.
-pub(super) async fn lock(tx: &mut Tx, wanted: &Rows) -> Result<HashMap<StockKey, StockLevel>, StoreError> {
+pub(super) async fn lock(tx: &mut Tx<'_>, wanted: &Rows) -> Result<HashMap<StockKey, StockLevel>, StoreError> {
     if wanted.is_empty() {
         return Ok(HashMap::new());
     }
     let sql = "SELECT i.scope, i.kind, i.id, i.capacity, i.taken, i.version FROM inventory i \
                WHERE (i.scope, i.kind, i.id) IN (SELECT scope, kind, id FROM {rows}) ORDER BY i.scope, i.kind, i.id {lock}";
     let rows = tx.fetch(sql, Some(wanted), &[]).await?;
-    rows.iter().map(|row| level(row).map(|level| (level.key.clone(), level))).collect()
+    rows.iter().map(|row| level(row, 0).map(|level| (level.key.clone(), level))).collect()
 }
 
-/// Moves counters by what claims changed, and answers the new levels.
-pub(super) async fn add(tx: &mut Tx, deltas: &BTreeMap<StockKey, i64>) -> Result<BTreeMap<StockKey, StockLevel>, StoreError> {
-    if deltas.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    // Already ours where claims were inserted; in key order where they were released.
-    lock(tx, &keys(deltas.keys())).await?;
+/// Moves counters by what claims changed, and returns the new levels. The caller holds the locks.
+pub(super) fn add(deltas: &BTreeMap<StockKey, i64>) -> Write {
     let mut rows = Rows::new(&[("scope", Text), ("kind", Text), ("id", Text), ("delta", Int)]);
     for (key, delta) in deltas {
         rows.push([key.scope.as_str().into(), key.kind.as_str().into(), key.id.as_str().into(), (*delta).into()]);
     }
     let sql = "UPDATE inventory SET taken = inventory.taken + r.delta, version = inventory.version + 1 FROM {rows} \
-               WHERE inventory.scope = r.scope AND inventory.kind = r.kind AND inventory.id = r.id \
-               RETURNING inventory.scope, inventory.kind, inventory.id, inventory.capacity, inventory.taken, inventory.version";
-    let changed = tx.fetch(sql, Some(&rows), &[]).await?;
-    changed.iter().map(|row| level(row).map(|level| (level.key.clone(), level))).collect()
+               WHERE inventory.scope = r.scope AND inventory.kind = r.kind AND inventory.id = r.id";
+    // A checkout can claim of what is no longer counted: as many rows change as there are.
+    Write::new(sql, rows).returning("inventory.scope, inventory.kind, inventory.id, inventory.capacity, inventory.taken, inventory.version")
 }
 
 impl SqlStore {
@@ -81,12 +77,13 @@ impl SqlStore {
         let sql = "SELECT i.scope, i.kind, i.id, i.capacity, i.taken, i.version FROM inventory i \
                    WHERE (i.scope, i.kind, i.id) IN (SELECT scope, kind, id FROM {rows})";
         let rows = keys(wanted);
-        let levels: Vec<StockLevel> = self.db.read(sql, Some(&rows), &[]).await?.iter().map(level).collect::<Result<_, _>>()?;
+        let levels: Vec<StockLevel> =
+            self.db.read(sql, Some(&rows), &[]).await?.iter().map(|row| level(row, 0)).collect::<Result<_, _>>()?;
         let sql = "SELECT scope, kind, resource, seat FROM claims WHERE seat IS NOT NULL AND state <> 'released' \
                    AND (scope, kind, resource) IN (SELECT scope, kind, id FROM {rows})";
         let mut seats: HashMap<StockKey, Vec<String>> = HashMap::new();
         for row in self.db.read(sql, Some(&rows), &[]).await? {
-            seats.entry(key(&row)?).or_default().push(row.text(3)?);
+            seats.entry(key(&row, 0)?).or_default().push(row.text(3)?);
         }
         let told = |level: StockLevel| Told { taken_seats: Some(seats.remove(&level.key).unwrap_or_default()), level };
         Ok(levels.into_iter().map(told).collect())

@@ -2,7 +2,7 @@
 
 use crate::ports::store::StoreError;
 use serde::{Serialize, Serializer};
-use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
+use sqlx::{Row as _, ValueRef as _, postgres::PgRow, sqlite::SqliteRow};
 
 /// A value to be bound.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,6 +90,14 @@ impl Row {
         match self {
             Self::Postgres(row) => row.try_get(at),
             Self::Sqlite(row) => row.try_get(at),
+        }
+        .map_err(corrupt)
+    }
+
+    pub(super) fn is_null(&self, at: usize) -> Result<bool, StoreError> {
+        match self {
+            Self::Postgres(row) => row.try_get_raw(at).map(|value| value.is_null()),
+            Self::Sqlite(row) => row.try_get_raw(at).map(|value| value.is_null()),
         }
         .map_err(corrupt)
     }

@@ -104,6 +104,10 @@ impl BatchRun for Publish {
         Ok(items.iter().map(|item| verdicts.by_ref().take(item.len()).collect()).collect())
     }
 
+    fn name(&self) -> Option<&'static str> {
+        Some("publish")
+    }
+
     fn worth_retrying(&self, _: &NotPublished) -> bool {
         false
     }
