@@ -238,6 +238,10 @@ impl IntoResponse for Problem {
         if self == Self::Unauthenticated {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        if matches!(self, Self::BodyTooLarge(_)) {
+            // What is left of the body ends the connection. A client that is not told would lose its next request on it.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         response
     }
 }

@@ -2,7 +2,15 @@
 
 use crate::server::{Server, request, two_places};
 use axum::body::Body;
+use futures::stream;
 use serde_json::{Value, json};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 async fn nothing_was_written(server: &Server) {
     assert_eq!(server.get("/v1/checkouts").await.json()["data"], json!([]));
@@ -100,6 +108,16 @@ async fn a_body_of_the_wrong_type_or_length_is_refused() {
     };
     assert_eq!(send("text/plain", "{}".to_owned()).await, (415, "unsupported_media_type".to_owned()));
     assert_eq!(send("application/json", " ".repeat(256 * 1024 + 1)).await, (413, "body_too_large".to_owned()));
+    // A client that is still sending gets its answer, and is told to send nothing more on this connection.
+    let taken = Arc::new(AtomicUsize::new(0));
+    let (counted, length) = (Arc::clone(&taken), (300 * 1024).to_string());
+    let pieces = stream::iter((0..300).map(move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Ok::<_, Infallible>(vec![b' '; 1024])
+    }));
+    let headers = [("idempotency-key", "k1"), ("content-type", "application/json"), ("content-length", &*length)];
+    let reply = server.send(request("POST", "/v1/checkouts", &headers).body(Body::from_stream(pieces)).unwrap()).await;
+    assert_eq!((reply.code(), reply.header("connection"), taken.load(Ordering::Relaxed)), (413, "close", 300));
     let request = request("POST", "/v1/checkouts", &[("idempotency-key", "k1"), ("content-type", "application/json")]);
     let reply = server.send(request.body(Body::from(vec![b'{', 0xff, b'}'])).unwrap()).await;
     assert_eq!(reply.problem(), (400, "json_malformed".to_owned()));
