@@ -14,7 +14,7 @@ use std::time::Duration;
 
 const COLUMNS: &str = "id, url, events, enabled, created_at, updated_at";
 const LASTING_SECRET: &str =
-    "SELECT secret FROM webhook_secrets WHERE scope = {1} AND endpoint = {2} AND expires_at IS NULL ORDER BY created_at LIMIT 1";
+    "SELECT secret FROM webhook_secrets WHERE scope = {1} AND endpoint = {2} AND expires_at IS NULL ORDER BY created_at, secret LIMIT 1";
 const INSERT_SECRET: &str =
     "INSERT INTO webhook_secrets (scope, endpoint, secret, created_at) VALUES ({1}, {2}, {3}, {4}) ON CONFLICT DO NOTHING";
 
@@ -111,7 +111,7 @@ impl SqlStore {
                 return Ok(true);
             }
             // Two live at the most: the one before lives on for the overlap, older ones end now.
-            let newest = "SELECT secret FROM webhook_secrets WHERE scope = {1} AND endpoint = {2} AND expires_at IS NULL ORDER BY created_at DESC LIMIT 1";
+            let newest = "SELECT secret FROM webhook_secrets WHERE scope = {1} AND endpoint = {2} AND expires_at IS NULL ORDER BY created_at DESC, secret DESC LIMIT 1";
             let before = tx.fetch(newest, None, &[scope.as_str().into(), owner(id).into()]).await?;
             let before = before.first().map(|row| row.text(0)).transpose()?.unwrap_or_default();
             let sql = "DELETE FROM webhook_secrets WHERE scope = {1} AND endpoint = {2} AND secret <> {3}";
