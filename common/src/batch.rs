@@ -48,18 +48,23 @@ pub struct BatchLimits {
     pub max_waiting: usize,
     /// How long a caller waits for its answer.
     pub patience: Duration,
+    /// How long a batch waits for company when there is much: after a batch of [`COMPANY`] or more. Zero: never.
+    pub linger: Duration,
 }
+
+/// From a batch of this size on there is enough traffic for waiting to pay: each that joins saves a transaction.
+pub const COMPANY: usize = 4;
 
 impl Default for BatchLimits {
     fn default() -> Self {
-        Self { max_items: 256, max_running: 1, max_waiting: 4096, patience: Duration::from_secs(30) }
+        Self { max_items: 256, max_running: 1, max_waiting: 4096, patience: Duration::from_secs(30), linger: Duration::ZERO }
     }
 }
 
 type Entry<R> = (<R as BatchRun>::Item, oneshot::Sender<Result<<R as BatchRun>::Answer, <R as BatchRun>::Error>>);
 
-/// Collects what comes while a transaction is under way into the next one. Nobody waits for company: a lone caller
-/// starts at once.
+/// Collects what comes while a transaction is under way into the next one. A lone caller starts at once; only in a crowd, and
+/// where [`BatchLimits::linger`] says so, a batch waits a moment for more.
 pub struct Batcher<R: BatchRun> {
     line: mpsc::Sender<Entry<R>>,
     patience: Duration,
@@ -68,15 +73,16 @@ pub struct Batcher<R: BatchRun> {
 impl<R: BatchRun> Batcher<R> {
     /// Starts the task that runs the batches. It ends when the batcher is dropped.
     pub fn start(run: R, limits: BatchLimits) -> Self {
-        let (this, serving) = Self::new(run, limits);
+        let (this, serving) = Self::new(run, limits, Arc::new(Semaphore::new(limits.max_running)));
         tokio::spawn(serving);
         this
     }
 
-    /// A batcher, and the future that runs its batches wherever that is polled: inside some Tokio runtime.
-    pub fn new(run: R, limits: BatchLimits) -> (Self, impl Future<Output = ()> + Send + use<R>) {
+    /// A batcher, and the future that runs its batches wherever that is polled: inside some Tokio runtime. `places` is how many
+    /// transactions may be under way at once, with whoever else shares it; `limits.max_running` is not looked at.
+    pub fn new(run: R, limits: BatchLimits, places: Arc<Semaphore>) -> (Self, impl Future<Output = ()> + Send + use<R>) {
         let (line, waiting) = mpsc::channel(limits.max_waiting);
-        (Self { line, patience: limits.patience }, serve(Arc::new(run), waiting, limits))
+        (Self { line, patience: limits.patience }, serve(Arc::new(run), waiting, limits, places))
     }
 
     /// Runs `item` with whoever comes at the same time.
@@ -94,15 +100,21 @@ impl<R: BatchRun> Batcher<R> {
     }
 }
 
-async fn serve<R: BatchRun>(run: Arc<R>, mut waiting: mpsc::Receiver<Entry<R>>, limits: BatchLimits) {
-    let running = Arc::new(Semaphore::new(limits.max_running));
-    loop {
-        // First a free place, then the items: whoever comes while all places are taken shares the next batch.
-        let Ok(place) = Arc::clone(&running).acquire_owned().await else { return };
-        let mut batch = Vec::new();
-        if waiting.recv_many(&mut batch, limits.max_items).await == 0 {
-            return;
+async fn serve<R: BatchRun>(run: Arc<R>, mut waiting: mpsc::Receiver<Entry<R>>, limits: BatchLimits, places: Arc<Semaphore>) {
+    let mut last = 0;
+    while let Some(first) = waiting.recv().await {
+        // Then a free place: whoever comes while all places are taken shares the next batch.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        if last >= COMPANY && !limits.linger.is_zero() && waiting.len() < limits.max_items {
+            tokio::time::sleep(limits.linger).await;
         }
+        let mut batch = vec![first];
+        while batch.len() < limits.max_items
+            && let Ok(next) = waiting.try_recv()
+        {
+            batch.push(next);
+        }
+        last = batch.len();
         let run = Arc::clone(&run);
         tokio::spawn(async move {
             run_batch(&*run, batch).await;

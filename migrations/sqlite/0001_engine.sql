@@ -31,6 +31,8 @@ CREATE TABLE inventory (
     capacity BIGINT NOT NULL,
     taken    BIGINT NOT NULL,
     version  BIGINT NOT NULL,
+    -- The document's version in `catalogue`, so that whoever locks this row knows whether he has read that one before. 0: not told.
+    document BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (scope, kind, id),
     CHECK (taken >= 0 AND taken <= capacity)
 ) WITHOUT ROWID;

@@ -27,7 +27,7 @@ pub(crate) struct Lease {
 /// Sends the attempt, or looks it up, and says what came of it.
 pub(crate) async fn act(
     context: &WorkerContext,
-    checkout: &Checkout,
+    checkout: Box<Checkout>,
     n: u32,
     action: Action,
     lease: &Lease,
@@ -59,7 +59,7 @@ pub(crate) async fn act(
     tracing::debug!(attempt = n, outcome = name(&outcome), "answered");
     metrics::counter!("boxoffice_attempts_total", "kind" => attempt.request.kind.as_str(), "outcome" => name(&outcome)).increment(1);
     let retry_in = retry_in(attempt, &outcome);
-    Ok(Settlement { checkout: checkout.id.clone(), n, lease_token: lease.token.clone(), outcome, retry_in })
+    Ok(Settlement { checkout: checkout.id.clone(), n, lease_token: lease.token.clone(), outcome, retry_in, known: Some(checkout) })
 }
 
 /// When to try again, where that is what follows.

@@ -51,7 +51,7 @@ pub(crate) async fn run(context: &WorkerContext, work: &Work) -> Result<Done, St
         Next::Act { checkout, n, action } => {
             failpoint::cross("lease.before_check").await?;
             let lease = charge::Lease { token: lease_token, ends: leased + context.settings.lease };
-            let settlement = charge::act(context, &checkout, n, action, &lease).await?;
+            let settlement = charge::act(context, checkout, n, action, &lease).await?;
             let settled = context.store.settle(settlement).await?;
             if let boxoffice_common::ports::store::Settled::Moved(moved) = settled {
                 follow::follow(context, moved, work.trace.as_deref()).await?;

@@ -30,7 +30,7 @@ async fn charged(server: &Server, key: &str, outcome: Outcome) -> String {
         expect_full: false,
     };
     let Next::Act { n, .. } = server.store.begin(begin).await.unwrap().next else { panic!("nothing to charge") };
-    let settlement = Settlement { checkout, n, lease_token: "lease".to_owned(), outcome, retry_in: Duration::from_secs(1) };
+    let settlement = Settlement { checkout, n, lease_token: "lease".to_owned(), outcome, retry_in: Duration::from_secs(1), known: None };
     assert!(matches!(server.store.settle(settlement).await.unwrap(), Settled::Moved(_)));
     id
 }

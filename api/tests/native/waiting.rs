@@ -143,7 +143,8 @@ async fn try_charge(server: &Server, id: &str, lease_token: &str, outcome: Outco
     };
     let Next::Act { n, checkout: begun, .. } = server.store.begin(begin).await.unwrap().next else { panic!("nothing to charge") };
     server.announcer.announce(Announcement { checkout: checkout.clone(), version: begun.version, status: begun.status });
-    let settlement = Settlement { checkout: checkout.clone(), n, lease_token: lease_token.to_owned(), outcome, retry_in: Duration::ZERO };
+    let settlement =
+        Settlement { checkout: checkout.clone(), n, lease_token: lease_token.to_owned(), outcome, retry_in: Duration::ZERO, known: None };
     let Settled::Moved(moved) = server.store.settle(settlement).await.unwrap() else { panic!("settled before") };
     server.announcer.announce(Announcement { checkout, version: moved.version, status: moved.status });
 }

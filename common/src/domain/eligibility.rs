@@ -11,7 +11,10 @@ use super::{
     scope::Scope,
     time::Timestamp,
 };
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 /// What the store read for a batch, under its locks. Claims are taken out of it as they are decided.
 #[derive(Debug, Default)]
@@ -19,7 +22,7 @@ pub struct World {
     /// The store's time.
     pub now: Timestamp,
     /// The sessions that the batch asks for.
-    pub sessions: HashMap<StockKey, Session>,
+    pub sessions: HashMap<StockKey, Arc<Session>>,
     /// The promo codes that the batch asks for and that are counted.
     pub promo_codes: HashMap<StockKey, PromoCode>,
     /// What is left of each.

@@ -38,7 +38,9 @@ fn world() -> World {
     World {
         now: NOW,
         stock: HashMap::from([level(&yoga_key, 5), level(&gala_key, 3), level(&code_key, 2)]),
-        sessions: HashMap::from([(yoga_key, serde_json::from_value(yoga).unwrap()), (gala_key, serde_json::from_value(gala).unwrap())]),
+        sessions: HashMap::from(
+            [(yoga_key, yoga), (gala_key, gala)].map(|(key, value)| (key, Arc::new(serde_json::from_value(value).unwrap()))),
+        ),
         promo_codes: HashMap::from([(code_key, serde_json::from_value(json!({"percent_off_bp": 1, "max_uses": 2})).unwrap())]),
         customers: HashMap::from([(
             (scope(), ada()),
@@ -52,9 +54,9 @@ fn world() -> World {
 fn world_with(changes: serde_json::Value) -> World {
     let mut world = world();
     let yoga = world.sessions.get_mut(&key(Kind::Session, "yoga")).unwrap();
-    let mut value = serde_json::to_value(&yoga).unwrap();
+    let mut value = serde_json::to_value(&**yoga).unwrap();
     value.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
-    *yoga = serde_json::from_value(value).unwrap();
+    *yoga = Arc::new(serde_json::from_value(value).unwrap());
     world
 }
 

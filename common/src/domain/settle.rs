@@ -31,6 +31,8 @@ pub struct Settlement {
     pub outcome: Outcome,
     /// When to try again, where that is what follows.
     pub retry_in: Duration,
+    /// The checkout as `begin` left it: while its version is still this, it need not be read again.
+    pub known: Option<Box<Checkout>>,
 }
 
 /// Decides. `None`: the attempt's outcome is known already, or a later taker has it; nothing changes.

@@ -221,7 +221,7 @@ impl Shop {
 
     pub async fn try_settle(&self, id: &CheckoutId, n: u32, token: &str, outcome: Outcome) -> Result<Settled, StoreError> {
         let retry_in = Duration::from_secs(60);
-        self.store.settle(Settlement { checkout: id.clone(), n, lease_token: token.to_owned(), outcome, retry_in }).await
+        self.store.settle(Settlement { checkout: id.clone(), n, lease_token: token.to_owned(), outcome, retry_in, known: None }).await
     }
 
     /// An operator decides, for the first time.

@@ -160,7 +160,7 @@ impl Book {
         let writer = pool(1).connect_with(options.clone()).await?;
         prepare(&writer).await?;
         let readers = pool(2).connect_lazy_with(options.pragma("query_only", "on"));
-        let limits = BatchLimits { max_items: 512, max_running: 1, max_waiting: 4096, patience: PATIENCE };
+        let limits = BatchLimits { max_items: 512, max_running: 1, max_waiting: 4096, patience: PATIENCE, ..BatchLimits::default() };
         Ok(Self { writes: Batcher::start(Writer::new(writer.clone()), limits), writer, readers })
     }
 

@@ -4,6 +4,7 @@ use super::{
     SqlStore,
     bulk::{Rows, Type::Int, Type::Text},
     db::{Db, Tx, transact},
+    script::Write,
     value::{Value, corrupt},
 };
 use crate::{
@@ -70,6 +71,8 @@ impl From<Closed> for StoreError {
 }
 
 type Key<'a> = (&'a str, &'a str, &'a str);
+/// The first of a batch with its key: what it becomes, and what it is answered.
+type First<'a> = (&'a NewCheckout, Checkout, String);
 
 fn key(new: &NewCheckout) -> Key<'_> {
     (new.scope.as_str(), &new.idempotency.route, &new.idempotency.key)
@@ -80,7 +83,7 @@ async fn accept(tx: &mut Tx<'_>, items: &[Arc<NewCheckout>], entropy: &Entropy) 
     let customers = Customers::find(tx, items, entropy, now).await?;
     // The first of twins in a batch goes in; the others find its row. Sorted, so that two batches with the same keys do
     // not wait for each other.
-    let mut firsts: HashMap<Key<'_>, (&NewCheckout, Checkout, String)> = HashMap::new();
+    let mut firsts: HashMap<Key<'_>, First<'_>> = HashMap::new();
     for new in items {
         if firsts.contains_key(&key(new)) || customers.is_missing(new) {
             continue;
@@ -89,13 +92,11 @@ async fn accept(tx: &mut Tx<'_>, items: &[Arc<NewCheckout>], entropy: &Entropy) 
         let body = serde_json::to_string(&CheckoutView::new(&checkout, Some(new.queue))).map_err(corrupt)?;
         firsts.insert(key(new), (new, checkout, body));
     }
-    let mut sorted: Vec<&Key<'_>> = firsts.keys().collect();
-    sorted.sort_unstable();
-    let known = insert_keys(tx, sorted.iter().filter_map(|key| firsts.get(*key)), now).await?;
-    let winners: Vec<&(&NewCheckout, Checkout, String)> =
-        firsts.values().filter(|(new, ..)| !known.contains_key(&owned(key(new)))).collect();
-    customers.insert(tx, winners.iter().map(|(new, ..)| *new), now).await?;
-    insert_checkouts(tx, winners.iter().map(|(_, checkout, _)| checkout)).await?;
+    let mut sorted: Vec<&First<'_>> = firsts.values().collect();
+    sorted.sort_unstable_by_key(|(new, ..)| key(new));
+    let known = insert(tx, &sorted, now).await?;
+    let winners = sorted.iter().filter(|(new, ..)| !known.contains_key(&owned(key(new))));
+    customers.insert(tx, winners.map(|(new, ..)| *new), now).await?;
     failpoint::cross("accept.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
     items
         .iter()
@@ -151,12 +152,39 @@ fn queued(new: &NewCheckout, customer: Option<CustomerId>, now: Timestamp) -> Ch
 
 type KnownAnswers = HashMap<(String, String, String), (StoredAnswer, String)>;
 
-/// Binds keys that are new, and answers what the others are bound to.
-async fn insert_keys<'a>(
-    tx: &mut Tx<'_>,
-    firsts: impl Iterator<Item = &'a (&'a NewCheckout, Checkout, String)>,
-    now: Timestamp,
-) -> Result<KnownAnswers, StoreError> {
+/// Binds keys that are new and writes their checkouts, and answers what the other keys are bound to.
+async fn insert(tx: &mut Tx<'_>, firsts: &[&First<'_>], now: Timestamp) -> Result<KnownAnswers, StoreError> {
+    if firsts.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let written = tx.run(vec![keys(firsts, now), checkouts(firsts)?]).await?;
+    let fresh: HashSet<String> = written.returned().map(|(row, from)| row.text(from)).collect::<Result<_, StoreError>>()?;
+    if fresh.len() == firsts.len() {
+        return Ok(HashMap::new());
+    }
+    // The others were bound before: by an earlier run of our own, or by another checkout.
+    let mut wanted = Rows::new(&[("scope", Text), ("route", Text), ("key", Text)]);
+    let bound_before: Vec<&&First<'_>> = firsts.iter().filter(|(_, checkout, _)| !fresh.contains(checkout.id.as_str())).collect();
+    for (new, ..) in &bound_before {
+        let (scope, route, key) = key(new);
+        wanted.push([scope.into(), route.into(), key.into()]);
+    }
+    let known = answers(tx.fetch(ANSWERS, Some(&wanted), &[]).await?)?;
+    if known.len() != bound_before.len() {
+        // An answer was forgotten between the two statements: run again, its key is free now.
+        return Err(StoreError::Unavailable("an old answer was forgotten at this moment".to_owned()));
+    }
+    let lost = |first: &&&&First<'_>| known.get(&owned(key(first.0))).is_some_and(|(answer, _)| answer.object != first.1.id.as_str());
+    let losers = Rows::ids(bound_before.iter().filter(lost).map(|first| first.1.id.as_str()));
+    if !losers.is_empty() {
+        // Written a moment ago, in this transaction: nobody has seen them.
+        tx.execute("DELETE FROM checkouts WHERE id IN (SELECT id FROM {rows})", Some(&losers), &[]).await?;
+    }
+    Ok(known)
+}
+
+/// Binds keys that are new, and returns the objects of those.
+fn keys(firsts: &[&First<'_>], now: Timestamp) -> Write {
     let mut rows = Rows::new(&[
         ("scope", Text),
         ("route", Text),
@@ -167,7 +195,6 @@ async fn insert_keys<'a>(
         ("body", Text),
         ("created_at", Int),
     ]);
-    let mut wanted = Rows::new(&[("scope", Text), ("route", Text), ("key", Text)]);
     for (new, checkout, body) in firsts {
         let IdempotencyRow { route, key, body_hash } = &new.idempotency;
         rows.push([
@@ -180,28 +207,9 @@ async fn insert_keys<'a>(
             body.as_str().into(),
             now.into(),
         ]);
-        wanted.push([new.scope.as_str().into(), route.as_str().into(), key.as_str().into()]);
-    }
-    if rows.is_empty() {
-        return Ok(HashMap::new());
     }
     let sql = "INSERT INTO idempotency ({names}) SELECT {names} FROM {rows} WHERE true ON CONFLICT DO NOTHING";
-    if tx.execute(sql, Some(&rows), &[]).await? == rows.data.len() as u64 {
-        return Ok(HashMap::new());
-    }
-    // Some keys were bound before: by this very batch's objects only where the row is new, or an earlier run's.
-    let bound = answers(tx.fetch(ANSWERS, Some(&wanted), &[]).await?)?;
-    if bound.len() != wanted.data.len() {
-        // An answer was forgotten between the two statements: run again, its key is free now.
-        return Err(StoreError::Unavailable("an old answer was forgotten at this moment".to_owned()));
-    }
-    let before = "SELECT c.id FROM checkouts c WHERE c.id IN (SELECT id FROM {rows})";
-    let ours = Rows::ids(bound.values().map(|(answer, _)| answer.object.as_str()));
-    let there = tx.fetch(before, Some(&ours), &[]).await?;
-    let there: HashSet<String> = there.iter().map(|row| row.text(0)).collect::<Result<_, StoreError>>()?;
-    // A key whose checkout is there was answered before; one whose checkout is still to be written is new.
-    let known = bound.into_iter().filter(|(_, (answer, _))| there.contains(&answer.object)).collect();
-    Ok(known)
+    Write::new(sql, rows).returning("object")
 }
 
 const ANSWERS: &str = "SELECT i.scope, i.route, i.key, i.status, i.object, i.body, i.body_hash FROM idempotency i \
@@ -217,7 +225,8 @@ fn answers(rows: Vec<super::value::Row>) -> Result<KnownAnswers, StoreError> {
         .collect()
 }
 
-async fn insert_checkouts<'a>(tx: &mut Tx<'_>, checkouts: impl Iterator<Item = &'a Checkout>) -> Result<(), StoreError> {
+/// Writes the checkouts that are not there: an earlier run of our own may have written them.
+fn checkouts(firsts: &[&First<'_>]) -> Result<Write, StoreError> {
     let mut rows = Rows::new(&[
         ("id", Text),
         ("scope", Text),
@@ -234,7 +243,7 @@ async fn insert_checkouts<'a>(tx: &mut Tx<'_>, checkouts: impl Iterator<Item = &
         ("created_at", Int),
         ("updated_at", Int),
     ]);
-    for checkout in checkouts {
+    for (_, checkout, _) in firsts {
         rows.push([
             checkout.id.as_str().into(),
             checkout.scope.as_str().into(),
@@ -252,7 +261,7 @@ async fn insert_checkouts<'a>(tx: &mut Tx<'_>, checkouts: impl Iterator<Item = &
             checkout.updated_at.into(),
         ]);
     }
-    tx.insert("checkouts", &rows).await
+    Ok(Write::new("INSERT INTO checkouts ({names}) SELECT {names} FROM {rows} WHERE true ON CONFLICT DO NOTHING", rows))
 }
 
 /// The customers of a batch: those that are named by id, and those to be found by `external_id` or made.

@@ -4,7 +4,9 @@ use super::{
     apply::apply,
     bulk::{Rows, Type::Text},
     db::{Db, Tx, transact},
-    load, stock,
+    load,
+    sessions::Sessions,
+    stock,
     value::corrupt,
 };
 use crate::{
@@ -29,11 +31,12 @@ use std::sync::Arc;
 pub(super) struct Begins {
     db: Db,
     entropy: Arc<Entropy>,
+    sessions: Sessions,
 }
 
 impl Begins {
     pub(super) fn new(db: Db, entropy: Arc<Entropy>) -> Self {
-        Self { db, entropy }
+        Self { db, entropy, sessions: Sessions::default() }
     }
 }
 
@@ -44,7 +47,7 @@ impl BatchRun for Begins {
     type Error = StoreError;
 
     async fn run(&self, items: &[Arc<Begin>]) -> Result<Vec<BeginAnswer>, StoreError> {
-        let answers = transact!(self.db, tx => { run(tx, items, &self.entropy).await })?;
+        let answers = transact!(self.db, tx => { run(tx, items, &self.entropy, &self.sessions).await })?;
         let _ = failpoint::cross("begin.after_commit").await;
         Ok(answers)
     }
@@ -62,9 +65,9 @@ impl BatchRun for Begins {
     }
 }
 
-async fn run(tx: &mut Tx<'_>, items: &[Arc<Begin>], entropy: &Entropy) -> Result<Vec<BeginAnswer>, StoreError> {
+async fn run(tx: &mut Tx<'_>, items: &[Arc<Begin>], entropy: &Entropy, sessions: &Sessions) -> Result<Vec<BeginAnswer>, StoreError> {
     let mut checkouts = load::lock(tx, items.iter().map(|item| &item.checkout)).await?;
-    let mut world = world(tx, checkouts.values().filter(|checkout| checkout.status == Status::Queued)).await?;
+    let mut world = world(tx, checkouts.values().filter(|checkout| checkout.status == Status::Queued), sessions).await?;
     let now = tx.now().await?;
     world.now = now;
     let mut nexts: Vec<Next> = Vec::with_capacity(items.len());
@@ -99,7 +102,7 @@ async fn run(tx: &mut Tx<'_>, items: &[Arc<Begin>], entropy: &Entropy) -> Result
 }
 
 /// Reads, under locks, all that the queued checkouts of a batch are decided on.
-async fn world<'c>(tx: &mut Tx<'_>, queued: impl Iterator<Item = &'c Checkout>) -> Result<World, StoreError> {
+async fn world<'c>(tx: &mut Tx<'_>, queued: impl Iterator<Item = &'c Checkout>, sessions: &Sessions) -> Result<World, StoreError> {
     let queued: Vec<&Checkout> = queued.collect();
     let mut world = World::default();
     let mut wanted: Vec<StockKey> = Vec::new();
@@ -118,15 +121,20 @@ async fn world<'c>(tx: &mut Tx<'_>, queued: impl Iterator<Item = &'c Checkout>) 
     wanted.sort_unstable();
     wanted.dedup();
     let keys = stock::keys(&wanted);
-    world.stock = stock::lock(tx, &keys).await?;
+    let locked = stock::lock(tx, &keys).await?;
     // Documents are read after the locks: who changed one held the same lock. Of goods only the count matters.
-    let keys = stock::keys(wanted.iter().filter(|key| key.kind != Kind::Product));
+    world.sessions = sessions.known(&locked);
+    world.stock = locked.iter().map(|locked| (locked.level.key.clone(), locked.level.clone())).collect();
+    let keys = stock::keys(wanted.iter().filter(|key| key.kind != Kind::Product && !world.sessions.contains_key(key)));
     let sql = "SELECT c.scope, c.kind, c.id, c.doc FROM catalogue c WHERE (c.scope, c.kind, c.id) IN (SELECT scope, kind, id FROM {rows})";
     let documents = if keys.is_empty() { Vec::new() } else { tx.fetch(sql, Some(&keys), &[]).await? };
     for row in documents {
         let (key, doc) = (stock::key(&row, 0)?, row.text(3)?);
         match key.kind {
-            Kind::Session => drop(world.sessions.insert(key, serde_json::from_str(&doc).map_err(corrupt)?)),
+            Kind::Session => {
+                let session = sessions.learn(&locked, &key, &doc)?;
+                world.sessions.insert(key, session);
+            }
             Kind::PromoCode => drop(world.promo_codes.insert(key, serde_json::from_str(&doc).map_err(corrupt)?)),
             Kind::Product => {}
         }

@@ -50,6 +50,12 @@ impl SqlStore {
             let args: [Value; 5] = [key.scope.as_str().into(), key.kind.as_str().into(), key.id.as_str().into(), doc.into(), now.into()];
             let rows = tx.fetch(&sql, None, &args).await?;
             let row = rows.first().map(read).transpose()?.ok_or_else(|| StoreError::Inconsistent("a put without a row".to_owned()))?;
+            if capacity.is_some() {
+                // Its row is ours since `resize`. To lock one only now would be the wrong way round.
+                let sql = "UPDATE inventory SET document = {4} WHERE scope = {1} AND kind = {2} AND id = {3}";
+                let args: [Value; 4] = [key.scope.as_str().into(), key.kind.as_str().into(), key.id.as_str().into(), row.version.into()];
+                tx.execute(sql, None, &args).await?;
+            }
             Ok(if row.version == 1 { Put::Created(row) } else { Put::Replaced(row) })
         })
     }
@@ -110,14 +116,15 @@ impl SqlStore {
 async fn resize(tx: &mut Tx<'_>, key: &StockKey, capacity: Option<u32>, seats: Option<&[String]>) -> Result<Option<u32>, StoreError> {
     let args: [Value; 3] = [key.scope.as_str().into(), key.kind.as_str().into(), key.id.as_str().into()];
     let rows = stock::keys([key]);
-    let before = stock::lock(tx, &rows).await?.remove(key);
-    let taken = before.as_ref().map_or(0, |level| level.taken);
+    let before = stock::lock(tx, &rows).await?.pop();
+    let taken = before.as_ref().map_or(0, |locked| locked.level.taken);
     let Some(capacity) = capacity else {
         if before.is_some() && taken == 0 {
             tx.execute("DELETE FROM inventory WHERE scope = {1} AND kind = {2} AND id = {3}", None, &args).await?;
         } else if before.is_some() {
             // Its claims still count on the row, and may be given back; it limits nobody any more.
-            let sql = "UPDATE inventory SET capacity = {4}, version = version + 1 WHERE scope = {1} AND kind = {2} AND id = {3}";
+            let sql =
+                "UPDATE inventory SET capacity = {4}, version = version + 1, document = 0 WHERE scope = {1} AND kind = {2} AND id = {3}";
             let [scope, kind, id] = args;
             tx.execute(sql, None, &[scope, kind, id, u32::MAX.into()]).await?;
         }
@@ -137,8 +144,12 @@ async fn resize(tx: &mut Tx<'_>, key: &StockKey, capacity: Option<u32>, seats: O
         }
     }
     let sql = "INSERT INTO inventory (scope, kind, id, capacity, taken, version) VALUES ({1}, {2}, {3}, {4}, 0, 1) \
-               ON CONFLICT (scope, kind, id) DO UPDATE SET capacity = excluded.capacity, version = inventory.version + 1";
+               ON CONFLICT (scope, kind, id) DO UPDATE SET capacity = excluded.capacity, version = inventory.version + 1 \
+               WHERE inventory.taken <= excluded.capacity";
     let [scope, kind, id] = args;
-    tx.execute(sql, None, &[scope, kind, id, capacity.into()]).await?;
+    if tx.execute(sql, None, &[scope, kind, id, capacity.into()]).await? == 0 {
+        // Another first put came before, and a sale: run again, the row is found then.
+        return Err(StoreError::Unavailable("it was made and sold at this moment".to_owned()));
+    }
     Ok(None)
 }

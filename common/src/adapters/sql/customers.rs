@@ -28,7 +28,7 @@ pub(super) fn read(row: &Row, from: usize) -> Result<Customer, StoreError> {
 /// An UPDATE that meets the unique index on `external_id` is an error and ends the transaction; an INSERT that does nothing then is
 /// none. So a row whose `external_id` changes is taken out and put in again.
 async fn replace(
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     scope: &Scope,
     id: &CustomerId,
     external_id: Option<&str>,

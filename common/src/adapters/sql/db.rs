@@ -172,19 +172,6 @@ impl Tx<'_> {
         }
     }
 
-    /// `INSERT INTO {table} (…) SELECT … FROM {rows}`; nothing for no rows.
-    pub(super) async fn insert(&mut self, table: &str, rows: &Rows) -> Result<(), StoreError> {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let written = self.execute(&format!("INSERT INTO {table} ({{names}}) SELECT {{names}} FROM {{rows}}"), Some(rows), &[]).await?;
-        if written == rows.data.len() as u64 {
-            Ok(())
-        } else {
-            Err(StoreError::Inconsistent(format!("{written} of {} rows went into {table}", rows.data.len())))
-        }
-    }
-
     /// The store's time. PostgreSQL's own clock, not the transaction's start: a wait for a lock does not stop the time.
     pub(super) async fn now(&mut self) -> Result<Timestamp, StoreError> {
         if let Self::Sqlite(_, clock) = self {

@@ -93,11 +93,8 @@ pub(super) fn joined(rows: &[Row]) -> Result<Vec<Checkout>, StoreError> {
 /// Locks checkouts in id order and reads them with their attempts. Attempts are read by a statement of their own: after
 /// a wait for a lock, a joined row could be from before it.
 pub(super) async fn lock(tx: &mut Tx<'_>, ids: impl IntoIterator<Item = &CheckoutId>) -> Result<HashMap<CheckoutId, Checkout>, StoreError> {
-    let mut ids: Vec<&str> = ids.into_iter().map(CheckoutId::as_str).collect();
-    ids.sort_unstable();
-    ids.dedup();
     let sql = format!("SELECT {CHECKOUT} FROM checkouts c WHERE c.id IN (SELECT id FROM {{rows}}) ORDER BY c.id {{lock}}");
-    let rows = tx.fetch(&sql, Some(&Rows::ids(ids)), &[]).await?;
+    let rows = tx.fetch(&sql, Some(&sorted(ids)), &[]).await?;
     let mut checkouts = HashMap::with_capacity(rows.len());
     for row in &rows {
         let checkout = checkout(row)?;
@@ -117,4 +114,47 @@ pub(super) async fn lock(tx: &mut Tx<'_>, ids: impl IntoIterator<Item = &Checkou
         }
     }
     Ok(checkouts)
+}
+
+/// Locks checkouts in id order, and reads those of which the known version is not the newest any more.
+pub(super) async fn lock_known<'k>(
+    tx: &mut Tx<'_>,
+    wanted: impl IntoIterator<Item = (&'k CheckoutId, Option<&'k Checkout>)>,
+) -> Result<HashMap<CheckoutId, Checkout>, StoreError> {
+    let mut known: HashMap<&CheckoutId, &Checkout> = HashMap::new();
+    let mut unknown: Vec<&CheckoutId> = Vec::new();
+    for (id, checkout) in wanted {
+        match checkout {
+            Some(checkout) => drop(known.insert(id, checkout)),
+            None => unknown.push(id),
+        }
+    }
+    let mut checkouts = HashMap::with_capacity(known.len());
+    if !known.is_empty() {
+        let sql = "SELECT c.id, c.version, c.due_at, c.rescues FROM checkouts c WHERE c.id IN (SELECT id FROM {rows}) ORDER BY c.id {lock}";
+        let ids = known.keys().copied().chain(unknown.iter().copied());
+        for row in tx.fetch(sql, Some(&sorted(ids)), &[]).await? {
+            let id = CheckoutId::parse(row.text(0)?).map_err(corrupt)?;
+            match known.get(&id) {
+                Some(&checkout) if checkout.version == row.int(1)? => {
+                    // A rescue moves these two, and not the version.
+                    let (due_at, rescues) = (row.maybe_time(2)?, row.count(3)?);
+                    checkouts.insert(id, Checkout { due_at, rescues, ..checkout.clone() });
+                }
+                Some(_) => unknown.extend(known.keys().copied().filter(|known| **known == id)),
+                None => {}
+            }
+        }
+    }
+    if !unknown.is_empty() {
+        checkouts.extend(lock(tx, unknown).await?);
+    }
+    Ok(checkouts)
+}
+
+fn sorted<'i>(ids: impl IntoIterator<Item = &'i CheckoutId>) -> Rows {
+    let mut ids: Vec<&str> = ids.into_iter().map(CheckoutId::as_str).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    Rows::ids(ids)
 }

@@ -32,6 +32,7 @@ mod read;
 mod rescue;
 mod script;
 mod seat;
+mod sessions;
 mod settle;
 mod stock;
 mod store;

@@ -21,6 +21,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use std::{str::FromStr, sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
 
 static POSTGRES: Migrator = sqlx::migrate!("../migrations/postgres");
 static SQLITE: Migrator = sqlx::migrate!("../migrations/sqlite");
@@ -29,6 +30,8 @@ static SQLITE: Migrator = sqlx::migrate!("../migrations/sqlite");
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections to PostgreSQL per process.
 const POSTGRES_CONNECTIONS: u32 = 12;
+/// How long a batch waits for company in a crowd. A transaction takes about as long, and costs several times what a row in it does.
+const POSTGRES_LINGER: Duration = Duration::from_millis(8);
 /// Rows that a statement may have read ahead of us on SQLite.
 const SQLITE_ROW_BUFFER: usize = 1024;
 /// Reading connections to SQLite.
@@ -52,13 +55,19 @@ impl SqlStore {
         let url = url.reveal();
         let db = if url.starts_with("postgres") { postgres(url).await? } else { sqlite(url, clock).await? };
         // One batch of a kind at a time: what comes meanwhile shares the next one, and large batches are what makes a row cheap.
-        let writes = BatchLimits::default();
+        // SQLite has one writer for all kinds, so that a batch grows until it is its turn.
+        let only = Arc::new(Semaphore::new(1));
+        let (place, linger): (Box<dyn Fn() -> Arc<Semaphore> + Send>, Duration) = match &db {
+            Db::Postgres { .. } => (Box::new(|| Arc::new(Semaphore::new(1))), POSTGRES_LINGER),
+            Db::Sqlite { .. } => (Box::new(move || Arc::clone(&only)), Duration::ZERO),
+        };
+        let writes = BatchLimits { linger, ..BatchLimits::default() };
         let reads = BatchLimits { max_running: 2, ..BatchLimits::default() };
-        let (accepts, accepting) = Batcher::new(Accepts::new(db.seated(), Arc::clone(&entropy)), writes);
-        let (begins, beginning) = Batcher::new(Begins::new(db.seated(), Arc::clone(&entropy)), writes);
-        let (settles, settling) = Batcher::new(Settles::new(db.seated(), Arc::clone(&entropy)), writes);
-        let (takes, taking) = Batcher::new(Takes::new(db.seated(), Arc::clone(&entropy)), writes);
-        let (records, recording) = Batcher::new(Records::new(db.seated()), writes);
+        let (accepts, accepting) = Batcher::new(Accepts::new(db.seated(), Arc::clone(&entropy)), writes, place());
+        let (begins, beginning) = Batcher::new(Begins::new(db.seated(), Arc::clone(&entropy)), writes, place());
+        let (settles, settling) = Batcher::new(Settles::new(db.seated(), Arc::clone(&entropy)), writes, place());
+        let (takes, taking) = Batcher::new(Takes::new(db.seated(), Arc::clone(&entropy)), writes, place());
+        let (records, recording) = Batcher::new(Records::new(db.seated()), writes, place());
         let writing = async move { tokio::join!(accepting, beginning, settling, taking, recording) };
         match &db {
             Db::Postgres { .. } => drop(tokio::spawn(writing)),

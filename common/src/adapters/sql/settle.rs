@@ -57,7 +57,7 @@ enum Decided {
 }
 
 async fn run(tx: &mut Tx<'_>, items: &[Arc<Settlement>], entropy: &Entropy) -> Result<Vec<Settled>, StoreError> {
-    let mut checkouts = load::lock(tx, items.iter().map(|item| &item.checkout)).await?;
+    let mut checkouts = load::lock_known(tx, items.iter().map(|item| (&item.checkout, item.known.as_deref()))).await?;
     let now = tx.now().await?;
     let mut effects = Vec::with_capacity(items.len());
     let mut decided = Vec::with_capacity(items.len());

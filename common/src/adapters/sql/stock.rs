@@ -44,15 +44,22 @@ pub(super) fn level(row: &Row, from: usize) -> Result<StockLevel, StoreError> {
     Ok(StockLevel { key: key(row, from)?, capacity: row.count(from + 3)?, taken: row.count(from + 4)?, version: row.int(from + 5)? })
 }
 
+/// A level whose row is locked.
+pub(super) struct Locked {
+    pub(super) level: StockLevel,
+    /// The version of its document; 0 when the row does not tell.
+    pub(super) document: i64,
+}
+
 /// Locks rows in key order: always this order, or two batches wait for each other for ever.
-pub(super) async fn lock(tx: &mut Tx<'_>, wanted: &Rows) -> Result<HashMap<StockKey, StockLevel>, StoreError> {
+pub(super) async fn lock(tx: &mut Tx<'_>, wanted: &Rows) -> Result<Vec<Locked>, StoreError> {
     if wanted.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(Vec::new());
     }
-    let sql = "SELECT i.scope, i.kind, i.id, i.capacity, i.taken, i.version FROM inventory i \
+    let sql = "SELECT i.scope, i.kind, i.id, i.capacity, i.taken, i.version, i.document FROM inventory i \
                WHERE (i.scope, i.kind, i.id) IN (SELECT scope, kind, id FROM {rows}) ORDER BY i.scope, i.kind, i.id {lock}";
     let rows = tx.fetch(sql, Some(wanted), &[]).await?;
-    rows.iter().map(|row| level(row, 0).map(|level| (level.key.clone(), level))).collect()
+    rows.iter().map(|row| Ok(Locked { level: level(row, 0)?, document: row.int(6)? })).collect()
 }
 
 /// Moves counters by what claims changed, and returns the new levels. The caller holds the locks.

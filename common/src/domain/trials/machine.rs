@@ -170,7 +170,7 @@ impl Machine {
     pub(super) fn record(&mut self, n: u32, token: &str, outcome: Outcome) -> bool {
         let tries = self.checkout.attempts.iter().find(|attempt| attempt.n == n).map_or(0, |attempt| attempt.tries);
         let retry_in = Duration::from_secs(1 << tries.min(20)).min(MAX_RETRY);
-        let what = Settlement { checkout: self.checkout.id.clone(), n, lease_token: token.to_owned(), outcome, retry_in };
+        let what = Settlement { checkout: self.checkout.id.clone(), n, lease_token: token.to_owned(), outcome, retry_in, known: None };
         let effects = settle::settle(self.checkout.clone(), &what, self.now, &self.entropy).unwrap();
         effects.map(|effects| self.apply(effects)).is_some()
     }

@@ -42,7 +42,8 @@ pub(super) struct Publisher(Batcher<Publish>);
 
 impl Publisher {
     pub(super) fn start(link: Arc<Link>) -> Self {
-        let limits = BatchLimits { max_items: WINDOW, max_running: CHANNELS, max_waiting: 4096, patience: ANSWER_WITHIN };
+        let limits =
+            BatchLimits { max_items: WINDOW, max_running: CHANNELS, max_waiting: 4096, patience: ANSWER_WITHIN, ..BatchLimits::default() };
         Self(Batcher::start(Publish { link, idle: Mutex::default() }, limits))
     }
 
