@@ -261,8 +261,8 @@ pub(super) fn failed(error: sqlx::Error) -> StoreError {
         sqlx::Error::Database(database) => {
             let code = database.code().unwrap_or_default().into_owned();
             // 40001 serialization failure, 40P01 deadlock, 57P* shutdown, 53* out of resources, 08* connection, 55P03 lock
-            // timeout, 57014 statement timeout; SQLite: 5 busy, 6 locked.
-            let passing = ["40", "57", "53", "08", "55P03"].iter().any(|class| code.starts_with(class)) && code.len() == 5;
+            // timeout, 25P03 stood still in a transaction, 57014 statement timeout; SQLite: 5 busy, 6 locked.
+            let passing = ["40", "57", "53", "08", "55P03", "25P03"].iter().any(|class| code.starts_with(class)) && code.len() == 5;
             if passing || ["5", "6", "261", "262", "517"].contains(&code.as_str()) {
                 StoreError::Unavailable(format!("{code}: {}", database.message()))
             } else {

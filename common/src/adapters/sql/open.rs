@@ -34,6 +34,9 @@ const POSTGRES_CONNECTIONS: u32 = 12;
 const POSTGRES_LINGER: Duration = Duration::from_millis(8);
 /// Rows that a statement may have read ahead of us on SQLite.
 const SQLITE_ROW_BUFFER: usize = 1024;
+/// How long a transaction may stand still between two statements. Nothing is called outside the database in one, so a process that
+/// does is stopped or cut off, and others wait for its locks: checkouts, places. When it goes on it runs its transaction again.
+const IDLE_IN_TRANSACTION_MS: &str = "4000";
 /// Reading connections to SQLite.
 const SQLITE_READERS: u32 = 4;
 
@@ -116,7 +119,7 @@ async fn postgres(url: &str) -> Result<Db, StoreError> {
     let options = PgConnectOptions::from_str(url).map_err(failed)?.application_name("boxoffice").options([
         ("statement_timeout", "15000"),
         ("lock_timeout", "10000"),
-        ("idle_in_transaction_session_timeout", "20000"),
+        ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_MS),
         // Short statements by the thousand: compiling them costs more than it saves.
         ("jit", "off"),
         // So does planning them: each is by key, whatever the arguments, and its plan is made once. A plan made while a table
@@ -150,4 +153,26 @@ async fn sqlite(url: &str, clock: Arc<dyn Clock>) -> Result<Db, StoreError> {
     let writer: SqlitePool = pool(1).connect_with(options.clone()).await.map_err(failed)?;
     let readers: SqlitePool = pool(SQLITE_READERS).connect_with(options.pragma("query_only", "1")).await.map_err(failed)?;
     Ok(Db::Sqlite { writer, seat: Seat::default(), readers, reader: Seat::default(), clock })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Longer than a transaction may stand still, and far shorter than the patience of those who wait for its locks.
+    const SOON: Duration = Duration::from_secs(8);
+
+    #[tokio::test]
+    async fn a_transaction_that_stands_still_gives_its_locks_back_and_is_worth_another_run() {
+        let url = boxoffice_testkit::shared::postgres_url().await.unwrap();
+        let db = postgres(&url).await.unwrap();
+        let lock = "SELECT pg_advisory_xact_lock(1)";
+        let (mut first, mut second) = (db.hold().await.unwrap(), db.hold().await.unwrap());
+        let mut still = first.begin().await.unwrap();
+        still.fetch(lock, None, &[]).await.unwrap();
+        let mut other = second.begin().await.unwrap();
+        tokio::time::timeout(SOON, other.fetch(lock, None, &[])).await.expect("the lock comes free").unwrap();
+        let answer = still.fetch("SELECT 1", None, &[]).await;
+        assert!(matches!(answer, Err(StoreError::Unavailable(_))), "it would be run again: {:?}", answer.err());
+    }
 }
