@@ -13,7 +13,7 @@ use boxoffice_common::{
 impl ApiContext {
     /// After a cancel or a resolve.
     pub async fn after(&self, moved: Moved, trace: &str) {
-        if moved.status.is_terminal() {
+        if moved.ended {
             metrics::counter!("boxoffice_checkouts_total", "status" => moved.status.as_str()).increment(1);
         }
         self.announcer().announce(Announcement { checkout: moved.checkout.clone(), version: moved.version, status: moved.status });

@@ -17,7 +17,7 @@ use boxoffice_common::{
 /// Wakes who waits, tells the seat table, and publishes the work that follows. `trace` travels on with it.
 pub(crate) async fn follow(context: &WorkerContext, moved: Moved, trace: Option<&str>) -> Result<(), StepError> {
     tracing::info!(checkout = %moved.checkout, status = %moved.status, version = moved.version, "moved");
-    if moved.status.is_terminal() {
+    if moved.ended {
         metrics::counter!("boxoffice_checkouts_total", "status" => moved.status.as_str()).increment(1);
     }
     failpoint::cross("announce.before").await?;

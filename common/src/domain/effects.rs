@@ -187,6 +187,11 @@ impl Effects {
         }
     }
 
+    /// Whether this very transition is the end of the checkout. What is left of it (a void, a refund) may move it on behind that.
+    pub fn ends(&self) -> bool {
+        self.checkout.status.is_terminal() && EventType::of(self.checkout.status).is_some_and(|end| self.events.contains(&end))
+    }
+
     /// Where the checkout stands after it.
     pub fn status(&self) -> Status {
         self.checkout.status

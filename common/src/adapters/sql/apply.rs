@@ -53,6 +53,7 @@ fn moved(effects: &Effects, deliveries: Vec<DeliveryId>, levels: &BTreeMap<Stock
         scope: checkout.scope.clone(),
         status: checkout.status,
         version: checkout.version,
+        ended: effects.ends(),
         due_in: checkout.due_at.map(|due| due.since(now)),
         deliveries,
         stock: wants.into_iter().filter_map(|want| levels.get(&key(want)).cloned()).collect(),

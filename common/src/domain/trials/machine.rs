@@ -73,6 +73,8 @@ pub(super) struct Machine {
     pub(super) fate: Fate,
     /// Whether a test makes the provider take or give other amounts than it was asked for.
     pub(super) odd_amounts: bool,
+    /// How many transitions said that they are the end.
+    ends: u32,
     held: bool,
     provider_balance: i64,
     unapplied: i64,
@@ -85,8 +87,8 @@ impl Machine {
         let (entropy, now) = (Entropy::from_seed(7), Timestamp::from_millis(1_000_000));
         let (checkout, events) = (queued(&entropy, now), Vec::new());
         let (hands, book, resolved) = Default::default();
-        let (odd_amounts, held, provider_balance, unapplied, workers) = Default::default();
-        Self { checkout, now, hands, book, events, resolved, fate, odd_amounts, held, provider_balance, unapplied, entropy, workers }
+        let (odd_amounts, ends, held, provider_balance, unapplied, workers) = Default::default();
+        Self { checkout, now, hands, book, events, resolved, fate, odd_amounts, ends, held, provider_balance, unapplied, entropy, workers }
     }
 
     pub(super) fn wait(&mut self, by: Duration) {
@@ -295,6 +297,7 @@ impl Machine {
             }
         }
         self.events.extend(&effects.events);
+        self.ends += u32::from(effects.ends());
         self.checkout = after;
         self.check(&before);
     }
@@ -320,6 +323,7 @@ impl Machine {
             assert!(open <= 1, "{open} open {kind:?}");
         }
         let open = checkout.open_attempt().is_some();
+        assert_eq!(self.ends, u32::from(status.is_terminal()), "it ends once, and whatever comes behind is no end: {checkout:#?}");
         let needs_work = if status.is_terminal() { open } else { status != Status::NeedsReview };
         assert_eq!(checkout.due_at.is_some(), needs_work, "whoever needs work is due: {checkout:#?}");
         if status.is_terminal() {

@@ -123,6 +123,8 @@ pub struct Moved {
     pub status: Status,
     /// Its version now.
     pub version: i64,
+    /// Whether it has ended by this very move; what is left of a checkout that has ended (a void, a refund) moves it, too.
+    pub ended: bool,
     /// When it is due next: so long from now. `None`: nothing to do.
     pub due_in: Option<Duration>,
     /// Deliveries that were opened, to be published.
