@@ -11,7 +11,7 @@ use hyper_util::{
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::Semaphore,
     task::JoinHandle,
 };
@@ -21,6 +21,9 @@ use tokio_util::sync::CancellationToken;
 const GRACE: Duration = Duration::from_secs(10);
 /// Connections at once; more wait in the kernel's line.
 const MAX_CONNECTIONS: usize = 25_000;
+/// Connections in the kernel's line, as far as `net.core.somaxconn` lets us. One that finds no room there tries again after a
+/// second: the usual 128 are too few when the sale of a popular session opens.
+const MAX_IN_LINE: u32 = 4096;
 /// How long a client may take over a request's head, or keep an idle connection.
 const HEAD_PATIENCE: Duration = Duration::from_secs(60);
 /// The most of a request's head.
@@ -39,7 +42,10 @@ impl Listening {
     /// Binds.
     pub async fn bind(address: SocketAddr) -> Result<Self, Failure> {
         let bound = async {
-            let listener = TcpListener::bind(address).await?;
+            let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            let listener = socket.listen(MAX_IN_LINE)?;
             let url = format!("http://{}", listener.local_addr()?);
             Ok(Self { listener, url })
         };

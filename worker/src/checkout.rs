@@ -3,7 +3,7 @@
 use crate::{
     WorkerContext, charge, follow,
     lane::{Done, StepError},
-    reserve::{self, May},
+    reserve,
 };
 use boxoffice_common::{
     domain::{begin::Begin, id::CheckoutId, scope::Scope},
@@ -22,7 +22,7 @@ const WORTH_WAITING: Duration = Duration::from_secs(2);
 pub(crate) async fn run(context: &WorkerContext, work: &Work) -> Result<Done, StepError> {
     let id = CheckoutId::parse(work.id.as_str()).map_err(|error| StepError::Malformed(error.to_string()))?;
     let scope = Scope::parse(&work.scope).ok_or_else(|| StepError::Malformed("its scope".to_owned()))?;
-    let may = reserve::reserve(context, &scope, &id, &work.wants).await?;
+    let _direct = reserve::reserve(context, &scope, &id, &work.wants).await?;
     let lease_token = context.lease_token();
     // Before the store is asked: its lease ends later than what we count from here.
     let leased = Instant::now();
@@ -34,7 +34,6 @@ pub(crate) async fn run(context: &WorkerContext, work: &Work) -> Result<Done, St
             lease_for: context.settings.lease,
             provider: PROVIDER.to_owned(),
             key_window: key_window(context),
-            expect_full: matches!(may, May::Doubtful),
         })
         .await?;
     reserve::told(context, &scope, &id, &work.wants, &begun).await;

@@ -20,20 +20,19 @@ use tokio::sync::SemaphorePermit;
 /// How long a try waits for a place past a seat table that is down.
 const DIRECT_PATIENCE: Duration = Duration::from_secs(5);
 
-/// The answer to a try.
-pub(crate) enum May<'c> {
-    /// The table let it through, or had nothing to say.
-    Try,
-    /// The table is down; one of a bounded number goes to the store directly.
-    Directly(#[allow(dead_code, reason = "held, not read")] SemaphorePermit<'c>),
-    /// As far as the table knows nothing is left. The store looks before anybody is refused.
-    Doubtful,
-}
+/// A place among those who try at the store while the table is down; given back when dropped.
+pub(crate) type Direct<'c> = SemaphorePermit<'c>;
 
-/// Asks the table, loading what it does not know.
-pub(crate) async fn reserve<'c>(context: &'c WorkerContext, scope: &Scope, id: &CheckoutId, wants: &[Want]) -> Result<May<'c>, StepError> {
+/// Asks the table, loading what it does not know. Whatever it says, the store has the last word; what it takes for gone is
+/// refused there. When it is down, one of a bounded number goes on.
+pub(crate) async fn reserve<'c>(
+    context: &'c WorkerContext,
+    scope: &Scope,
+    id: &CheckoutId,
+    wants: &[Want],
+) -> Result<Option<Direct<'c>>, StepError> {
     if wants.is_empty() {
-        return Ok(May::Try);
+        return Ok(None);
     }
     failpoint::cross("seats.before_try").await?;
     let mut tried = context.seats.try_reserve(scope, id, wants).await;
@@ -45,14 +44,13 @@ pub(crate) async fn reserve<'c>(context: &'c WorkerContext, scope: &Scope, id: &
     failpoint::cross("seats.after_try").await?;
     match tried {
         // Still missing: no such stock. The store says so, with the right error.
-        Ok(Tried::Reserved | Tried::Missing(_)) => Ok(May::Try),
-        Ok(Tried::Gone(_)) => Ok(May::Doubtful),
+        Ok(Tried::Reserved | Tried::Missing(_) | Tried::Gone(_)) => Ok(None),
         Err(error) => {
             tracing::debug!(%error, "trying at the store directly");
             metrics::counter!("boxoffice_direct_tries_total").increment(1);
             let place = tokio::time::timeout(DIRECT_PATIENCE, context.direct_tries.acquire()).await;
             let busy = || StepError::Store(StoreError::Unavailable("too many tries without the seat table".to_owned()));
-            place.map_err(|_| busy())?.map(May::Directly).map_err(|_| busy())
+            place.map_err(|_| busy())?.map(Some).map_err(|_| busy())
         }
     }
 }

@@ -27,7 +27,6 @@ async fn charged(server: &Server, key: &str, outcome: Outcome) -> String {
         lease_for: Duration::from_secs(30),
         provider: "sandbox".to_owned(),
         key_window: Duration::from_secs(3600),
-        expect_full: false,
     };
     let Next::Act { n, .. } = server.store.begin(begin).await.unwrap().next else { panic!("nothing to charge") };
     let settlement = Settlement { checkout, n, lease_token: "lease".to_owned(), outcome, retry_in: Duration::from_secs(1), known: None };

@@ -190,7 +190,6 @@ impl Server {
             lease_for: Duration::from_secs(30),
             provider: "sandbox".to_owned(),
             key_window: Duration::from_secs(3600),
-            expect_full: false,
         };
         match self.store.begin(begin).await.unwrap().next {
             Next::Moved(moved) => {

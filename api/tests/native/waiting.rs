@@ -139,7 +139,6 @@ async fn try_charge(server: &Server, id: &str, lease_token: &str, outcome: Outco
         lease_for: Duration::from_secs(30),
         provider: "sandbox".to_owned(),
         key_window: Duration::from_secs(3600),
-        expect_full: false,
     };
     let Next::Act { n, checkout: begun, .. } = server.store.begin(begin).await.unwrap().next else { panic!("nothing to charge") };
     server.announcer.announce(Announcement { checkout: checkout.clone(), version: begun.version, status: begun.status });

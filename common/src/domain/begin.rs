@@ -29,8 +29,6 @@ pub struct Begin {
     pub provider: String,
     /// How long, from when an attempt was recorded, its key may be sent again.
     pub key_window: Duration,
-    /// The seat table says that there is nothing left: look before locking.
-    pub expect_full: bool,
 }
 
 /// What the worker has to do now.

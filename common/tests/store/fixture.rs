@@ -197,14 +197,8 @@ impl Shop {
     }
 
     pub async fn try_begin(&self, id: &CheckoutId, token: &str, key_window: Duration) -> Result<BeginAnswer, StoreError> {
-        let begin = Begin {
-            checkout: id.clone(),
-            lease_token: token.to_owned(),
-            lease_for: LEASE,
-            provider: "sandbox".to_owned(),
-            key_window,
-            expect_full: false,
-        };
+        let begin =
+            Begin { checkout: id.clone(), lease_token: token.to_owned(), lease_for: LEASE, provider: "sandbox".to_owned(), key_window };
         self.store.begin(begin).await
     }
 

@@ -109,7 +109,6 @@ impl Machine {
             lease_for: LEASE,
             provider: "sandbox".to_owned(),
             key_window: WINDOW,
-            expect_full: false,
         };
         let mut world = World { now: self.now, ..World::default() };
         match begin::begin(self.checkout.clone(), &ask, &mut world, self.now, &self.entropy).unwrap() {
