@@ -78,7 +78,7 @@ macro_rules! permissions {
 permissions! {
     /// Makes, cancels and replays.
     CheckoutsWrite = "checkouts:write", checkouts_write;
-    /// Reads checkouts, customers and deliveries.
+    /// Reads checkouts, customers, deliveries and the ledger.
     CheckoutsRead = "checkouts:read", checkouts_read;
     /// Changes the catalogue and customers.
     CatalogWrite = "catalog:write", catalog_write;

@@ -9,6 +9,7 @@ pub mod auth;
 pub mod bounds;
 pub mod callback_address;
 pub mod context;
+mod csv;
 pub mod edge;
 pub mod fields;
 pub mod idempotency;

@@ -27,6 +27,7 @@ const SECURITY: &str = "api_key";
         (name = "catalogue", description = "What can be sold"),
         (name = "customers", description = "Who buys"),
         (name = "webhooks", description = "Where results go, and what became of them"),
+        (name = "ledger", description = "What was earned, owed and given back: double entry, append-only"),
         (name = "sandbox", description = "The sandbox payment provider's own book, for test keys"),
         (name = "health", description = "For operators")
     )

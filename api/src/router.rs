@@ -29,6 +29,7 @@ pub fn router(ctx: ApiContext) -> Router {
         .merge(routes::customers::router())
         .merge(routes::webhook_endpoints::router())
         .merge(routes::deliveries::router())
+        .merge(routes::ledger::router())
         .merge(routes::sandbox::router())
         .route_layer(from_fn_with_state(ctx.clone(), authenticate));
     let all = OpenApiRouter::with_openapi(Frame::openapi()).merge(keyed).merge(routes::health::router());

@@ -7,6 +7,7 @@ use boxoffice_common::{
         attempt::AttemptStatus,
         error::Code,
         event::EventType,
+        ledger::LedgerKind,
         state::{Status, Step},
     },
     failpoint,
@@ -184,6 +185,20 @@ fn every_failpoint_is_explained() {
     let first_cells = rows(section(&page, "## Failpoints")).into_iter().map(|row| row[0].clone());
     let documented = first_cells.flat_map(|cell| cell.split(", ").map(name).collect::<Vec<_>>()).collect();
     assert_same(&documented, &failpoint::NAMES.iter().map(ToString::to_string).collect(), "docs/rules.md");
+}
+
+#[test]
+fn the_ledgers_kinds_and_the_columns_of_its_export_are_explained() {
+    let page = read("docs/ledger.md");
+    let documented = rows(section(&page, "## Kinds")).iter().map(|row| name(&row[0])).collect();
+    assert_same(&documented, &LedgerKind::ALL.iter().map(|kind| kind.as_str().to_owned()).collect(), "docs/ledger.md");
+    // In their order: programs read by it.
+    let code = read("api/src/routes/ledger/export.rs");
+    let columns = code.split_once("COLUMNS: ").unwrap().1.split_once("];").unwrap().0;
+    let real: Vec<String> = columns.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+    let documented: Vec<String> = rows(section(&page, "## Columns")).iter().map(|row| name(&row[0])).collect();
+    assert!(real.len() > 10, "the columns are found in another way now: {real:?}");
+    assert_eq!(documented, real);
 }
 
 #[test]

@@ -28,6 +28,8 @@ macro_rules! over_both {
 mod attacks;
 #[path = "store/fixture.rs"]
 mod fixture;
+#[path = "store/ledger.rs"]
+mod ledger;
 #[path = "store/outages.rs"]
 mod outages;
 #[path = "store/races.rs"]

@@ -122,14 +122,18 @@ CREATE TABLE claims (
 CREATE UNIQUE INDEX claims_seat ON claims (scope, kind, resource, seat) WHERE seat IS NOT NULL AND state <> 'released';
 CREATE INDEX claims_resource ON claims (scope, kind, resource, customer);
 
+-- Ids sort by time, so the key is also the order in which a tenant's ledger is read.
 CREATE TABLE ledger_transactions (
-    id         TEXT COLLATE "C" PRIMARY KEY,
+    id         TEXT COLLATE "C" NOT NULL,
     scope      TEXT COLLATE "C" NOT NULL,
     kind       TEXT COLLATE "C" NOT NULL,
     checkout   TEXT COLLATE "C" NOT NULL,
     currency   TEXT COLLATE "C" NOT NULL,
-    created_at BIGINT NOT NULL
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (scope, id)
 );
+-- Also for the ledger of a customer, by way of its checkouts.
+CREATE INDEX ledger_transactions_checkout ON ledger_transactions (checkout);
 
 CREATE TABLE ledger_entries (
     transaction_id TEXT COLLATE "C" NOT NULL,

@@ -122,14 +122,18 @@ CREATE TABLE claims (
 CREATE UNIQUE INDEX claims_seat ON claims (scope, kind, resource, seat) WHERE seat IS NOT NULL AND state <> 'released';
 CREATE INDEX claims_resource ON claims (scope, kind, resource, customer);
 
+-- Ids sort by time, so the key is also the order in which a tenant's ledger is read.
 CREATE TABLE ledger_transactions (
-    id         TEXT PRIMARY KEY,
+    id         TEXT NOT NULL,
     scope      TEXT NOT NULL,
     kind       TEXT NOT NULL,
     checkout   TEXT NOT NULL,
     currency   TEXT NOT NULL,
-    created_at BIGINT NOT NULL
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (scope, id)
 ) WITHOUT ROWID;
+-- Also for the ledger of a customer, by way of its checkouts.
+CREATE INDEX ledger_transactions_checkout ON ledger_transactions (checkout);
 
 CREATE TABLE ledger_entries (
     transaction_id TEXT NOT NULL,

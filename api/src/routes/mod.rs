@@ -5,6 +5,7 @@ pub mod checkouts;
 pub mod customers;
 pub mod deliveries;
 pub mod health;
+pub mod ledger;
 pub mod paging;
 pub mod paths;
 pub mod products;

@@ -28,6 +28,8 @@ const ROUTES: &[(&str, &[&str])] = &[
     ("/v1/deliveries", &["get"]),
     ("/v1/deliveries/{id}", &["get"]),
     ("/v1/deliveries/{id}/replay", &["post"]),
+    ("/v1/ledger/transactions", &["get"]),
+    ("/v1/ledger/balances", &["get"]),
     ("/sandbox/charges", &["get"]),
     ("/healthz", &["get"]),
     ("/readyz", &["get"]),

@@ -7,6 +7,7 @@ mod catalogue;
 mod checkouts;
 mod description;
 mod idempotency;
+mod ledger;
 mod limits;
 mod review;
 mod server;

@@ -20,6 +20,7 @@ pub async fn story(system: &System) {
         a_stream_tells_every_change_and_ends(&shop),
         lists_are_narrowed_and_paged(&shop),
         what_is_put_can_be_read_and_listed(&shop),
+        the_ledger_of_a_sale_sums_to_zero(&shop),
         the_server_describes_itself(&shop),
     );
 }
@@ -180,6 +181,28 @@ async fn what_is_put_can_be_read_and_listed(shop: &Client) {
     shop.put("/v1/customers/cus_twin", &json!({"external_id": "kept"})).await.expect_problem(409, "external_id_taken");
     let ids = pages(shop, "/v1/sessions?", 2).await;
     assert!(ids.contains(&"ses_kept".to_owned()) && ids.is_sorted(), "{ids:?}");
+}
+
+async fn the_ledger_of_a_sale_sums_to_zero(shop: &Client) {
+    let sold = shop.buy(&places("ses_read", 2, "tok_visa")).await;
+    assert_eq!(sold["status"], "succeeded");
+    let path = format!("/v1/ledger/transactions?checkout={}", sold["id"].as_str().unwrap());
+    let ledger = shop.get(&path).await.expect(200);
+    let transactions = ledger["data"].as_array().unwrap();
+    assert_eq!((transactions.len(), &transactions[0]["kind"]), (1, &json!("sale")), "{ledger}");
+    let mut sums = std::collections::BTreeMap::<String, i64>::new();
+    let mut paid = 0;
+    for transaction in transactions {
+        for entry in transaction["entries"].as_array().unwrap() {
+            let amount = entry["amount"].as_i64().unwrap();
+            *sums.entry(transaction["currency"].as_str().unwrap().to_owned()).or_default() += amount;
+            paid += if entry["account"] == "provider:sandbox" { amount } else { 0 };
+        }
+    }
+    assert_eq!(sums, [("usd".to_owned(), 0)].into(), "{ledger}");
+    assert_eq!(json!(paid), sold["amount_paid"], "{ledger}");
+    let csv = shop.get(&format!("{path}&format=csv")).await;
+    assert_eq!((csv.status, csv.text.lines().count()), (200, 1 + transactions[0]["entries"].as_array().unwrap().len()), "{}", csv.text);
 }
 
 async fn the_server_describes_itself(shop: &Client) {

@@ -79,6 +79,12 @@ impl Entropy {
     }
 }
 
+/// What the ids of `prefix` that were made at `at` or later are not below, and earlier ones are.
+pub fn lowest(prefix: &str, at: Timestamp) -> String {
+    let ms = u64::try_from(at.millis()).unwrap_or(0);
+    format!("{prefix}_{}", crockford(u128::from(ms) << 80))
+}
+
 fn crockford(mut value: u128) -> String {
     const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     let mut text = [b'0'; 26];
@@ -209,6 +215,18 @@ mod tests {
             // A clock that is set back makes ids of its own time.
             assert!(DeliveryId::generate(&entropy, Timestamp::from_millis(999)) < made[0]);
         }
+    }
+
+    #[test]
+    fn a_time_parts_the_ids_made_before_it_from_those_made_since() {
+        let entropy = Entropy::from_seed(1);
+        for ms in [0, 1_000, 1_900_000_000_123, 253_402_300_799_999] {
+            let at = Timestamp::from_millis(ms);
+            let bound = lowest(LedgerId::PREFIX, at);
+            assert!(LedgerId::generate(&entropy, at).as_str() >= bound.as_str(), "{ms}");
+            assert!(ms == 0 || LedgerId::generate(&entropy, Timestamp::from_millis(ms - 1)).as_str() < bound.as_str(), "{ms}");
+        }
+        assert_eq!(lowest("ltx", Timestamp::from_millis(-5)), lowest("ltx", Timestamp::from_millis(0)));
     }
 
     #[test]

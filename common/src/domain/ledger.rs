@@ -13,7 +13,7 @@ use super::{
 use serde::{Deserialize, Serialize};
 
 /// Why there is a transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LedgerKind {
     /// A checkout succeeded.
@@ -26,6 +26,14 @@ pub enum LedgerKind {
 }
 
 impl LedgerKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Sale, Self::LatePayment, Self::Refund];
+
+    /// Reads it back from the store.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
     /// As it stands in the store.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -15,6 +15,7 @@ pub mod error;
 pub mod event;
 pub mod id;
 pub mod ledger;
+pub mod ledger_view;
 pub mod money;
 pub mod order;
 pub mod pricing;

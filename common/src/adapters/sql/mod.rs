@@ -11,6 +11,7 @@
 //! | `rescue` | what is overdue |
 //! | `read` | checkouts as people look at them |
 //! | `catalogue`, `customers`, `keys`, `endpoints`, `deliveries` | a subject each |
+//! | `ledger` | the ledger as people read it |
 //! | `audit` | recomputing every invariant |
 
 mod accept;
@@ -26,6 +27,7 @@ mod deliveries;
 mod endpoints;
 mod events;
 mod keys;
+mod ledger;
 mod load;
 mod open;
 mod read;

@@ -10,6 +10,7 @@ use crate::{
         customer::Customer,
         delivery::{DeliveryRecord, DeliveryResult, DeliveryStatus, DeliveryTaken},
         id::{CatalogueId, CheckoutId, CustomerId, DeliveryId, EndpointId, KeyId},
+        ledger_view::{Balance, LedgerRecord},
         scope::{Mode, Scope},
         secret::Secret,
         settle::{Settlement, Verdict},
@@ -206,6 +207,22 @@ impl DeliveryStore for SqlStore {
 
     async fn replay_delivery(&self, scope: &Scope, id: &DeliveryId) -> Result<bool, StoreError> {
         self.replay(scope, id).await
+    }
+}
+
+#[async_trait]
+impl LedgerStore for SqlStore {
+    async fn ledger_transactions(
+        &self,
+        scope: &Scope,
+        filter: &LedgerFilter,
+        page: &PageRequest,
+    ) -> Result<Page<LedgerRecord>, StoreError> {
+        self.list_ledger(scope, filter, page).await
+    }
+
+    async fn ledger_balances(&self, scope: &Scope, customer: Option<&CustomerId>) -> Result<Vec<Balance>, StoreError> {
+        self.sum_ledger(scope, customer).await
     }
 }
 

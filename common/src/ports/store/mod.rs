@@ -6,6 +6,7 @@
 //! | `catalogue` | what is sold, and to whom |
 //! | `keys` | API keys |
 //! | `deliveries` | webhook endpoints, secrets, deliveries |
+//! | `ledger` | the ledger as people read it |
 //! | `upkeep` | migrations, the audit, what is forgotten |
 //! | `paging`, `error` | what all of them share |
 
@@ -14,6 +15,7 @@ mod checkouts;
 mod deliveries;
 mod error;
 mod keys;
+mod ledger;
 mod paging;
 mod upkeep;
 
@@ -22,10 +24,11 @@ pub use checkouts::*;
 pub use deliveries::*;
 pub use error::*;
 pub use keys::*;
+pub use ledger::*;
 pub use paging::*;
 pub use upkeep::*;
 
 /// The truth as a whole.
-pub trait Store: CheckoutStore + CatalogueStore + KeyStore + DeliveryStore + UpkeepStore {}
+pub trait Store: CheckoutStore + CatalogueStore + KeyStore + DeliveryStore + LedgerStore + UpkeepStore {}
 
-impl<T: CheckoutStore + CatalogueStore + KeyStore + DeliveryStore + UpkeepStore> Store for T {}
+impl<T: CheckoutStore + CatalogueStore + KeyStore + DeliveryStore + LedgerStore + UpkeepStore> Store for T {}
