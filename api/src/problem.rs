@@ -239,7 +239,8 @@ impl IntoResponse for Problem {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if matches!(self, Self::BodyTooLarge(_)) {
-            // What is left of the body ends the connection. A client that is not told would lose its next request on it.
+            // There may be more left of the body than the server is willing to hear: then the connection ends, and a client that was
+            // not told would lose its next request on it.
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response

@@ -14,11 +14,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The longest body that is read, bytes.
 pub const MAX_BODY: usize = 256 * 1024;
-/// How much more of a body that is too long is read and thrown away: a client that is still sending when the connection is closed
-/// may never see the answer.
-const MAX_DRAINED: usize = 4 * MAX_BODY;
-/// How long that may take.
-const DRAIN_WITHIN: Duration = Duration::from_secs(2);
 /// How much memory bodies may take together, KiB, however many clients send at once.
 const BODY_BUDGET_KIB: usize = 128 * 1024;
 
@@ -124,15 +119,12 @@ impl Default for Bodies {
 }
 
 impl Bodies {
-    /// Reads a body. The permit stands for its memory until it is dropped.
+    /// Reads a body. The permit stands for its memory until it is dropped. What is too long is dropped unread: the server hears its
+    /// client out, while the answer is already on its way.
     async fn read(&self, headers: &HeaderMap, body: Body) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
         let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         let expected = declared.unwrap_or(MAX_BODY);
         if expected > MAX_BODY {
-            // Who waits to be told to go on has not begun to send.
-            if !headers.contains_key(header::EXPECT) && expected <= MAX_DRAINED {
-                drain(&mut body.into_data_stream()).await;
-            }
             return Err(Problem::BodyTooLarge(MAX_BODY));
         }
         let kib = u32::try_from(expected / 1024 + 1).unwrap_or(u32::MAX);
@@ -153,7 +145,6 @@ async fn collect(body: Body) -> Result<Bytes, Problem> {
     };
     loop {
         if whole.len() > MAX_BODY {
-            drain(&mut chunks).await;
             return Err(Problem::BodyTooLarge(MAX_BODY));
         }
         match next(&mut chunks).await? {
@@ -165,20 +156,6 @@ async fn collect(body: Body) -> Result<Bytes, Problem> {
 
 async fn next(chunks: &mut BodyDataStream) -> Result<Option<Bytes>, Problem> {
     chunks.next().await.transpose().map_err(|_| Problem::Malformed("the body ended early".to_owned()))
-}
-
-/// Reads on, up to [`MAX_DRAINED`] and [`DRAIN_WITHIN`].
-async fn drain(chunks: &mut BodyDataStream) {
-    let mut left = MAX_DRAINED;
-    let read_on = async {
-        while let Some(Ok(chunk)) = chunks.next().await {
-            match left.checked_sub(chunk.len()) {
-                Some(rest) => left = rest,
-                None => return,
-            }
-        }
-    };
-    let _ = tokio::time::timeout(DRAIN_WITHIN, read_on).await;
 }
 
 #[cfg(test)]

@@ -1,9 +1,18 @@
 //! A listening server and its end. Everything about a connection is bounded: how many there are, how long a client may
-//! take to say what it wants, how much of it is kept.
+//! take to say what it wants, how much of it is kept, and how long it is heard out after its answer.
 
-use crate::exit::{Failure, io};
+use crate::{
+    exit::{Failure, io},
+    linger::{Lingering, Rest},
+};
 use axum::Router;
-use hyper::server::conn::http1;
+use hyper::{
+    Request,
+    body::Incoming,
+    header,
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
@@ -61,12 +70,16 @@ impl Listening {
                 let Some(Ok(place)) = stop.run_until_cancelled(Arc::clone(&places).acquire_owned()).await else { break };
                 // Small answers are not held back to be sent together.
                 let _ = stream.set_nodelay(true);
-                let service = TowerToHyperService::new(router.clone());
+                let router = TowerToHyperService::new(router.clone());
+                let service = service_fn(move |request: Request<Incoming>| {
+                    let expects = request.headers().contains_key(header::EXPECT);
+                    router.call(request.map(|body| Rest::new(body, expects)))
+                });
                 let connection = http1::Builder::new()
                     .timer(TokioTimer::new())
                     .header_read_timeout(HEAD_PATIENCE)
                     .max_buf_size(MAX_HEAD_BYTES)
-                    .serve_connection(TokioIo::new(stream), service);
+                    .serve_connection(TokioIo::new(Lingering::new(stream)), service);
                 let connection = connections.watch(connection);
                 tokio::spawn(async move {
                     if let Err(error) = connection.await {

@@ -6,6 +6,7 @@
 //! | `wire` | which adapters a process gets, by its environment |
 //! | `serve` | `serve`, `api`, `worker`, `sandbox`: the processes that stay |
 //! | `http` | a listening server and its end |
+//! | `linger` | that no answer is lost because it came before the request's end |
 //! | `watch` | what a worker can be asked |
 //! | `demo` | the demo catalogue |
 //! | `keys`, `doctor`, `audit`, `dead_letters` | the commands that end |
@@ -20,6 +21,7 @@ mod doctor;
 mod exit;
 mod http;
 mod keys;
+mod linger;
 mod log;
 mod serve;
 mod watch;

@@ -5,6 +5,7 @@
 
 mod fences;
 mod limits;
+mod oversize;
 mod requests;
 #[path = "../support/mod.rs"]
 mod support;
