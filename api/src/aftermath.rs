@@ -11,7 +11,7 @@ use boxoffice_common::{
 };
 
 impl ApiContext {
-    /// After a cancel or a resolve.
+    /// After a cancel, a resolve or a refund.
     pub async fn after(&self, moved: Moved, trace: &str) {
         if moved.ended {
             metrics::counter!("boxoffice_checkouts_total", "status" => moved.status.as_str()).increment(1);

@@ -24,6 +24,7 @@ const SECURITY: &str = "api_key";
     components(schemas(ProblemBody)),
     tags(
         (name = "checkouts", description = "What is sold: made once, worked on behind the answer, followed by poll, stream or callback"),
+        (name = "refunds", description = "What goes back of a sale"),
         (name = "catalogue", description = "What can be sold"),
         (name = "customers", description = "Who buys"),
         (name = "webhooks", description = "Where results go, and what became of them"),

@@ -23,6 +23,7 @@ const COMPRESS_ABOVE: u64 = 1_024;
 pub fn router(ctx: ApiContext) -> Router {
     let keyed = OpenApiRouter::new()
         .merge(routes::checkouts::router())
+        .merge(routes::refunds::router())
         .merge(routes::sessions::router())
         .merge(routes::products::router())
         .merge(routes::promo_codes::router())

@@ -8,6 +8,7 @@ use boxoffice_common::{
         error::Code,
         event::EventType,
         ledger::LedgerKind,
+        refund::RefundStatus,
         state::{Status, Step},
     },
     failpoint,
@@ -138,6 +139,13 @@ fn the_table_of_attempts_says_which_are_open() {
         let status = AttemptStatus::parse(&name(&row[0])).unwrap_or_else(|| panic!("no such status: {row:?}"));
         assert_eq!(row[2] == "yes", status.is_open(), "{status:?}");
     }
+}
+
+#[test]
+fn the_table_of_refunds_says_every_status() {
+    let page = read("docs/states.md");
+    let documented: BTreeSet<String> = rows(section(&page, "## Refunds")).iter().map(|row| name(&row[0])).collect();
+    assert_same(&documented, &RefundStatus::ALL.iter().map(|status| status.as_str().to_owned()).collect(), "docs/states.md");
 }
 
 #[test]

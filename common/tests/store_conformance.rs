@@ -34,6 +34,8 @@ mod ledger;
 mod outages;
 #[path = "store/races.rs"]
 mod races;
+#[path = "store/refunds.rs"]
+mod refunds;
 
 use boxoffice_common::{
     domain::{

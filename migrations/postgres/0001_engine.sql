@@ -117,10 +117,30 @@ CREATE TABLE claims (
     quantity BIGINT NOT NULL CHECK (quantity > 0),
     customer TEXT COLLATE "C",
     state    TEXT COLLATE "C" NOT NULL,
+    -- The order's line; null for the use of a promo code.
+    line     TEXT COLLATE "C",
     PRIMARY KEY (checkout, n)
 );
 CREATE UNIQUE INDEX claims_seat ON claims (scope, kind, resource, seat) WHERE seat IS NOT NULL AND state <> 'released';
 CREATE INDEX claims_resource ON claims (scope, kind, resource, customer);
+
+-- What clients asked to have given back. `attempt` carries it to the provider, where one is asked; `lines` is a JSON list of ids.
+CREATE TABLE refunds (
+    id            TEXT COLLATE "C" PRIMARY KEY,
+    scope         TEXT COLLATE "C" NOT NULL,
+    checkout      TEXT COLLATE "C" NOT NULL,
+    attempt       BIGINT,
+    amount        BIGINT NOT NULL CHECK (amount >= 0),
+    currency      TEXT COLLATE "C" NOT NULL,
+    lines         TEXT NOT NULL,
+    reason        TEXT,
+    release_seats BIGINT NOT NULL,
+    status        TEXT COLLATE "C" NOT NULL,
+    error         TEXT,
+    created_at    BIGINT NOT NULL,
+    updated_at    BIGINT NOT NULL
+);
+CREATE INDEX refunds_checkout ON refunds (checkout, id);
 
 -- Ids sort by time, so the key is also the order in which a tenant's ledger is read.
 CREATE TABLE ledger_transactions (

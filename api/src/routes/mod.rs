@@ -10,6 +10,7 @@ pub mod paging;
 pub mod paths;
 pub mod products;
 pub mod promo_codes;
+pub mod refunds;
 pub mod sandbox;
 pub mod sessions;
 pub mod webhook_endpoints;

@@ -8,6 +8,7 @@ mod cards;
 mod closing;
 mod prices;
 mod reading;
+mod refunds;
 mod review;
 mod rules;
 mod rush;
@@ -52,6 +53,7 @@ stories! {
     rules::story as who_may_buy_what_and_how_much_is_left with QUICK;
     reading::story as a_client_can_poll_wait_stream_list_and_read_the_timeline with PATIENT;
     callbacks::story as callbacks_are_signed_filtered_retried_and_replayed with QUICK;
+    refunds::story as what_was_sold_is_given_back_once_and_its_places_are_sold_again with QUICK;
     rush::story as twins_make_one_checkout_and_three_seats_are_sold_three_times with QUICK;
     closing::story as a_checkout_can_be_canceled_until_money_may_have_moved with closing::SETTINGS;
     review::story as what_nobody_can_find_out_is_decided_by_an_operator with review::SETTINGS;

@@ -9,6 +9,7 @@ use super::{
     error::{Code, CodedError},
     id::{AttemptId, CheckoutId, Entropy},
     order::Tender,
+    refund,
     secret::Secret,
     settle::end_unpaid,
     state::{Status, Step},
@@ -193,6 +194,7 @@ fn review(mut effects: Effects, n: u32, why: &str) -> Result<Begun, DecideError>
     attempt.lease_until = None;
     let is_charge = attempt.request.kind == AttemptKind::Charge;
     effects.note("attempt.needs_review", format!("attempt {n}: {why}"));
+    refund::in_doubt(&mut effects, n)?;
     if effects.checkout.status.is_terminal() {
         // Of a charge an operator has decided already; it was only looked for in case the decision was wrong.
         if !is_charge {

@@ -6,6 +6,7 @@ use super::{
     id::CheckoutId,
     money::Amount,
     order::Order,
+    refund::Refund,
     scope::Scope,
     state::Status,
     time::Timestamp,
@@ -74,14 +75,17 @@ pub struct Checkout {
     pub completed_at: Option<Timestamp>,
     /// Its attempts, by `n`.
     pub attempts: Vec<Attempt>,
+    /// The refunds that clients asked for, oldest first. Read under the checkout's lock only: nobody else decides by them.
+    pub refunds: Vec<Refund>,
 }
 
 impl Checkout {
-    /// The attempt whose outcome is still to come and that is to be worked on next: an undo before a charge.
+    /// The attempt whose outcome is still to come and that is to be worked on next: an undo before a charge, and of several undos
+    /// the one that was tried least, so that one without an answer holds up no other.
     pub fn open_attempt(&self) -> Option<&Attempt> {
         let undo = |attempt: &&Attempt| attempt.request.kind != AttemptKind::Charge;
         let open = || self.attempts.iter().filter(|attempt| attempt.status.is_open());
-        open().find(undo).or_else(|| open().next())
+        open().filter(undo).min_by_key(|attempt| attempt.tries).or_else(|| open().next())
     }
 
     /// Whether a charge's outcome is still to come.

@@ -2,7 +2,7 @@
 
 use super::{
     catalogue::Kind,
-    id::{CatalogueId, CheckoutId, CustomerId},
+    id::{CatalogueId, CheckoutId, CustomerId, LineId},
     scope::Scope,
 };
 use serde::{Deserialize, Serialize};
@@ -86,6 +86,8 @@ pub struct NewClaim {
     pub stock: StockKey,
     /// The seat's name.
     pub seat: Option<String>,
+    /// The line that it is for; none for the use of a promo code.
+    pub line: Option<LineId>,
     /// How much; 1 with a seat.
     pub quantity: u32,
     /// For purchase limits.

@@ -6,9 +6,10 @@ use super::{
     claim::NewClaim,
     error::{Code, CodedError},
     event::EventType,
-    id::{Entropy, LedgerId},
+    id::{Entropy, LedgerId, LineId, RefundId},
     ledger::{self, Entry, LedgerKind, LedgerTransaction},
     money::{Amount, MoneyError},
+    refund::Refund,
     state::{IllegalStep, Status, Step},
     time::Timestamp,
     timeline::TimelineEntry,
@@ -25,6 +26,8 @@ pub enum ClaimChange {
     Sell,
     /// Held ones are given back.
     Release,
+    /// Sold places of these lines are given back.
+    GiveBack(Vec<LineId>),
 }
 
 /// A decision that cannot be made: our bug, or amounts out of range. The store writes nothing.
@@ -50,6 +53,8 @@ pub struct Effects {
     pub checkout: Checkout,
     /// Which attempts are new or changed, by `n`.
     pub attempts: Vec<u32>,
+    /// Which refunds are new or changed; the last one is what a refund's event is about.
+    pub refunds: Vec<RefundId>,
     /// What becomes of the claims.
     pub claims: ClaimChange,
     /// Ledger transactions; each balanced.
@@ -67,8 +72,8 @@ impl Effects {
         checkout.version += 1;
         checkout.updated_at = now;
         checkout.rescues = 0;
-        let (attempts, ledger, events, timeline) = Default::default();
-        Self { from_version, checkout, attempts, claims: ClaimChange::Keep, ledger, events, timeline }
+        let (attempts, refunds, ledger, events, timeline) = Default::default();
+        Self { from_version, checkout, attempts, refunds, claims: ClaimChange::Keep, ledger, events, timeline }
     }
 
     /// Takes one step of the state machine.
@@ -103,6 +108,23 @@ impl Effects {
             self.attempts.push(n);
         }
         Ok(attempt)
+    }
+
+    /// Changes a refund and marks it to be written.
+    pub fn refund(&mut self, id: &RefundId) -> Option<&mut Refund> {
+        let at = self.checkout.updated_at;
+        let refund = self.checkout.refunds.iter_mut().find(|refund| refund.id == *id)?;
+        refund.updated_at = at;
+        if !self.refunds.contains(id) {
+            self.refunds.push(id.clone());
+        }
+        Some(refund)
+    }
+
+    /// Adds a new refund.
+    pub fn add_refund(&mut self, refund: Refund) {
+        self.refunds.push(refund.id.clone());
+        self.checkout.refunds.push(refund);
     }
 
     /// Adds a new attempt.

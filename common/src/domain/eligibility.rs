@@ -219,6 +219,7 @@ fn claims_for(want: &Want, checkout: &Checkout, state: ClaimState) -> Vec<NewCla
         checkout: checkout.id.clone(),
         stock: StockKey { scope: checkout.scope.clone(), kind: want.kind, id: want.id.clone() },
         seat,
+        line: want.line.and_then(|at| checkout.order.lines.get(at)).map(|line| line.id.clone()),
         quantity,
         customer: checkout.order.customer.clone(),
         state,

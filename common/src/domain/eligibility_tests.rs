@@ -107,6 +107,7 @@ fn checkout(n: u64, customer: Option<CustomerId>, lines: &[(&str, u32, &[&str])]
         updated_at: NOW,
         completed_at: None,
         attempts: Vec::new(),
+        refunds: Vec::new(),
     }
 }
 

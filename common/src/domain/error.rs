@@ -73,6 +73,10 @@ codes! {
     ProcessingFailed = "processing_failed";
     /// An operator decided.
     ResolvedByOperator = "resolved_by_operator";
+    /// More than what was paid, or than what is left of it, would go back.
+    RefundExceedsPaid = "refund_exceeds_paid";
+    /// The provider will not give the money back; see `decline_code`.
+    RefundRefused = "refund_refused";
     /// An id in the request is not known.
     ResourceMissing = "resource_missing";
     /// A field has a wrong value.

@@ -21,13 +21,15 @@ pub enum LedgerKind {
     /// Money that came for a checkout which could not use it any more, or cannot yet: an operator has to decide. Negative where
     /// such a booking is taken back because the money has become part of the sale.
     LatePayment,
-    /// Money went back.
+    /// Money went back, or is promised back.
     Refund,
+    /// It did not go back after all: what was booked of a refund is taken back.
+    RefundReversal,
 }
 
 impl LedgerKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Sale, Self::LatePayment, Self::Refund];
+    pub const ALL: [Self; 4] = [Self::Sale, Self::LatePayment, Self::Refund, Self::RefundReversal];
 
     /// Reads it back from the store.
     pub fn parse(text: &str) -> Option<Self> {
@@ -40,6 +42,7 @@ impl LedgerKind {
             Self::Sale => "sale",
             Self::LatePayment => "late_payment",
             Self::Refund => "refund",
+            Self::RefundReversal => "refund_reversal",
         }
     }
 }
@@ -47,7 +50,7 @@ impl LedgerKind {
 /// One side of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// `provider:sandbox`, `tender:custom`, `revenue`, `discounts`, `tax`, `unapplied`.
+    /// `provider:sandbox`, `tender:custom`, `revenue`, `discounts`, `tax`, `unapplied`, `refunds_pending`.
     pub account: String,
     /// Minor units; debit positive, credit negative.
     pub amount: Amount,

@@ -1,7 +1,7 @@
 //! The ledger as clients read it.
 
 use super::{
-    id::{CheckoutId, CustomerId, LedgerId},
+    id::{CheckoutId, CustomerId, LedgerId, RefundId},
     ledger::{Entry, LedgerKind},
     money::{Amount, Currency},
     time::Timestamp,
@@ -40,7 +40,7 @@ pub struct LedgerLine {
     /// What it is: `payment`, `discount`, `tax`, `refund`, or the type of the line that was sold.
     #[serde(rename = "type")]
     pub kind: String,
-    /// `provider:sandbox`, `tender:custom`, `revenue`, `discounts`, `tax`, `unapplied`.
+    /// `provider:sandbox`, `tender:custom`, `revenue`, `discounts`, `tax`, `unapplied`, `refunds_pending`.
     pub account: String,
     /// Minor units; debit positive, credit negative.
     pub amount: Amount,
@@ -51,7 +51,7 @@ pub struct LedgerLine {
 /// What a side of a transaction is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct LedgerEntity {
-    /// `session`, `product`, `promo_code`, `payment_attempt`.
+    /// `session`, `product`, `promo_code`, `payment_attempt`, `refund`.
     #[serde(rename = "type")]
     pub kind: String,
     /// Its id.
@@ -67,7 +67,8 @@ impl From<Entry> for LedgerLine {
             // A line is of the type of what it sells.
             sold => sold,
         };
-        let entity = entity.map(|id| LedgerEntity { kind: kind.to_owned(), id });
+        let kind_of = |id: &str| if RefundId::parse(id).is_ok() { "refund" } else { kind };
+        let entity = entity.map(|id| LedgerEntity { kind: kind_of(&id).to_owned(), id });
         Self { kind: detail, account, amount, entity }
     }
 }

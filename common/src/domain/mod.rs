@@ -19,6 +19,7 @@ pub mod ledger_view;
 pub mod money;
 pub mod order;
 pub mod pricing;
+pub mod refund;
 pub mod scope;
 pub mod seat_check;
 pub mod secret;

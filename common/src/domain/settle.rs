@@ -9,6 +9,7 @@ use super::{
     event::EventType,
     id::{CheckoutId, Entropy},
     money::Amount,
+    refund,
     state::{Status, Step},
     time::Timestamp,
     timeline::TimelineEntry,
@@ -58,7 +59,7 @@ pub fn settle(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &E
         (AttemptKind::Void, Outcome::Approved(_)) => voided(&mut effects, what.n, entropy)?,
         (AttemptKind::Void, Outcome::Declined(decline)) => void_refused(&mut effects, what, decline)?,
         (AttemptKind::Refund, Outcome::Approved(receipt)) => refunded(&mut effects, what.n, receipt, entropy)?,
-        (AttemptKind::Refund, Outcome::Declined(decline)) => refund_refused(&mut effects, what.n, decline)?,
+        (AttemptKind::Refund, Outcome::Declined(decline)) => refund_refused(&mut effects, what.n, decline, entropy)?,
         (AttemptKind::Charge | AttemptKind::Capture, Outcome::RequiresAction { url, provider_reference }) => {
             requires_action(&mut effects, what, url, provider_reference, entropy)?;
         }
@@ -253,18 +254,25 @@ fn refunded(effects: &mut Effects, n: u32, receipt: &Receipt, entropy: &Entropy)
     if (amount, currency) != (receipt.amount, receipt.currency) {
         attempt.status = AttemptStatus::NeedsReview;
         effects.note("refund.mismatch", format!("asked {amount} {currency}, gave {} {}", receipt.amount, receipt.currency));
+        refund::in_doubt(effects, n)?;
         return review(effects);
     }
     attempt.status = AttemptStatus::Approved;
+    if refund::gone(effects, n, entropy)? {
+        return Ok(());
+    }
     effects.add_refunded(n, amount, entropy)?;
     effects.note("refund.succeeded", format!("attempt {n}"));
     Ok(())
 }
 
-fn refund_refused(effects: &mut Effects, n: u32, decline: &Decline) -> Result<(), DecideError> {
+fn refund_refused(effects: &mut Effects, n: u32, decline: &Decline, entropy: &Entropy) -> Result<(), DecideError> {
     let attempt = effects.attempt(n)?;
     attempt.status = AttemptStatus::Declined;
     attempt.decline_code = Some(decline.decline_code.clone());
+    if refund::refused(effects, n, decline, entropy)? {
+        return Ok(());
+    }
     effects.events.push(EventType::RefundFailed);
     effects.note("refund.failed", format!("attempt {n}: {}", decline.decline_code));
     Ok(())

@@ -6,6 +6,7 @@ use super::{
     id::{AttemptId, CheckoutId, CustomerId, EventId},
     money::{Amount, Currency},
     order::Line,
+    refund::RefundView,
     state::Status,
     time::Timestamp,
 };
@@ -139,4 +140,7 @@ pub struct EventView<'a> {
     pub created_at: Timestamp,
     /// The object at that version.
     pub data: CheckoutView<'a>,
+    /// Of an event about a refund that a client asked for: the refund.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refund: Option<RefundView<'a>>,
 }

@@ -147,6 +147,7 @@ fn queued(new: &NewCheckout, customer: Option<CustomerId>, now: Timestamp) -> Ch
         updated_at: now,
         completed_at: None,
         attempts: Vec::new(),
+        refunds: Vec::new(),
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) async fn apply(tx: &mut Tx<'_>, batch: &[Effects], now: Timestamp, en
     }
     let mut deltas = release(tx, batch).await?;
     let events = super::events::events(tx, batch, now, entropy).await?;
-    let mut writes = vec![checkouts(batch)?, attempts(batch)?];
+    let mut writes = vec![checkouts(batch)?, attempts(batch)?, super::refund::refunds(batch)?];
     writes.extend(claims(batch, &mut deltas));
     writes.push(stock::add(&deltas));
     writes.extend(ledger(batch));
@@ -45,7 +45,7 @@ pub(super) async fn apply(tx: &mut Tx<'_>, batch: &[Effects], now: Timestamp, en
 
 fn moved(effects: &Effects, deliveries: Vec<DeliveryId>, levels: &BTreeMap<StockKey, StockLevel>, now: Timestamp) -> Moved {
     let checkout = &effects.checkout;
-    let moves_stock = matches!(effects.claims, ClaimChange::Insert(_) | ClaimChange::Release);
+    let moves_stock = matches!(effects.claims, ClaimChange::Insert(_) | ClaimChange::Release | ClaimChange::GiveBack(_));
     let wants = if moves_stock { checkout.order.contested() } else { Vec::new() };
     let key = |want: crate::domain::claim::Want| StockKey { scope: checkout.scope.clone(), kind: want.kind, id: want.id };
     Moved {
@@ -161,11 +161,12 @@ fn claims(batch: &[Effects], deltas: &mut BTreeMap<StockKey, i64>) -> [Write; 2]
         ("quantity", Int),
         ("customer", Text),
         ("state", Text),
+        ("line", Text),
     ]);
     let mut sells = Vec::new();
     for Effects { checkout, claims, .. } in batch {
         match claims {
-            ClaimChange::Keep | ClaimChange::Release => {}
+            ClaimChange::Keep | ClaimChange::Release | ClaimChange::GiveBack(_) => {}
             ClaimChange::Sell => sells.push(checkout.id.as_str()),
             ClaimChange::Insert(claims) => {
                 for (n, claim) in claims.iter().enumerate() {
@@ -180,6 +181,7 @@ fn claims(batch: &[Effects], deltas: &mut BTreeMap<StockKey, i64>) -> [Write; 2]
                         claim.quantity.into(),
                         claim.customer.as_ref().map(|customer| customer.as_str()).into(),
                         claim.state.as_str().into(),
+                        claim.line.as_ref().map(|line| line.as_str()).into(),
                     ]);
                 }
             }
@@ -195,14 +197,27 @@ async fn release(tx: &mut Tx<'_>, batch: &[Effects]) -> Result<BTreeMap<StockKey
     let mut deltas: BTreeMap<StockKey, i64> = BTreeMap::new();
     let releasing = batch.iter().filter(|effects| matches!(effects.claims, ClaimChange::Release));
     let ids = Rows::ids(releasing.map(|effects| effects.checkout.id.as_str()));
-    if ids.is_empty() {
-        return Ok(deltas);
+    let mut sold = Rows::new(&[("checkout", Text), ("line", Text)]);
+    for effects in batch {
+        if let ClaimChange::GiveBack(lines) = &effects.claims {
+            lines.iter().for_each(|line| sold.push([effects.checkout.id.as_str().into(), line.as_str().into()]));
+        }
     }
-    let sql =
-        "UPDATE claims SET state = {1} WHERE checkout IN (SELECT id FROM {rows}) AND state = {2} RETURNING scope, kind, resource, quantity";
-    let args: [Value; 2] = [ClaimState::Released.as_str().into(), ClaimState::Held.as_str().into()];
-    for row in tx.fetch(sql, Some(&ids), &args).await? {
-        *deltas.entry(stock::key(&row, 0)?).or_default() -= row.int(3)?;
+    let held = "UPDATE claims SET state = {1} WHERE checkout IN (SELECT id FROM {rows}) AND state = {2} \
+                RETURNING scope, kind, resource, quantity";
+    let given_back = "UPDATE claims SET state = {1} WHERE (checkout, line) IN (SELECT checkout, line FROM {rows}) AND state = {2} \
+                RETURNING scope, kind, resource, quantity";
+    for (sql, rows, from) in [(held, ids, ClaimState::Held), (given_back, sold, ClaimState::Sold)] {
+        if rows.is_empty() {
+            continue;
+        }
+        let args: [Value; 2] = [ClaimState::Released.as_str().into(), from.as_str().into()];
+        for row in tx.fetch(sql, Some(&rows), &args).await? {
+            *deltas.entry(stock::key(&row, 0)?).or_default() -= row.int(3)?;
+        }
+    }
+    if deltas.is_empty() {
+        return Ok(deltas);
     }
     stock::lock(tx, &stock::keys(deltas.keys())).await?;
     Ok(deltas)

@@ -59,11 +59,40 @@ const RULES: &[Rule] = &[
         name: "sale_without_claims",
         sql: "SELECT c.id, 'sold places, and has none' FROM checkouts c WHERE c.status = 'succeeded' \
               AND c.doc LIKE '%\"type\":\"session\",\"session\":\"%' AND c.doc NOT LIKE '%\"metadata\":{%\"type\":\"session\"%' \
-              AND NOT EXISTS (SELECT 1 FROM claims k WHERE k.checkout = c.id AND k.kind = 'session' AND k.state = 'sold')",
+              AND NOT EXISTS (SELECT 1 FROM claims k WHERE k.checkout = c.id AND k.kind = 'session' AND k.state = 'sold') \
+              AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.checkout = c.id AND r.status = 'succeeded' AND r.release_seats = 1)",
     },
     Rule {
         name: "refunded_too_much",
         sql: "SELECT c.id, 'paid ' || c.amount_paid || ', refunded ' || c.amount_refunded FROM checkouts c WHERE c.amount_refunded > c.amount_paid",
+    },
+    Rule {
+        name: "refunds_above_paid",
+        sql: "SELECT c.id, 'paid ' || c.amount_paid || ', refunds of ' || CAST(SUM(r.amount) AS BIGINT) FROM checkouts c JOIN refunds r ON r.checkout = c.id \
+              WHERE r.status <> 'failed' GROUP BY c.id, c.amount_paid HAVING SUM(r.amount) > c.amount_paid",
+    },
+    Rule {
+        name: "refunds_differ",
+        // What went back unasked, of money that came too late, has an attempt and no refund; a void that undid a charge has no amount of its own.
+        sql: "SELECT c.id, 'refunded ' || c.amount_refunded || ', and its refunds say otherwise' FROM checkouts c \
+              WHERE c.status = 'succeeded' AND (c.amount_refunded <> 0 OR EXISTS (SELECT 1 FROM refunds r WHERE r.checkout = c.id)) \
+              AND NOT EXISTS (SELECT 1 FROM attempts v WHERE v.checkout = c.id AND v.kind = 'void' AND v.status = 'approved') \
+              AND c.amount_refunded <> (SELECT COALESCE(SUM(r.amount), 0) FROM refunds r WHERE r.checkout = c.id AND r.status = 'succeeded') \
+              + (SELECT COALESCE(SUM(a.amount), 0) FROM attempts a WHERE a.checkout = c.id AND a.kind = 'refund' AND a.status = 'approved' \
+              AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.checkout = a.checkout AND r.attempt = a.n))",
+    },
+    Rule {
+        name: "refund_differs_from_attempt",
+        sql: "SELECT r.id, 'is ' || r.status || ', its attempt ' || COALESCE(a.status, 'is not there') FROM refunds r \
+              LEFT JOIN attempts a ON a.checkout = r.checkout AND a.n = r.attempt WHERE r.attempt IS NOT NULL \
+              AND r.status <> CASE a.status WHEN 'approved' THEN 'succeeded' WHEN 'declined' THEN 'failed' WHEN 'needs_review' THEN 'needs_review' \
+              WHEN 'started' THEN 'pending' WHEN 'unknown' THEN 'pending' WHEN 'requires_action' THEN 'pending' ELSE '' END",
+    },
+    Rule {
+        name: "refunded_seat_live",
+        sql: "SELECT r.id, 'gave places back, and ' || k.resource || ' is still ' || k.state || ' for ' || r.checkout FROM refunds r \
+              JOIN claims k ON k.checkout = r.checkout AND k.kind = 'session' AND k.state <> 'released' \
+              WHERE r.status = 'succeeded' AND r.release_seats = 1 AND (r.lines = '[]' OR r.lines LIKE '%\"' || k.line || '\"%')",
     },
     Rule {
         name: "charged_twice",

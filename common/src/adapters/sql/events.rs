@@ -13,6 +13,7 @@ use crate::{
         effects::Effects,
         event::EventType,
         id::{DeliveryId, Entropy, EventId},
+        refund::RefundView,
         scope::Scope,
         time::Timestamp,
         view::{CheckoutView, EventView},
@@ -69,11 +70,17 @@ pub(super) async fn events(tx: &mut Tx<'_>, batch: &[Effects], now: Timestamp, e
     ]);
     let listeners = listeners(tx, batch).await?;
     let mut opened = Vec::with_capacity(batch.len());
-    for Effects { checkout, events: kinds, .. } in batch {
+    for effects @ Effects { checkout, events: kinds, .. } in batch {
         let mut ids = Vec::new();
         for &kind in kinds {
             let id = EventId::generate(entropy, now);
-            let view = EventView { id: &id, kind: kind.as_str(), created_at: now, data: CheckoutView::new(checkout, None) };
+            let view = EventView {
+                id: &id,
+                kind: kind.as_str(),
+                created_at: now,
+                data: CheckoutView::new(checkout, None),
+                refund: refund_of(effects, kind),
+            };
             let body = serde_json::to_string(&view).map_err(corrupt)?;
             events.push([
                 id.as_str().into(),
@@ -110,6 +117,12 @@ pub(super) async fn events(tx: &mut Tx<'_>, batch: &[Effects], now: Timestamp, e
         opened.push(ids);
     }
     Ok(Events { writes: [Write::insert("events", events), Write::insert("deliveries", deliveries)], deliveries: opened })
+}
+
+/// The refund that an event is about, where a client asked for it.
+fn refund_of(effects: &Effects, kind: EventType) -> Option<RefundView<'_>> {
+    let id = effects.refunds.last().filter(|_| matches!(kind, EventType::RefundSucceeded | EventType::RefundFailed))?;
+    effects.checkout.refunds.iter().find(|refund| refund.id == *id).map(RefundView::from)
 }
 
 async fn listeners(tx: &mut Tx<'_>, batch: &[Effects]) -> Result<HashMap<Scope, Vec<Listener>>, StoreError> {

@@ -48,6 +48,7 @@ pub(super) fn checkout(row: &Row) -> Result<Checkout, StoreError> {
         updated_at: row.time(14)?,
         completed_at: row.maybe_time(15)?,
         attempts: Vec::new(),
+        refunds: Vec::new(),
     })
 }
 
@@ -113,6 +114,7 @@ pub(super) async fn lock(tx: &mut Tx<'_>, ids: impl IntoIterator<Item = &Checkou
             checkout.attempts.push(attempt(&row, 0)?);
         }
     }
+    super::refund::load(tx, &mut checkouts).await?;
     Ok(checkouts)
 }
 

@@ -31,6 +31,7 @@ mod ledger;
 mod load;
 mod open;
 mod read;
+mod refund;
 mod rescue;
 mod script;
 mod seat;

@@ -9,8 +9,9 @@ use crate::{
         claim::StockKey,
         customer::Customer,
         delivery::{DeliveryRecord, DeliveryResult, DeliveryStatus, DeliveryTaken},
-        id::{CatalogueId, CheckoutId, CustomerId, DeliveryId, EndpointId, KeyId},
+        id::{CatalogueId, CheckoutId, CustomerId, DeliveryId, EndpointId, KeyId, RefundId},
         ledger_view::{Balance, LedgerRecord},
+        refund::Refund,
         scope::{Mode, Scope},
         secret::Secret,
         settle::{Settlement, Verdict},
@@ -51,6 +52,18 @@ impl CheckoutStore for SqlStore {
 
     async fn resolve(&self, scope: &Scope, id: &CheckoutId, verdict: Verdict, note: &str) -> Result<ResolveResult, StoreError> {
         self.resolve_one(scope, id, verdict, note).await
+    }
+
+    async fn refund(&self, new: &NewRefund) -> Result<RefundResult, StoreError> {
+        self.refund_one(new).await
+    }
+
+    async fn refund_by_id(&self, scope: &Scope, id: &RefundId) -> Result<Option<Refund>, StoreError> {
+        self.read_refund(scope, id).await
+    }
+
+    async fn refunds(&self, scope: &Scope, id: &CheckoutId) -> Result<Vec<Refund>, StoreError> {
+        self.list_refunds(scope, id).await
     }
 
     async fn expire(&self, limit: u32) -> Result<Vec<Moved>, StoreError> {

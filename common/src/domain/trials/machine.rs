@@ -283,7 +283,7 @@ impl Machine {
         match &effects.claims {
             ClaimChange::Keep => {}
             ClaimChange::Insert(_) => self.held = true,
-            ClaimChange::Sell | ClaimChange::Release => self.held = false,
+            ClaimChange::Sell | ClaimChange::Release | ClaimChange::GiveBack(_) => self.held = false,
         }
         for transaction in &effects.ledger {
             assert!(transaction.is_balanced(), "{transaction:?}");
@@ -427,5 +427,6 @@ fn queued(entropy: &Entropy, now: Timestamp) -> Checkout {
         updated_at: now,
         completed_at: None,
         attempts: Vec::new(),
+        refunds: Vec::new(),
     }
 }

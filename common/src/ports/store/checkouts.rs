@@ -10,8 +10,9 @@ use crate::{
         checkout::Checkout,
         claim::{StockKey, StockLevel},
         customer::Customer,
-        id::{CatalogueId, CheckoutId, CustomerId, DeliveryId},
+        id::{CatalogueId, CheckoutId, CustomerId, DeliveryId, RefundId},
         order::Order,
+        refund::{Refund, RefundAsk, Refusal},
         scope::Scope,
         settle::{Settlement, Verdict},
         state::Status,
@@ -168,6 +169,41 @@ pub enum ResolveResult {
     Missing,
 }
 
+/// A refund that a client asks for.
+#[derive(Debug, Clone)]
+pub struct NewRefund {
+    /// Its id, made by the caller: a repeated call after a lost answer is told by it.
+    pub id: RefundId,
+    /// Whose.
+    pub scope: Scope,
+    /// Of which checkout.
+    pub checkout: CheckoutId,
+    /// What.
+    pub ask: RefundAsk,
+    /// The client's key.
+    pub idempotency: IdempotencyRow,
+}
+
+/// What asking for a refund came to.
+#[derive(Debug, Clone)]
+pub enum RefundResult {
+    /// Durable now.
+    Created {
+        /// The answer, and the same at every replay.
+        answer: StoredAnswer,
+        /// What is to follow; not known any more when the answer to the COMMIT was lost. The rows say the same.
+        moved: Option<Moved>,
+    },
+    /// The same key and body came before.
+    Replayed(StoredAnswer),
+    /// The same key came before with another body: 422.
+    KeyReused,
+    /// Nothing goes back: 409 or 422. Nothing was written.
+    Refused(Refusal),
+    /// No such checkout in this scope: 404.
+    Missing,
+}
+
 /// What a list of checkouts is narrowed to.
 #[derive(Debug, Clone, Default)]
 pub struct CheckoutFilter {
@@ -217,6 +253,15 @@ pub trait CheckoutStore: Send + Sync {
 
     /// An operator's decision. May be repeated.
     async fn resolve(&self, scope: &Scope, id: &CheckoutId, verdict: Verdict, note: &str) -> Result<ResolveResult, StoreError>;
+
+    /// Opens a refund under the checkout's lock, or does it where no provider is asked.
+    async fn refund(&self, new: &NewRefund) -> Result<RefundResult, StoreError>;
+
+    /// One refund of this scope.
+    async fn refund_by_id(&self, scope: &Scope, id: &RefundId) -> Result<Option<Refund>, StoreError>;
+
+    /// The refunds of a checkout of this scope, oldest first.
+    async fn refunds(&self, scope: &Scope, id: &CheckoutId) -> Result<Vec<Refund>, StoreError>;
 
     /// Ends queued checkouts whose deadline has passed, at most `limit`.
     async fn expire(&self, limit: u32) -> Result<Vec<Moved>, StoreError>;

@@ -1,0 +1,163 @@
+//! `/v1/checkouts/{id}/refunds`, `/v1/refunds/{id}`: giving back what was sold.
+
+use crate::{
+    auth::{Caller, CheckoutsRead, CheckoutsWrite},
+    bounds,
+    context::ApiContext,
+    idempotency::{IdempotencyKey, REPLAYED},
+    problem::Problem,
+    respond::{List, json, json_text},
+    routes::{checkouts::read, paths::Known},
+    strict::Strict,
+    trace::TraceParent,
+};
+use axum::{
+    Extension,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use boxoffice_common::{
+    domain::{
+        id::{CheckoutId, LineId, RefundId},
+        money::Amount,
+        refund::{RefundAsk, RefundView, Refusal},
+    },
+    ports::store::{NewRefund, RefundResult, StoredAnswer},
+};
+use http::{HeaderValue, StatusCode, header};
+use serde::Deserialize;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// The most lines of a refund: as many as a checkout can have.
+const MAX_LINES: usize = 100;
+/// The longest reason, characters.
+const MAX_REASON: usize = 500;
+
+/// The routes.
+pub fn router() -> OpenApiRouter<ApiContext> {
+    OpenApiRouter::new().routes(routes!(refund, refunds)).routes(routes!(get))
+}
+
+/// What to give back. `{}`: everything that is left.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CreateRefund {
+    /// Minor units; all that is left, or what the lines came to, when left out.
+    amount: Option<Amount>,
+    /// Ids of lines of the checkout, each given back once.
+    #[serde(default)]
+    lines: Option<Vec<LineId>>,
+    /// For people.
+    reason: Option<String>,
+    /// Whether the places come free when the money is back. Left out: yes, unless it is a part that names no line.
+    release_seats: Option<bool>,
+}
+
+impl CreateRefund {
+    fn into_ask(self) -> Result<RefundAsk, Problem> {
+        if self.amount.is_some_and(|amount| amount <= Amount::ZERO || amount > Amount::MAX) {
+            return Err(Problem::invalid("amount", "is at least 1 minor unit"));
+        }
+        if self.lines.as_ref().is_some_and(|lines| lines.is_empty() || lines.len() > MAX_LINES) {
+            return Err(Problem::invalid("lines", format!("has 1 to {MAX_LINES} ids")));
+        }
+        bounds::optional(self.reason.as_ref(), MAX_REASON, "reason")?;
+        let (amount, reason, release_seats) = (self.amount, self.reason, self.release_seats);
+        Ok(RefundAsk { amount, lines: self.lines.unwrap_or_default(), reason, release_seats })
+    }
+}
+
+/// Gives back what was paid, whole, in part or by line, to where it came from: 202 once it is durable.
+#[utoipa::path(
+    post,
+    path = "/v1/checkouts/{id}/refunds",
+    tag = "refunds",
+    params(
+        ("id" = CheckoutId, Path, description = "The checkout's id"),
+        ("Idempotency-Key" = String, Header, description = "1 to 255 visible ASCII characters, quoted or not"),
+    ),
+    request_body = CreateRefund,
+    responses(
+        (status = 202, description = "Durable: `pending` at the provider, or `succeeded` where none is asked. The same key and body again get this answer again, with `Idempotent-Replayed: true`", body = RefundView, headers(("Location" = String), ("Idempotent-Replayed" = bool))),
+        (status = 404, description = "No such checkout"),
+        (status = 409, description = "`not_refundable`: only a checkout that has succeeded is given back"),
+        (status = 413, description = "Longer than 256 KiB"),
+        (status = 415, description = "Not application/json"),
+        (status = 422, description = "`refund_exceeds_paid`, an unknown line, or a key that was used with another body"),
+    ),
+)]
+async fn refund(
+    caller: Caller<CheckoutsWrite>,
+    Known(checkout): Known<CheckoutId>,
+    key: IdempotencyKey,
+    State(ctx): State<ApiContext>,
+    Extension(trace): Extension<TraceParent>,
+    body: Strict<CreateRefund>,
+) -> Result<Response, Problem> {
+    let idempotency = key.with_body(body.hash);
+    let ask = body.value.into_ask()?;
+    let id = RefundId::generate(ctx.entropy(), ctx.clock().now());
+    let new = NewRefund { id, scope: caller.scope().clone(), checkout, ask, idempotency };
+    match ctx.store().refund(&new).await? {
+        RefundResult::Created { answer, moved } => {
+            if let Some(moved) = moved {
+                ctx.after(moved, trace.as_str()).await;
+            }
+            Ok(accepted(answer, false))
+        }
+        RefundResult::Replayed(answer) => Ok(accepted(answer, true)),
+        RefundResult::KeyReused => Err(Problem::IdempotencyKeyReused),
+        RefundResult::Refused(Refusal::Refused(error)) => Err(error.into()),
+        RefundResult::Refused(Refusal::NotSold(status)) => {
+            let detail = format!("only a checkout that has succeeded is given back; this one is {status}");
+            Err(Problem::Conflict { code: "not_refundable", detail, param: None })
+        }
+        RefundResult::Missing => Err(Problem::NotFound),
+    }
+}
+
+fn accepted(answer: StoredAnswer, replayed: bool) -> Response {
+    let location = format!("/v1/refunds/{}", answer.object);
+    let mut response = json_text(StatusCode::from_u16(answer.status).unwrap_or(StatusCode::ACCEPTED), answer.body);
+    let headers = response.headers_mut();
+    if let Ok(location) = HeaderValue::try_from(location) {
+        headers.insert(header::LOCATION, location);
+    }
+    if replayed {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+/// The refunds of a checkout that were asked for, oldest first.
+#[utoipa::path(
+    get,
+    path = "/v1/checkouts/{id}/refunds",
+    tag = "refunds",
+    params(("id" = CheckoutId, Path, description = "The checkout's id")),
+    responses(
+        (status = 200, description = "At most 100", body = List<RefundView>),
+        (status = 404, description = "Not there"),
+    ),
+)]
+async fn refunds(caller: Caller<CheckoutsRead>, Known(id): Known<CheckoutId>, State(ctx): State<ApiContext>) -> Result<Response, Problem> {
+    read(&ctx, caller.scope(), &id).await?;
+    let refunds = ctx.store().refunds(caller.scope(), &id).await?;
+    Ok(List::whole(refunds.iter().map(RefundView::from).collect()).into_response())
+}
+
+/// One refund.
+#[utoipa::path(
+    get,
+    path = "/v1/refunds/{id}",
+    tag = "refunds",
+    params(("id" = RefundId, Path, description = "The id")),
+    responses(
+        (status = 200, description = "The refund", body = RefundView),
+        (status = 404, description = "Not there"),
+    ),
+)]
+async fn get(caller: Caller<CheckoutsRead>, Known(id): Known<RefundId>, State(ctx): State<ApiContext>) -> Result<Response, Problem> {
+    let refund = ctx.store().refund_by_id(caller.scope(), &id).await?.ok_or(Problem::NotFound)?;
+    Ok(json(StatusCode::OK, &RefundView::from(&refund)))
+}

@@ -1,0 +1,185 @@
+//! Refunds that clients ask for: decided under the checkout's lock, written with everything that follows.
+
+use super::{
+    SqlStore,
+    apply::apply,
+    bulk::{Rows, Type::Int, Type::Text},
+    db::{Tx, transact},
+    load,
+    script::Write,
+    value::{Row, Value, corrupt},
+};
+use crate::{
+    domain::{
+        checkout::Checkout,
+        effects::Effects,
+        id::{CheckoutId, RefundId},
+        money::{Amount, Currency},
+        refund::{self, Refund, RefundStatus, RefundView},
+        scope::Scope,
+        state::Status,
+        time::Timestamp,
+    },
+    failpoint,
+    ports::store::{Moved, NewRefund, RefundResult, StoreError, StoredAnswer},
+};
+use std::collections::HashMap;
+
+/// HTTP 202: what every refund that was taken in is answered with.
+const ACCEPTED: u16 = 202;
+/// A refund's columns, in the order that `read` reads them.
+const REFUND: &str = "r.id, r.checkout, r.attempt, r.amount, r.currency, r.lines, r.reason, r.release_seats, r.status, r.error, \
+     r.created_at, r.updated_at";
+
+fn read(row: &Row) -> Result<Refund, StoreError> {
+    let status = row.text(8)?;
+    Ok(Refund {
+        id: RefundId::parse(row.text(0)?).map_err(corrupt)?,
+        checkout: CheckoutId::parse(row.text(1)?).map_err(corrupt)?,
+        attempt: row.maybe_int(2)?.map(u32::try_from).transpose().map_err(corrupt)?,
+        amount: Amount::from_minor(row.int(3)?),
+        currency: Currency::parse(&row.text(4)?).map_err(corrupt)?,
+        lines: serde_json::from_str(&row.text(5)?).map_err(corrupt)?,
+        reason: row.maybe_text(6)?,
+        release_seats: row.int(7)? != 0,
+        status: RefundStatus::parse(&status).ok_or_else(|| corrupt(format!("refund status {status:?}")))?,
+        error: row.maybe_text(9)?.map(|text| serde_json::from_str(&text)).transpose().map_err(corrupt)?,
+        created_at: row.time(10)?,
+        updated_at: row.time(11)?,
+    })
+}
+
+/// Gives locked checkouts their refunds. Only what was sold has any.
+pub(super) async fn load(tx: &mut Tx<'_>, checkouts: &mut HashMap<CheckoutId, Checkout>) -> Result<(), StoreError> {
+    let sold = checkouts.values().filter(|checkout| checkout.status == Status::Succeeded);
+    let sold = Rows::ids(sold.map(|checkout| checkout.id.as_str()));
+    if sold.is_empty() {
+        return Ok(());
+    }
+    let sql = format!("SELECT {REFUND} FROM refunds r WHERE r.checkout IN (SELECT id FROM {{rows}}) ORDER BY r.checkout, r.id");
+    for row in tx.fetch(&sql, Some(&sold), &[]).await? {
+        let refund = read(&row)?;
+        if let Some(checkout) = checkouts.get_mut(&refund.checkout) {
+            checkout.refunds.push(refund);
+        }
+    }
+    Ok(())
+}
+
+/// Writes new refunds, and what became of old ones.
+pub(super) fn refunds(batch: &[Effects]) -> Result<Write, StoreError> {
+    let mut rows = Rows::new(&[
+        ("id", Text),
+        ("scope", Text),
+        ("checkout", Text),
+        ("attempt", Int),
+        ("amount", Int),
+        ("currency", Text),
+        ("lines", Text),
+        ("reason", Text),
+        ("release_seats", Int),
+        ("status", Text),
+        ("error", Text),
+        ("created_at", Int),
+        ("updated_at", Int),
+    ]);
+    for Effects { checkout, refunds, .. } in batch {
+        for refund in checkout.refunds.iter().filter(|refund| refunds.contains(&refund.id)) {
+            let error = refund.error.as_ref().map(serde_json::to_string).transpose().map_err(corrupt)?;
+            rows.push([
+                refund.id.as_str().into(),
+                checkout.scope.as_str().into(),
+                checkout.id.as_str().into(),
+                refund.attempt.map_or(Value::Null, Value::from),
+                refund.amount.into(),
+                refund.currency.as_str().into(),
+                serde_json::to_string(&refund.lines).map_err(corrupt)?.into(),
+                refund.reason.clone().into(),
+                i64::from(refund.release_seats).into(),
+                refund.status.as_str().into(),
+                error.into(),
+                refund.created_at.into(),
+                refund.updated_at.into(),
+            ]);
+        }
+    }
+    let sql = "INSERT INTO refunds ({names}) SELECT {names} FROM {rows} WHERE true ON CONFLICT (id) DO UPDATE SET \
+               status = excluded.status, error = excluded.error, updated_at = excluded.updated_at";
+    Ok(Write::new(sql, rows))
+}
+
+impl SqlStore {
+    pub(super) async fn refund_one(&self, new: &NewRefund) -> Result<RefundResult, StoreError> {
+        let result = transact!(self.db, tx => {
+            // The key holds the checkout's path: whoever has the same one waits for the same lock.
+            let found = load::lock(tx, [&new.checkout]).await?.remove(&new.checkout).filter(|checkout| checkout.scope == new.scope);
+            let Some(checkout) = found else { return Ok(RefundResult::Missing) };
+            if let Some(before) = answered(tx, new).await? {
+                return Ok(before);
+            }
+            let now = tx.now().await?;
+            let opened = refund::open(checkout, &new.id, &new.ask, now, &self.entropy);
+            let effects = match opened.map_err(|error| StoreError::Inconsistent(error.to_string()))? {
+                Ok(effects) => effects,
+                Err(refusal) => return Ok(RefundResult::Refused(refusal)),
+            };
+            let answer = answer(&effects, &new.id)?;
+            bind_key(tx, new, &answer, now).await?;
+            let moved: Option<Moved> = apply(tx, &[effects], now, &self.entropy).await?.pop();
+            failpoint::cross("accept.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
+            Ok(RefundResult::Created { answer, moved })
+        })?;
+        let _ = failpoint::cross("accept.after_commit").await;
+        Ok(result)
+    }
+
+    pub(super) async fn read_refund(&self, scope: &Scope, id: &RefundId) -> Result<Option<Refund>, StoreError> {
+        let sql = format!("SELECT {REFUND} FROM refunds r WHERE r.id = {{1}} AND r.scope = {{2}}");
+        self.db.read(&sql, None, &[id.as_str().into(), scope.as_str().into()]).await?.first().map(read).transpose()
+    }
+
+    pub(super) async fn list_refunds(&self, scope: &Scope, id: &CheckoutId) -> Result<Vec<Refund>, StoreError> {
+        let sql = format!("SELECT {REFUND} FROM refunds r WHERE r.checkout = {{1}} AND r.scope = {{2}} ORDER BY r.id");
+        self.db.read(&sql, None, &[id.as_str().into(), scope.as_str().into()]).await?.iter().map(read).collect()
+    }
+}
+
+fn answer(effects: &Effects, id: &RefundId) -> Result<StoredAnswer, StoreError> {
+    let opened = effects.checkout.refunds.iter().find(|refund| refund.id == *id);
+    let refund = opened.ok_or_else(|| StoreError::Inconsistent("a refund that was not opened".to_owned()))?;
+    let body = serde_json::to_string(&RefundView::from(refund)).map_err(corrupt)?;
+    Ok(StoredAnswer { status: ACCEPTED, object: id.to_string(), body })
+}
+
+/// What the key is bound to. Our own id means that our own earlier run has written it.
+async fn answered(tx: &mut Tx<'_>, new: &NewRefund) -> Result<Option<RefundResult>, StoreError> {
+    let sql = "SELECT status, object, body, body_hash FROM idempotency WHERE scope = {1} AND route = {2} AND key = {3}";
+    let key = &new.idempotency;
+    let args: [Value; 3] = [new.scope.as_str().into(), key.route.as_str().into(), key.key.as_str().into()];
+    let Some(row) = tx.fetch(sql, None, &args).await?.into_iter().next() else { return Ok(None) };
+    let answer = StoredAnswer { status: u16::try_from(row.int(0)?).map_err(corrupt)?, object: row.text(1)?, body: row.text(2)? };
+    Ok(Some(if answer.object == new.id.as_str() {
+        RefundResult::Created { answer, moved: None }
+    } else if row.text(3)? == key.body_hash {
+        RefundResult::Replayed(answer)
+    } else {
+        RefundResult::KeyReused
+    }))
+}
+
+async fn bind_key(tx: &mut Tx<'_>, new: &NewRefund, answer: &StoredAnswer, now: Timestamp) -> Result<(), StoreError> {
+    let sql = "INSERT INTO idempotency (scope, route, key, body_hash, object, status, body, created_at) \
+               VALUES ({1}, {2}, {3}, {4}, {5}, {6}, {7}, {8})";
+    let key = &new.idempotency;
+    let args: [Value; 8] = [
+        new.scope.as_str().into(),
+        key.route.as_str().into(),
+        key.key.as_str().into(),
+        key.body_hash.as_str().into(),
+        answer.object.as_str().into(),
+        i64::from(answer.status).into(),
+        answer.body.as_str().into(),
+        now.into(),
+    ];
+    tx.execute(sql, None, &args).await.map(drop)
+}

@@ -1,0 +1,383 @@
+//! Refunds that a client asks for: what may go back of a sale, to where it came from, and what follows when it has.
+//!
+//! Always: a refund is decided under its checkout's lock, and what is still on its way counts as gone. Never is more promised than was
+//! paid, because a provider that is asked twice gives twice.
+
+use super::{
+    attempt::{AttemptKind, AttemptStatus, Decline},
+    begin::new_attempt,
+    checkout::Checkout,
+    effects::{ClaimChange, DecideError, Effects},
+    error::{Code, CodedError},
+    event::EventType,
+    id::{CheckoutId, Entropy, LineId, RefundId},
+    ledger::{self, Entry, LedgerKind},
+    money::{Amount, Currency, MoneyError},
+    order::{Item, Line, Tender},
+    state::Status,
+    time::Timestamp,
+};
+use serde::Serialize;
+
+/// The most refunds of one checkout.
+pub const MAX_REFUNDS: usize = 100;
+/// What is promised back and has not gone yet.
+const PENDING: &str = "refunds_pending";
+
+/// Where a refund stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundStatus {
+    /// On its way to the provider.
+    Pending,
+    /// The money went back.
+    Succeeded,
+    /// A definite no; what was booked is taken back.
+    Failed,
+    /// Nobody could find out whether it went back. It counts as gone.
+    NeedsReview,
+}
+
+impl RefundStatus {
+    /// Every status, for documentation and tests.
+    pub const ALL: [Self; 4] = [Self::Pending, Self::Succeeded, Self::Failed, Self::NeedsReview];
+
+    /// As it stands in JSON and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::NeedsReview => "needs_review",
+        }
+    }
+
+    /// Reads it back.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+/// A refund.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refund {
+    /// Public id.
+    pub id: RefundId,
+    /// Of which checkout.
+    pub checkout: CheckoutId,
+    /// The attempt that carries it; none where no provider is asked.
+    pub attempt: Option<u32>,
+    /// Minor units.
+    pub amount: Amount,
+    /// The checkout's currency.
+    pub currency: Currency,
+    /// For which lines; none when it is not about lines.
+    pub lines: Vec<LineId>,
+    /// The client's own words.
+    pub reason: Option<String>,
+    /// Whether the places come free when it has succeeded.
+    pub release_seats: bool,
+    /// Where it stands.
+    pub status: RefundStatus,
+    /// Why it failed.
+    pub error: Option<CodedError>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What a client asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RefundAsk {
+    /// How much; all that is left, or the lines' worth, when not said.
+    pub amount: Option<Amount>,
+    /// For which lines; none: for the checkout as such.
+    pub lines: Vec<LineId>,
+    /// The client's own words.
+    pub reason: Option<String>,
+    /// Whether places come free. Not said: they do, unless it is a part that is about no line.
+    pub release_seats: Option<bool>,
+}
+
+/// Why nothing goes back. Nothing is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// Only what was sold can be given back.
+    NotSold(Status),
+    /// The rules refuse it.
+    Refused(CodedError),
+}
+
+impl From<CodedError> for Refusal {
+    fn from(error: CodedError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// The object `refund` of the API.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = Refund)]
+pub struct RefundView<'a> {
+    id: &'a RefundId,
+    object: &'static str,
+    checkout: &'a CheckoutId,
+    status: RefundStatus,
+    amount: Amount,
+    currency: Currency,
+    lines: &'a [LineId],
+    reason: Option<&'a str>,
+    release_seats: bool,
+    error: Option<&'a CodedError>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl<'a> From<&'a Refund> for RefundView<'a> {
+    fn from(refund: &'a Refund) -> Self {
+        Self {
+            id: &refund.id,
+            object: "refund",
+            checkout: &refund.checkout,
+            status: refund.status,
+            amount: refund.amount,
+            currency: refund.currency,
+            lines: &refund.lines,
+            reason: refund.reason.as_deref(),
+            release_seats: refund.release_seats,
+            error: refund.error.as_ref(),
+            created_at: refund.created_at,
+            updated_at: refund.updated_at,
+        }
+    }
+}
+
+impl Refund {
+    /// Whether it gave its money back, or may yet.
+    pub fn counts(&self) -> bool {
+        self.status != RefundStatus::Failed
+    }
+
+    /// The lines of which the places come free.
+    fn freed<'c>(&'c self, checkout: &'c Checkout) -> impl Iterator<Item = &'c Line> {
+        let is_freed = |line: &&Line| self.release_seats && (self.lines.is_empty() || self.lines.contains(&line.id));
+        places(checkout).filter(is_freed)
+    }
+}
+
+/// What can still be promised back: what was paid without what went back and what is on its way, or may be.
+pub fn refundable(checkout: &Checkout) -> Result<Amount, MoneyError> {
+    let may_go = |status: AttemptStatus| status.is_open() || status == AttemptStatus::NeedsReview;
+    let under_way = checkout.attempts.iter().filter(|attempt| attempt.request.kind == AttemptKind::Refund && may_go(attempt.status));
+    let under_way = under_way.map(|attempt| attempt.request.amount).try_fold(Amount::ZERO, Amount::plus)?;
+    checkout.amount_paid.minus(checkout.amount_refunded)?.minus(under_way)
+}
+
+/// Decides on a refund, and opens it or, where no provider is asked, does it.
+pub fn open(
+    checkout: Checkout,
+    id: &RefundId,
+    ask: &RefundAsk,
+    now: Timestamp,
+    entropy: &Entropy,
+) -> Result<Result<Effects, Refusal>, DecideError> {
+    if checkout.status != Status::Succeeded {
+        return Ok(Err(Refusal::NotSold(checkout.status)));
+    }
+    let terms = match terms(&checkout, id, ask, now)? {
+        Ok(terms) => terms,
+        Err(refused) => return Ok(Err(refused.into())),
+    };
+    let charge = checkout.approved_charge().cloned();
+    let by_card = matches!(checkout.order.tender, Tender::Card { .. }) && !terms.amount.is_zero();
+    let mut effects = Effects::start(checkout, now);
+    effects.note("refund.requested", format!("{id}: {} {}", terms.amount, terms.currency));
+    match charge.filter(|_| by_card) {
+        Some(charge) => {
+            let mut attempt = new_attempt(&effects.checkout, AttemptKind::Refund, terms.amount, &charge.provider, now, entropy);
+            attempt.request.target = charge.provider_reference;
+            let entries = entries(&effects.checkout, &terms, PENDING);
+            effects.post(LedgerKind::Refund, entries, entropy);
+            effects.add_refund(Refund { attempt: Some(attempt.n), ..terms });
+            effects.add_attempt(attempt);
+            effects.checkout.due_at = Some(now);
+        }
+        None if by_card => {
+            let refused = CodedError::new(Code::PaymentMethodInvalid, "no charge is known that could be given back");
+            return Ok(Err(refused.into()));
+        }
+        None => settle_in_the_books(&mut effects, terms, entropy)?,
+    }
+    Ok(Ok(effects))
+}
+
+/// Everything about it but the attempt, checked.
+fn terms(checkout: &Checkout, id: &RefundId, ask: &RefundAsk, now: Timestamp) -> Result<Result<Refund, CodedError>, MoneyError> {
+    let worth = match worth(checkout, &ask.lines)? {
+        Ok(worth) => worth,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let left = refundable(checkout)?;
+    let about_lines = !ask.lines.is_empty();
+    let is_whole = !about_lines && ask.amount.is_none_or(|amount| amount == left);
+    let release_seats = ask.release_seats.unwrap_or(about_lines || is_whole);
+    let amount = ask.amount.unwrap_or(if about_lines { worth } else { left });
+    let refund = Refund {
+        id: id.clone(),
+        checkout: checkout.id.clone(),
+        attempt: None,
+        amount,
+        currency: checkout.order.currency,
+        lines: ask.lines.clone(),
+        reason: ask.reason.clone(),
+        release_seats,
+        status: RefundStatus::Pending,
+        error: None,
+        created_at: now,
+        updated_at: now,
+    };
+    let exceeds = |words: String| CodedError::new(Code::RefundExceedsPaid, words).at("amount");
+    let refused = if checkout.refunds.len() >= MAX_REFUNDS {
+        Some(CodedError::new(Code::Unsupported, format!("a checkout has {MAX_REFUNDS} refunds at the most")))
+    } else if release_seats && !about_lines && !is_whole {
+        Some(CodedError::new(Code::ParameterInvalid, "a part frees the places of its lines: name them").at("release_seats"))
+    } else if amount < Amount::ZERO {
+        Some(CodedError::new(Code::ParameterInvalid, "an amount is not negative").at("amount"))
+    } else if about_lines && amount > worth {
+        Some(exceeds(format!("{amount} is more than the lines came to, which is {worth} minor units")))
+    } else if amount > left {
+        Some(exceeds(format!("{amount} is more than what is left, which is {left} minor units")))
+    } else if amount.is_zero() && !frees_anything(checkout, &refund) {
+        Some(exceeds("nothing is left to be given back".to_owned()))
+    } else {
+        None
+    };
+    Ok(refused.map_or(Ok(refund), Err))
+}
+
+/// What lines came to; each may be given back by name once.
+fn worth(checkout: &Checkout, lines: &[LineId]) -> Result<Result<Amount, CodedError>, MoneyError> {
+    let mut worth = Amount::ZERO;
+    for (at, id) in lines.iter().enumerate() {
+        let param = format!("lines[{at}]");
+        let Some(line) = checkout.order.lines.iter().find(|line| line.id == *id) else {
+            return Ok(Err(CodedError::new(Code::ResourceMissing, "the checkout has no such line").at(param)));
+        };
+        if lines.iter().take(at).any(|before| before == id) {
+            return Ok(Err(CodedError::new(Code::ParameterInvalid, "a line stands there twice").at(param)));
+        }
+        if checkout.refunds.iter().any(|refund| refund.counts() && refund.lines.contains(id)) {
+            return Ok(Err(CodedError::new(Code::RefundExceedsPaid, "this line was given back already, or is being").at(param)));
+        }
+        worth = worth.plus(line.amount.minus(line.discount_amount)?.plus(line.tax_amount)?)?;
+    }
+    Ok(Ok(worth))
+}
+
+fn places(checkout: &Checkout) -> impl Iterator<Item = &Line> {
+    checkout.order.lines.iter().filter(|line| matches!(line.item, Item::Session { .. }))
+}
+
+/// Whether it frees places that no other refund frees.
+fn frees_anything(checkout: &Checkout, refund: &Refund) -> bool {
+    let others = || checkout.refunds.iter().filter(|other| other.counts());
+    refund.freed(checkout).any(|line| !others().any(|other| other.freed(checkout).any(|freed| freed.id == line.id)))
+}
+
+/// The sides of a refund: off the revenue, line by line where it is about whole lines, and on to where it goes.
+fn entries(checkout: &Checkout, refund: &Refund, to: &str) -> Vec<Entry> {
+    if refund.amount.is_zero() {
+        return Vec::new();
+    }
+    let of = |id: &LineId| checkout.order.lines.iter().find(|line| line.id == *id);
+    let detail = match refund.lines.as_slice() {
+        [only] => of(only).map_or("refund", |line| line.item.type_name()),
+        _ => "refund",
+    };
+    let entry = |account: &str, amount, detail: &str| Entry {
+        account: account.to_owned(),
+        amount,
+        detail: detail.to_owned(),
+        entity: Some(refund.id.to_string()),
+    };
+    vec![entry("revenue", refund.amount, detail), entry(to, refund.amount.negated(), "refund")]
+}
+
+/// Cash, or nothing: it goes back over the counter, and the books are all there is to it.
+fn settle_in_the_books(effects: &mut Effects, refund: Refund, entropy: &Entropy) -> Result<(), DecideError> {
+    let account = ledger::clearing_account(&effects.checkout);
+    let entries = entries(&effects.checkout, &refund, &account);
+    if !entries.is_empty() {
+        effects.post(LedgerKind::Refund, entries, entropy);
+    }
+    let id = refund.id.clone();
+    effects.add_refund(refund);
+    finish(effects, &id, RefundStatus::Succeeded, None)
+}
+
+/// The refund that attempt `n` carries, if a client asked for it.
+fn carried_by(effects: &Effects, n: u32) -> Option<Refund> {
+    effects.checkout.refunds.iter().find(|refund| refund.attempt == Some(n)).cloned()
+}
+
+/// The provider gave it back. `false`: no client asked for it.
+pub(super) fn gone(effects: &mut Effects, n: u32, entropy: &Entropy) -> Result<bool, DecideError> {
+    let Some(refund) = carried_by(effects, n) else { return Ok(false) };
+    let attempt = effects.attempt(n)?;
+    let (account, id) = (format!("provider:{}", attempt.provider), attempt.id.to_string());
+    effects.post(LedgerKind::Refund, ledger::refund_entries(&account, PENDING, refund.amount, &id), entropy);
+    finish(effects, &refund.id, RefundStatus::Succeeded, None)?;
+    Ok(true)
+}
+
+/// The provider will not give it back: what was booked is taken back. `false`: no client asked for it.
+pub(super) fn refused(effects: &mut Effects, n: u32, decline: &Decline, entropy: &Entropy) -> Result<bool, DecideError> {
+    let Some(refund) = carried_by(effects, n) else { return Ok(false) };
+    let mut back = entries(&effects.checkout, &refund, PENDING);
+    for entry in &mut back {
+        entry.amount = entry.amount.negated();
+    }
+    effects.post(LedgerKind::RefundReversal, back, entropy);
+    let error = CodedError::new(Code::RefundRefused, decline.message.clone()).declined(decline.decline_code.clone());
+    finish(effects, &refund.id, RefundStatus::Failed, Some(error))?;
+    Ok(true)
+}
+
+/// Nobody knows whether attempt `n` gave it back.
+pub(super) fn in_doubt(effects: &mut Effects, n: u32) -> Result<(), DecideError> {
+    match carried_by(effects, n) {
+        Some(refund) => finish(effects, &refund.id, RefundStatus::NeedsReview, None),
+        None => Ok(()),
+    }
+}
+
+/// Writes down how it ended, and what follows from that.
+fn finish(effects: &mut Effects, id: &RefundId, status: RefundStatus, error: Option<CodedError>) -> Result<(), DecideError> {
+    let words = error.as_ref().and_then(|error| error.decline_code.clone());
+    let Some(refund) = effects.refund(id) else { return Ok(()) };
+    (refund.status, refund.error) = (status, error);
+    let refund = refund.clone();
+    let said = words.map_or_else(|| id.to_string(), |words| format!("{id}: {words}"));
+    match status {
+        RefundStatus::Succeeded => {
+            effects.checkout.amount_refunded = effects.checkout.amount_refunded.plus(refund.amount)?;
+            let freed: Vec<LineId> = refund.freed(&effects.checkout).map(|line| line.id.clone()).collect();
+            if !freed.is_empty() {
+                effects.claims = ClaimChange::GiveBack(freed);
+            }
+            effects.events.push(EventType::RefundSucceeded);
+            effects.note("refund.succeeded", said);
+        }
+        RefundStatus::Failed => {
+            effects.events.push(EventType::RefundFailed);
+            effects.note("refund.failed", said);
+        }
+        RefundStatus::NeedsReview => effects.note("refund.needs_review", said),
+        RefundStatus::Pending => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "refund_tests.rs"]
+mod tests;
