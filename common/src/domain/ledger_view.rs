@@ -58,8 +58,9 @@ pub struct LedgerEntity {
     pub id: String,
 }
 
-impl From<Entry> for LedgerLine {
-    fn from(entry: Entry) -> Self {
+impl LedgerLine {
+    /// An entry of a transaction of that kind.
+    pub fn new(entry: Entry, of: LedgerKind) -> Self {
         let Entry { account, amount, detail, entity } = entry;
         let kind = match detail.as_str() {
             "payment" | "refund" => "payment_attempt",
@@ -67,7 +68,9 @@ impl From<Entry> for LedgerLine {
             // A line is of the type of what it sells.
             sold => sold,
         };
-        let kind_of = |id: &str| if RefundId::parse(id).is_ok() { "refund" } else { kind };
+        // What was asked for is booked under the refund, what went back unasked under its attempt.
+        let gives_back = matches!(of, LedgerKind::Refund | LedgerKind::RefundReversal);
+        let kind_of = |id: &str| if gives_back && id.starts_with(RefundId::PREFIX) { "refund" } else { kind };
         let entity = entity.map(|id| LedgerEntity { kind: kind_of(&id).to_owned(), id });
         Self { kind: detail, account, amount, entity }
     }
@@ -82,4 +85,24 @@ pub struct Balance {
     pub currency: Currency,
     /// Minor units; debit positive, credit negative.
     pub amount: Amount,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn about(of: LedgerKind, detail: &str, entity: &str) -> String {
+        let entry =
+            Entry { account: "revenue".to_owned(), amount: Amount::ZERO, detail: detail.to_owned(), entity: Some(entity.to_owned()) };
+        LedgerLine::new(entry, of).entity.map(|entity| entity.kind).unwrap_or_default()
+    }
+
+    #[test]
+    fn an_entry_says_what_it_is_about_whatever_clients_call_their_things() {
+        assert_eq!(about(LedgerKind::Sale, "session", "ref_union_hall"), "session");
+        assert_eq!(about(LedgerKind::Sale, "payment", "pat_1"), "payment_attempt");
+        assert_eq!(about(LedgerKind::Refund, "session", "ref_1"), "refund");
+        assert_eq!(about(LedgerKind::Refund, "refund", "pat_1"), "payment_attempt");
+        assert_eq!(about(LedgerKind::RefundReversal, "refund", "ref_1"), "refund");
+    }
 }

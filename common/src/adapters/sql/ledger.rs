@@ -89,13 +89,14 @@ impl SqlStore {
         // A transaction and its entries are written together and never changed: a second look sees the same.
         let mut entries = self.entries_of(&page.data).await?;
         for record in &mut page.data {
-            record.entries = entries.remove(record.id.as_str()).unwrap_or_default();
+            let lines = entries.remove(record.id.as_str()).unwrap_or_default();
+            record.entries = lines.into_iter().map(|entry| LedgerLine::new(entry, record.kind)).collect();
         }
         Ok(page)
     }
 
-    async fn entries_of(&self, records: &[LedgerRecord]) -> Result<HashMap<String, Vec<LedgerLine>>, StoreError> {
-        let mut found: HashMap<String, Vec<LedgerLine>> = HashMap::new();
+    async fn entries_of(&self, records: &[LedgerRecord]) -> Result<HashMap<String, Vec<Entry>>, StoreError> {
+        let mut found: HashMap<String, Vec<Entry>> = HashMap::new();
         if records.is_empty() {
             return Ok(found);
         }
@@ -104,7 +105,7 @@ impl SqlStore {
         for row in self.db.read(sql, Some(&Rows::ids(records.iter().map(|record| record.id.as_str()))), &[]).await? {
             let (account, amount) = (row.text(1)?, Amount::from_minor(row.int(2)?));
             let entry = Entry { account, amount, detail: row.text(3)?, entity: row.maybe_text(4)? };
-            found.entry(row.text(0)?).or_default().push(entry.into());
+            found.entry(row.text(0)?).or_default().push(entry);
         }
         Ok(found)
     }
