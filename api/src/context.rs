@@ -95,9 +95,9 @@ impl ApiContext {
     /// Starts what runs behind the handlers: the publisher, the queue gauge and the listener. Needs a tokio runtime.
     pub fn start(parts: ApiParts) -> Self {
         let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
-        let (publisher, publishing) = Publisher::start(Arc::clone(&parts.queue), closing.clone());
-        tasks.spawn(publishing);
         let gate = Arc::new(Gate::new(parts.config.max_queue_depth));
+        let (publisher, publishing) = Publisher::start(Arc::clone(&parts.queue), Arc::clone(&gate), closing.clone());
+        tasks.spawn(publishing);
         tasks.spawn(Arc::clone(&gate).watch(Arc::clone(&parts.queue), closing.clone()));
         let waiters = Waiters::new(MAX_WAITING);
         tasks.spawn(Arc::clone(&waiters).listen(Arc::clone(&parts.announcer), closing.clone()));

@@ -174,7 +174,6 @@ impl Intake {
         if let Accepted::Created { at, .. } = &accepted {
             work.enqueued_at = *at;
             self.waiters.accepted(&id, submission.scope);
-            self.gate.accepted();
             self.publisher.send(work);
             tracing::debug!(checkout = %id, trace = submission.trace.as_str(), "accepted");
         }

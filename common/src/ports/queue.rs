@@ -85,7 +85,7 @@ pub trait Queue: Send + Sync {
     /// Takes part in a lane, with at most `prefetch` unacknowledged messages in hand.
     async fn consume(&self, lane: Lane, prefetch: u16) -> Result<Box<dyn Consumer>, QueueError>;
 
-    /// How many messages wait in a lane, unacknowledged ones not counted.
+    /// How many messages wait in a lane, unacknowledged ones not counted. Work whose `publish` was answered before counts.
     async fn depth(&self, lane: Lane) -> Result<u64, QueueError>;
 
     /// Where the head of a lane stands, as far as this process knows.

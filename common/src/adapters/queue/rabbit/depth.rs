@@ -1,4 +1,5 @@
-//! How many messages wait: asked of the broker at most every so often, by one caller for all.
+//! How many messages wait: asked of the broker by one caller for all, at most every so often by those for whom an answer of just
+//! now will do.
 
 use super::{
     link::{Link, unavailable},
@@ -32,16 +33,26 @@ impl Depths {
         Self { link, topology, asking: tokio::sync::Mutex::default(), known: Mutex::default() }
     }
 
-    pub(super) async fn get(&self, lane: Lane) -> Answer {
+    /// As the broker last told, not long ago.
+    pub(super) async fn lately(&self, lane: Lane) -> Answer {
         if let Some(known) = self.known(lane) {
             return known;
         }
         let mut channel = self.asking.lock().await;
         // Somebody else may have asked while we waited in line.
-        if let Some(known) = self.known(lane) {
-            return known;
+        match self.known(lane) {
+            Some(known) => known,
+            None => self.ask_on(&mut channel, lane).await,
         }
-        let answer = match tokio::time::timeout(ASK_FOR, self.ask(&mut channel, lane)).await {
+    }
+
+    /// As the broker tells now: what was confirmed before the call is in it.
+    pub(super) async fn now(&self, lane: Lane) -> Answer {
+        self.ask_on(&mut *self.asking.lock().await, lane).await
+    }
+
+    async fn ask_on(&self, channel: &mut Option<Channel>, lane: Lane) -> Answer {
+        let answer = match tokio::time::timeout(ASK_FOR, self.ask(channel, lane)).await {
             Ok(answer) => answer,
             Err(_) => Err(QueueError::Unavailable("the broker did not answer in time".to_owned())),
         };

@@ -120,11 +120,11 @@ impl Queue for RabbitQueue {
     }
 
     async fn depth(&self, lane: Lane) -> Result<u64, QueueError> {
-        self.depths.get(lane).await
+        self.depths.now(lane).await
     }
 
     async fn head(&self, lane: Lane) -> Head {
-        match self.depth(lane).await {
+        match self.depths.lately(lane).await {
             Ok(0) => Head::Empty,
             Ok(_) => self.last_out(lane).get().map_or(Head::Unknown, Head::At),
             Err(_) => Head::Unknown,
@@ -132,7 +132,7 @@ impl Queue for RabbitQueue {
     }
 
     async fn ping(&self) -> Result<(), QueueError> {
-        self.depth(Lane::Checkouts).await.map(drop)
+        self.depths.lately(Lane::Checkouts).await.map(drop)
     }
 }
 
