@@ -11,7 +11,7 @@ use boxoffice_common::{
         error::{Code, CodedError},
         id::{CheckoutId, CustomerId, Entropy},
         money::Amount,
-        order::{Order, Tender},
+        order::{Leg, Order, Tender},
         pricing::{Cart, Priced, price},
         scope::{Mode, Scope},
         view::QueueEstimate,
@@ -118,18 +118,18 @@ impl Intake {
     }
 
     /// Everything that can be refused at once.
-    async fn price(&self, submission: &Submission) -> Result<(Priced, Tender), Problem> {
+    async fn price(&self, submission: &Submission) -> Result<(Priced, Vec<Leg>), Problem> {
         let now = self.clock.now();
         if let Some(Buyer::Described(customer)) = &submission.buyer {
             bounds::born(customer, now, "customer.")?;
         }
         let shelf = self.shelves.load(&submission.scope, submission.cart.wanted()).await?;
         let priced = price(&submission.cart, &shelf, now, &self.entropy)?;
-        let tender = check_payment(submission.payment.as_ref(), priced.totals.total, submission.scope.mode())?;
-        Ok((priced, tender))
+        let legs = check_payment(submission.payment.as_ref(), priced.totals.total, submission.scope.mode())?;
+        Ok((priced, legs))
     }
 
-    async fn make(&self, submission: Submission, priced: (Priced, Tender), queue: QueueEstimate) -> Result<Answer, Problem> {
+    async fn make(&self, submission: Submission, priced: (Priced, Vec<Leg>), queue: QueueEstimate) -> Result<Answer, Problem> {
         let now = self.clock.now();
         let id = CheckoutId::generate(&self.entropy, now);
         let (customer, described) = match submission.buyer {
@@ -137,7 +137,7 @@ impl Intake {
             Some(Buyer::Known(customer)) => (Some(customer), None),
             Some(Buyer::Described(customer)) => (None, Some(*customer)),
         };
-        let (priced, tender) = priced;
+        let (priced, legs) = priced;
         let order = Order {
             customer,
             currency: submission.cart.currency,
@@ -145,7 +145,7 @@ impl Intake {
             totals: priced.totals,
             promo_code: priced.promo_code,
             promo_uses_counted: priced.promo_uses_counted,
-            tender,
+            legs,
             success_url: submission.success_url,
             cancel_url: submission.cancel_url,
             callback_url: submission.callback_url,
@@ -198,9 +198,9 @@ const fn takes_cards(mode: Mode) -> bool {
     }
 }
 
-fn check_payment(payment: Option<&Payment>, total: Amount, mode: Mode) -> Result<Tender, Problem> {
+fn check_payment(payment: Option<&Payment>, total: Amount, mode: Mode) -> Result<Vec<Leg>, Problem> {
     let Some(payment) = payment else {
-        return if total.is_zero() { Ok(Tender::Free {}) } else { Err(Problem::missing("payment")) };
+        return if total.is_zero() { Ok(vec![Leg { amount: total, tender: Tender::Free {} }]) } else { Err(Problem::missing("payment")) };
     };
     if matches!(payment.tender, Tender::Card { .. }) && !takes_cards(mode) {
         let message = "no provider for live cards is configured; the sandbox is for test keys";
@@ -213,7 +213,7 @@ fn check_payment(payment: Option<&Payment>, total: Amount, mode: Mode) -> Result
     if matches!(payment.tender, Tender::Free {}) && !total.is_zero() {
         return Err(CodedError::new(Code::PaymentMethodInvalid, format!("{total} minor units are due")).at(payment.param).into());
     }
-    Ok(payment.tender.clone())
+    Ok(vec![Leg { amount: total, tender: payment.tender.clone() }])
 }
 
 #[cfg(test)]
@@ -227,7 +227,9 @@ mod tests {
 
     fn pay_in(mode: Mode, tender: Tender, amount: Option<i64>, total: i64) -> Result<Tender, &'static str> {
         let payment = Payment { tender, amount: amount.map(Amount::from_minor), param: "payment.methods[0]" };
-        check_payment(Some(&payment), Amount::from_minor(total), mode).map_err(|problem| problem.code())
+        let legs = check_payment(Some(&payment), Amount::from_minor(total), mode).map_err(|problem| problem.code())?;
+        assert_eq!(legs.iter().map(|leg| leg.amount.minor()).sum::<i64>(), total);
+        Ok(legs.into_iter().next().unwrap().tender)
     }
 
     #[test]
@@ -250,7 +252,7 @@ mod tests {
         assert_eq!(pay(cash(), Some(1499), 1500), Err("payment_amount_mismatch"));
         assert_eq!(pay(Tender::Free {}, None, 0), Ok(Tender::Free {}));
         assert_eq!(pay(Tender::Free {}, None, 1), Err("payment_method_invalid"));
-        assert_eq!(check_payment(None, Amount::ZERO, Mode::Test).ok(), Some(Tender::Free {}));
+        assert_eq!(check_payment(None, Amount::ZERO, Mode::Test).ok(), Some(vec![Leg { amount: Amount::ZERO, tender: Tender::Free {} }]));
         assert_eq!(check_payment(None, Amount::from_minor(1), Mode::Test).unwrap_err().code(), "parameter_missing");
     }
 }

@@ -8,7 +8,6 @@ use super::{
     eligibility::{World, claim_everything},
     error::{Code, CodedError},
     id::{AttemptId, CheckoutId, Entropy},
-    order::Tender,
     refund,
     secret::Secret,
     settle::end_unpaid,
@@ -95,10 +94,7 @@ fn begin_queued(checkout: Checkout, ask: &Begin, world: &mut World, now: Timesta
         effects.close(Some(Closing::Expire), CodedError::new(Code::Expired, "not begun in time"))?;
         return Ok(Begun::Moved(Box::new(effects)));
     }
-    let outside = match &effects.checkout.order.tender {
-        Tender::Card { token } if !effects.checkout.order.totals.total.is_zero() => Some(token.clone()),
-        Tender::Card { .. } | Tender::Custom { .. } | Tender::Free {} => None,
-    };
+    let outside = effects.checkout.order.outside_legs().next().map(|(_, leg)| leg.clone());
     let state = if outside.is_some() { ClaimState::Held } else { ClaimState::Sold };
     match claim_everything(&effects.checkout, state, world) {
         Err(error) => {
@@ -107,16 +103,15 @@ fn begin_queued(checkout: Checkout, ask: &Begin, world: &mut World, now: Timesta
         }
         Ok(claims) => {
             effects.claims = ClaimChange::Insert(claims);
-            let Some(token) = outside else {
+            let Some(leg) = outside else {
                 effects.succeed(entropy)?;
                 return Ok(Begun::Moved(Box::new(effects)));
             };
             effects.step(Step::Begin)?;
-            let amount = effects.checkout.order.totals.total;
-            let attempt = new_attempt(&effects.checkout, AttemptKind::Charge, amount, &ask.provider, now, entropy);
+            let attempt = new_attempt(&effects.checkout, AttemptKind::Charge, leg.amount, &ask.provider, now, entropy);
             let n = attempt.n;
             effects.add_attempt(attempt);
-            effects.attempt(n)?.request.token = Some(token);
+            effects.attempt(n)?.request.token = leg.tender.token().cloned();
             lease(&mut effects, n, ask, now)?;
             effects.note("begun", format!("attempt {n} with {}", ask.provider));
             Ok(Begun::Act { effects: Box::new(effects), n, action: Action::Send })

@@ -135,8 +135,7 @@ impl Effects {
 
     /// The sale: claims are sold, the ledger says so, the client is told.
     pub fn succeed(&mut self, entropy: &Entropy) -> Result<(), DecideError> {
-        let paid_into = ledger::clearing_account(&self.checkout);
-        let entries = ledger::sale_entries(&self.checkout, &paid_into)?;
+        let entries = ledger::sale_entries(&self.checkout);
         if !entries.is_empty() {
             self.post(LedgerKind::Sale, entries, entropy);
         }

@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::{
     id::{CatalogueId, CheckoutId, Entropy, LineId},
     money::{Amount, Currency},
-    order::{Item, Line, Order, Tender, Totals},
+    order::{Item, Leg, Line, Order, Tender, Totals},
     scope::Mode,
     state::Status,
 };
@@ -87,7 +87,7 @@ fn checkout(n: u64, customer: Option<CustomerId>, lines: &[(&str, u32, &[&str])]
             totals: Totals::default(),
             promo_code: promo.then(|| CatalogueId::parse("CODE").unwrap()),
             promo_uses_counted: promo,
-            tender: Tender::Free {},
+            legs: vec![Leg { amount: Amount::ZERO, tender: Tender::Free {} }],
             success_url: None,
             cancel_url: None,
             callback_url: None,

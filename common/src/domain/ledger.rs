@@ -5,8 +5,8 @@
 use super::{
     checkout::Checkout,
     id::{CheckoutId, LedgerId},
-    money::{Amount, Currency, MoneyError},
-    order::Tender,
+    money::{Amount, Currency},
+    order::Leg,
     scope::Scope,
     time::Timestamp,
 };
@@ -86,34 +86,30 @@ impl LedgerTransaction {
     }
 }
 
-/// The account that money of this checkout comes into.
-pub fn clearing_account(checkout: &Checkout) -> String {
-    match &checkout.order.tender {
-        Tender::Card { .. } => {
-            format!("provider:{}", checkout.approved_charge().map_or("sandbox", |attempt| attempt.provider.as_str()))
-        }
-        Tender::Custom { .. } => "tender:custom".to_owned(),
-        Tender::Free {} => "tender:free".to_owned(),
-    }
+/// The account that a leg's money comes into.
+pub fn account_of(checkout: &Checkout, leg: &Leg) -> String {
+    leg.account(checkout.approved_charge().map_or("sandbox", |attempt| attempt.provider.as_str()))
 }
 
-/// The sides of a sale: the payment against what was sold, what was taken off, and the tax.
-pub fn sale_entries(checkout: &Checkout, paid_into: &str) -> Result<Vec<Entry>, MoneyError> {
+/// The sides of a sale: the payments against what was sold, what was taken off, and the tax.
+pub fn sale_entries(checkout: &Checkout) -> Vec<Entry> {
     let order = &checkout.order;
-    let mut entries = Vec::with_capacity(order.lines.len() + 3);
+    let mut entries = Vec::with_capacity(order.lines.len() + order.legs.len() + 2);
     let mut push = |account: &str, amount: Amount, detail: &str, entity: Option<String>| {
         if !amount.is_zero() {
             entries.push(Entry { account: account.to_owned(), amount, detail: detail.to_owned(), entity });
         }
     };
-    push(paid_into, order.totals.total, "payment", None);
+    for leg in &order.legs {
+        push(&account_of(checkout, leg), leg.amount, "payment", None);
+    }
     push("discounts", order.totals.discount, "discount", order.promo_code.as_ref().map(|code| code.to_string()));
     for line in &order.lines {
         let entity = line.item.entity().map(|id| id.to_string());
         push("revenue", line.amount.negated(), line.item.type_name(), entity);
     }
     push("tax", order.totals.tax.negated(), "tax", None);
-    Ok(entries)
+    entries
 }
 
 /// Money that nobody is entitled to yet: taken, and owed back.

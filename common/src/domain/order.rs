@@ -27,8 +27,8 @@ pub struct Order {
     /// Whether uses of that code are counted: then one use is claimed with the seats.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub promo_uses_counted: bool,
-    /// How it is paid.
-    pub tender: Tender,
+    /// How it is paid: one leg for each method, at least one. Their amounts come to the total.
+    pub legs: Vec<Leg>,
     /// Where the browser goes after a payment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub success_url: Option<String>,
@@ -75,6 +75,11 @@ impl Order {
             wants.push(Want { kind: Kind::PromoCode, id: code.clone(), quantity: 1, seats: Vec::new(), line: None });
         }
         wants
+    }
+
+    /// The legs for which somebody outside is asked, and their places in the order.
+    pub fn outside_legs(&self) -> impl Iterator<Item = (usize, &Leg)> {
+        self.legs.iter().enumerate().filter(|(_, leg)| leg.is_outside())
     }
 
     /// What people rush for, and the seat table therefore knows of: all that is wanted except goods, of which most are not
@@ -165,7 +170,35 @@ pub struct Totals {
     pub total: Amount,
 }
 
-/// How an order is paid.
+/// One part of a payment: a method, and what of the total it pays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leg {
+    /// Minor units, not negative.
+    pub amount: Amount,
+    /// The method.
+    #[serde(flatten)]
+    pub tender: Tender,
+}
+
+impl Leg {
+    /// Whether somebody outside is asked for the money.
+    pub fn is_outside(&self) -> bool {
+        match self.tender {
+            Tender::Card { .. } => !self.amount.is_zero(),
+            Tender::Custom { .. } | Tender::Free {} => false,
+        }
+    }
+
+    /// The account that its money comes into, `provider` being who took it.
+    pub fn account(&self, provider: &str) -> String {
+        match self.tender {
+            Tender::Card { .. } => format!("provider:{provider}"),
+            Tender::Custom { .. } | Tender::Free {} => format!("tender:{}", self.tender.type_name()),
+        }
+    }
+}
+
+/// A way to pay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Tender {
@@ -193,6 +226,14 @@ impl Tender {
             Self::Card { .. } => "card",
             Self::Custom { .. } => "custom",
             Self::Free {} => "free",
+        }
+    }
+
+    /// What a provider is given to charge.
+    pub fn token(&self) -> Option<&Secret<String>> {
+        match self {
+            Self::Card { token } => Some(token),
+            Self::Custom { .. } | Self::Free {} => None,
         }
     }
 }

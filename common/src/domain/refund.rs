@@ -13,7 +13,7 @@ use super::{
     id::{CheckoutId, Entropy, LineId, RefundId},
     ledger::{self, Entry, LedgerKind},
     money::{Amount, Currency, MoneyError},
-    order::{Item, Line, Tender},
+    order::{Item, Line},
     state::Status,
     time::Timestamp,
 };
@@ -189,7 +189,7 @@ pub fn open(
         Err(refused) => return Ok(Err(refused.into())),
     };
     let charge = checkout.approved_charge().cloned();
-    let by_card = matches!(checkout.order.tender, Tender::Card { .. }) && !terms.amount.is_zero();
+    let by_card = checkout.order.outside_legs().next().is_some() && !terms.amount.is_zero();
     let mut effects = Effects::start(checkout, now);
     effects.note("refund.requested", format!("{id}: {} {}", terms.amount, terms.currency));
     match charge.filter(|_| by_card) {
@@ -305,7 +305,8 @@ fn entries(checkout: &Checkout, refund: &Refund, to: &str) -> Vec<Entry> {
 
 /// Cash, or nothing: it goes back over the counter, and the books are all there is to it.
 fn settle_in_the_books(effects: &mut Effects, refund: Refund, entropy: &Entropy) -> Result<(), DecideError> {
-    let account = ledger::clearing_account(&effects.checkout);
+    let checkout = &effects.checkout;
+    let account = checkout.order.legs.first().map_or_else(|| "tender:free".to_owned(), |leg| ledger::account_of(checkout, leg));
     let entries = entries(&effects.checkout, &refund, &account);
     if !entries.is_empty() {
         effects.post(LedgerKind::Refund, entries, entropy);

@@ -6,7 +6,7 @@ use crate::domain::{
     begin::{self, Begin, Begun},
     eligibility::World,
     id::CatalogueId,
-    order::{Order, Totals},
+    order::{Leg, Order, Tender, Totals},
     scope::{Mode, Scope},
     secret::Secret,
     settle::{self, Settlement},
@@ -42,7 +42,7 @@ impl Sale {
         let total = Amount::from_minor(prices.iter().sum());
         let order: Order = serde_json::from_value(serde_json::json!({
             "currency": "usd", "lines": prices.iter().enumerate().map(|(at, price)| line(&entropy, at, *price)).collect::<Vec<_>>(),
-            "totals": Totals { subtotal: total, total, ..Totals::default() }, "tender": {"type": "free"},
+            "totals": Totals { subtotal: total, total, ..Totals::default() }, "legs": [],
         }))
         .unwrap();
         let checkout = Checkout {
@@ -50,7 +50,7 @@ impl Sale {
             scope: Scope::new("studio", Mode::Test).unwrap(),
             status: Status::Processing,
             version: 1,
-            order: Order { tender: tender.clone(), ..order },
+            order: Order { legs: vec![Leg { amount: total, tender: tender.clone() }], ..order },
             amount_paid: Amount::ZERO,
             amount_refunded: Amount::ZERO,
             error: None,
