@@ -11,6 +11,7 @@ pub mod customer;
 pub mod delivery;
 pub mod effects;
 pub mod eligibility;
+pub mod ends;
 pub mod error;
 pub mod event;
 pub mod id;

@@ -13,7 +13,7 @@ use crate::{
 };
 use axum::{Extension, extract::State, response::Response};
 use boxoffice_common::{
-    domain::{checkout::Checkout, id::CheckoutId, settle::Verdict, timeline::TimelineEntry, view::CheckoutView},
+    domain::{checkout::Checkout, ends::Verdict, id::CheckoutId, timeline::TimelineEntry, view::CheckoutView},
     ports::store::{CancelResult, ResolveResult},
 };
 use http::{StatusCode, header};

@@ -11,9 +11,9 @@ use crate::{
     domain::{
         checkout::Checkout,
         effects::{DecideError, Effects},
+        ends::{self, CancelAnswer, RESOLVED, Verdict},
         id::CheckoutId,
         scope::Scope,
-        settle::{self, CancelAnswer, RESOLVED, Verdict},
         state::Status,
         timeline::TimelineEntry,
     },
@@ -39,7 +39,7 @@ impl SqlStore {
             let Some(checkout) = found else { return Ok(CancelResult::Missing) };
             let now = tx.now().await?;
             let before = Box::new(checkout.clone());
-            let (effects, canceled) = match settle::cancel(checkout, now).map_err(inconsistent)? {
+            let (effects, canceled) = match ends::cancel(checkout, now).map_err(inconsistent)? {
                 CancelAnswer::NotCancelable => return Ok(CancelResult::NotCancelable(before)),
                 CancelAnswer::Canceled(effects) => (effects, true),
                 CancelAnswer::Closing(effects) => (effects, false),
@@ -66,11 +66,11 @@ impl SqlStore {
             let found = load::lock(tx, [id]).await?.remove(id).filter(|checkout| checkout.scope == *scope);
             let Some(checkout) = found else { return Ok(ResolveResult::Missing) };
             let (status, now) = (checkout.status, tx.now().await?);
-            if let Some(effects) = settle::resolve(checkout, verdict, note, now, &self.entropy).map_err(inconsistent)? {
+            if let Some(effects) = ends::resolve(checkout, verdict, note, now, &self.entropy).map_err(inconsistent)? {
                 let moved = apply(tx, &[effects], now, &self.entropy).await?.pop();
                 return moved.map(ResolveResult::Resolved).ok_or_else(|| StoreError::Inconsistent("a decision without an answer".to_owned()));
             }
-            let was_resolved = settle::was_resolved(status, &resolutions(tx, id).await?, verdict, note);
+            let was_resolved = ends::was_resolved(status, &resolutions(tx, id).await?, verdict, note);
             Ok(if was_resolved { ResolveResult::Already } else { ResolveResult::NotInReview })
         })
     }
@@ -103,7 +103,7 @@ impl SqlStore {
             let now = tx.now().await?;
             let effects: Vec<Effects> = late
                 .into_values()
-                .filter_map(|checkout| settle::expire(checkout, now).transpose())
+                .filter_map(|checkout| ends::expire(checkout, now).transpose())
                 .collect::<Result<_, _>>()
                 .map_err(inconsistent)?;
             apply(tx, &effects, now, &self.entropy).await

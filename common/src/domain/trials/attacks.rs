@@ -3,10 +3,10 @@
 use super::machine::{Fate, LEASE, Machine, Net, TOTAL, WINDOW, approved, declined};
 use crate::domain::{
     attempt::{AttemptKind, AttemptStatus, MAX_TAKEOVERS, Outcome, Receipt},
+    ends::Verdict,
     error::Code,
     event::EventType,
     money::{Amount, Currency},
-    settle::Verdict,
     state::Status,
 };
 use std::time::Duration;

@@ -7,13 +7,14 @@ use crate::domain::{
     checkout::Checkout,
     effects::{ClaimChange, Effects},
     eligibility::World,
+    ends::{self, CancelAnswer, Verdict},
     event::EventType,
     id::{CheckoutId, Entropy, LineId},
     money::{Amount, Currency},
     order::{Item, Leg, Line, Order, Tender, Totals},
     scope::{Mode, Scope},
     secret::Secret,
-    settle::{self, CancelAnswer, Settlement, Verdict},
+    settle::{self, Settlement},
     state::Status,
     time::Timestamp,
 };
@@ -185,7 +186,7 @@ impl Machine {
     }
 
     pub(super) fn cancel(&mut self) -> bool {
-        match settle::cancel(self.checkout.clone(), self.now).unwrap() {
+        match ends::cancel(self.checkout.clone(), self.now).unwrap() {
             CancelAnswer::Canceled(effects) => {
                 effects.into_iter().for_each(|effects| self.apply(*effects));
                 true
@@ -199,7 +200,7 @@ impl Machine {
     }
 
     pub(super) fn resolve(&mut self, verdict: Verdict) {
-        let effects = settle::resolve(self.checkout.clone(), verdict, "looked", self.now, &self.entropy).unwrap();
+        let effects = ends::resolve(self.checkout.clone(), verdict, "looked", self.now, &self.entropy).unwrap();
         if let Some(effects) = effects {
             self.resolved = Some(verdict);
             self.apply(effects);
@@ -207,7 +208,7 @@ impl Machine {
     }
 
     pub(super) fn expire(&mut self) {
-        settle::expire(self.checkout.clone(), self.now).unwrap().into_iter().for_each(|effects| self.apply(effects));
+        ends::expire(self.checkout.clone(), self.now).unwrap().into_iter().for_each(|effects| self.apply(effects));
     }
 
     /// The customer acts on the provider's page.

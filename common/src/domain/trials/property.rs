@@ -3,7 +3,7 @@
 use super::machine::{Fate, LEASE, Machine, Net, WINDOW};
 use crate::domain::{
     attempt::{Attempt, AttemptKind, AttemptStatus},
-    settle::Verdict,
+    ends::Verdict,
     state::Status,
 };
 use proptest::prelude::*;
