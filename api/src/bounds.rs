@@ -25,6 +25,14 @@ pub fn optional(value: Option<&String>, longest: usize, param: &str) -> Result<(
     value.map_or(Ok(()), |value| text(value, longest, param))
 }
 
+/// Something before and behind an `@`, at most 254 characters.
+pub fn optional_email(value: Option<&String>, param: &str) -> Result<(), Problem> {
+    let Some(email) = value else { return Ok(()) };
+    text(email, 254, param)?;
+    let parts = email.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
+    if parts && !email.contains(char::is_whitespace) { Ok(()) } else { Err(Problem::invalid(param, "is an e-mail address")) }
+}
+
 /// 1 to `longest` visible ASCII characters: an opaque token.
 pub fn token(value: &str, longest: usize, param: &str) -> Result<(), Problem> {
     let fits = (1..=longest).contains(&value.len()) && value.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
@@ -58,13 +66,7 @@ pub fn customer(customer: &Customer, within: &str) -> Result<(), Problem> {
     optional(customer.external_id.as_ref(), 255, &at("external_id"))?;
     optional(customer.name.as_ref(), 200, &at("name"))?;
     optional(customer.family.as_ref(), 64, &at("family"))?;
-    if let Some(email) = &customer.email {
-        text(email, 254, &at("email"))?;
-        let parts = email.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
-        if !parts || email.contains(char::is_whitespace) {
-            return Err(Problem::invalid(at("email"), "is an e-mail address"));
-        }
-    }
+    optional_email(customer.email.as_ref(), &at("email"))?;
     if customer.tags.len() > 100 {
         return Err(Problem::invalid(at("tags"), "has at most 100 tags"));
     }

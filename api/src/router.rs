@@ -31,6 +31,7 @@ pub fn router(ctx: ApiContext) -> Router {
         .merge(routes::webhook_endpoints::router())
         .merge(routes::deliveries::router())
         .merge(routes::ledger::router())
+        .merge(routes::settings::router())
         .merge(routes::sandbox::router())
         .route_layer(from_fn_with_state(ctx.clone(), authenticate));
     let all = OpenApiRouter::with_openapi(Frame::openapi()).merge(keyed).merge(routes::health::router());

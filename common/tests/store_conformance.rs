@@ -36,6 +36,8 @@ mod outages;
 mod races;
 #[path = "store/refunds.rs"]
 mod refunds;
+#[path = "store/settings.rs"]
+mod settings;
 
 use boxoffice_common::{
     domain::{

@@ -13,4 +13,5 @@ pub mod promo_codes;
 pub mod refunds;
 pub mod sandbox;
 pub mod sessions;
+pub mod settings;
 pub mod webhook_endpoints;

@@ -32,6 +32,7 @@ const ROUTES: &[(&str, &[&str])] = &[
     ("/v1/deliveries/{id}/replay", &["post"]),
     ("/v1/ledger/transactions", &["get"]),
     ("/v1/ledger/balances", &["get"]),
+    ("/v1/settings", &["get", "put"]),
     ("/sandbox/charges", &["get"]),
     ("/healthz", &["get"]),
     ("/readyz", &["get"]),

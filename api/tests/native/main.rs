@@ -12,5 +12,6 @@ mod limits;
 mod refunds;
 mod review;
 mod server;
+mod settings;
 mod waiting;
 mod webhooks;

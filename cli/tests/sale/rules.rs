@@ -90,6 +90,12 @@ async fn tags_and_ages_open_sessions(shop: &Client) {
     assert_eq!(code("ses_teens", json!({"external_id": "ageless"})).await, "date_of_birth_required");
     assert_eq!(code("ses_teens", json!({"external_id": "young", "date_of_birth": "2023-01-01"})).await, "age_restricted");
     assert_eq!(code("ses_teens", json!(null)).await, "date_of_birth_required");
+    // 13 on 1 June 2035, which it is in UTC when the show begins, and not yet in Honolulu.
+    put(shop, "customers", "cus_eve", json!({"date_of_birth": "2022-06-01"})).await;
+    put(shop, "sessions", "ses_eve", with(&session(20), json!({"starts_at": "2035-06-01T08:00:00Z", "min_age": 13}))).await;
+    assert_eq!(code("ses_eve", json!("cus_eve")).await, "succeeded");
+    shop.put("/v1/settings", &json!({"time_zone": "Pacific/Honolulu"})).await.expect(200);
+    assert_eq!(code("ses_eve", json!("cus_eve")).await, "age_restricted");
 }
 
 async fn a_seat_is_sold_once_and_all_lines_or_none(shop: &Client) {

@@ -10,6 +10,7 @@ use super::{
     pricing::{bad_promo, check_promo_open},
     scope::Scope,
     time::Timestamp,
+    time_zone::TimeZone,
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -33,6 +34,8 @@ pub struct World {
     pub customers: HashMap<(Scope, CustomerId), Customer>,
     /// Places that customers of the batch have already, where a session limits them.
     pub owned: HashMap<(StockKey, CustomerId), u32>,
+    /// Where the days of those are counted who have said so; in UTC elsewhere. Read where a session asks about its buyers.
+    pub time_zones: HashMap<Scope, TimeZone>,
 }
 
 /// Checks every line and claims all that it wants, or nothing: on an error the world is as it was.
@@ -79,7 +82,7 @@ fn check_want(want: &Want, all: &[Want], buyer: &Buyer<'_>, world: &World, takin
         Kind::Session => {
             let session = world.sessions.get(&key).ok_or_else(|| refuse(Code::SessionUnavailable, "this session is not there"))?;
             check_sale(session, world.now)?;
-            check_buyer(session, buyer)?;
+            check_buyer(session, buyer, world.time_zones.get(buyer.scope))?;
             check_limit(session, &key, all, buyer, world)?;
             let level = world.stock.get(&key).ok_or_else(|| refuse(Code::SessionUnavailable, "this session is not on sale"))?;
             check_seats(want, session, &key, world, taking)?;
@@ -122,8 +125,8 @@ fn check_sale(session: &Session, now: Timestamp) -> Result<(), CodedError> {
     Ok(())
 }
 
-/// Whether this buyer gets in.
-fn check_buyer(session: &Session, buyer: &Buyer<'_>) -> Result<(), CodedError> {
+/// Whether this buyer gets in. Ages are those of the day on which the session starts where it takes place.
+fn check_buyer(session: &Session, buyer: &Buyer<'_>, time_zone: Option<&TimeZone>) -> Result<(), CodedError> {
     // No tender is a membership yet, so whoever comes is a drop-in.
     if !session.dropins_allowed {
         return Err(refuse(Code::DropinsNotAllowed, "this session takes members only"));
@@ -140,7 +143,8 @@ fn check_buyer(session: &Session, buyer: &Buyer<'_>) -> Result<(), CodedError> {
     let born = buyer.known.and_then(|customer| customer.date_of_birth);
     let born = born.ok_or_else(|| refuse(Code::DateOfBirthRequired, "this session has an age limit: a date of birth is needed"))?;
     // Negative for somebody not born yet, who is too young for any limit.
-    let age = i64::from(born.age_on(session.starts_at.date()));
+    let day = time_zone.map_or_else(|| session.starts_at.date(), |zone| zone.date_of(session.starts_at));
+    let age = i64::from(born.age_on(day));
     let old_enough = age >= i64::from(session.min_age.unwrap_or(0));
     let young_enough = session.max_age.is_none_or(|max| age <= i64::from(max));
     if old_enough && young_enough { Ok(()) } else { Err(refuse(Code::AgeRestricted, "outside the age limits of this session")) }

@@ -204,6 +204,22 @@ fn age_is_counted_on_the_day_that_the_session_starts() {
 }
 
 #[test]
+fn the_day_is_that_of_the_tenants_time_zone() {
+    // Noon in UTC on 2027-01-14, Ada's last day as 17: in Kiritimati it is the next one already.
+    let begins_at = |start: &str, zone: Option<&str>| {
+        let mut world = world_with(json!({"min_age": 18, "starts_at": start}));
+        world.now = Timestamp::parse("2027-01-10T00:00:00Z").unwrap();
+        world.time_zones.extend(zone.map(|zone| (scope(), TimeZone::parse(zone).unwrap())));
+        claim_everything(&yoga(1), ClaimState::Held, &mut world).map(|_| ()).map_err(|error| error.code)
+    };
+    assert_eq!(begins_at("2027-01-14T12:00:00Z", None), Err(Code::AgeRestricted));
+    assert_eq!(begins_at("2027-01-14T12:00:00Z", Some("Pacific/Kiritimati")), Ok(()));
+    assert_eq!(begins_at("2027-01-15T05:00:00Z", None), Ok(()));
+    assert_eq!(begins_at("2027-01-15T05:00:00Z", Some("America/New_York")), Ok(()));
+    assert_eq!(begins_at("2027-01-15T04:59:59Z", Some("America/New_York")), Err(Code::AgeRestricted));
+}
+
+#[test]
 fn a_purchase_limit_counts_what_the_customer_has_and_all_lines() {
     let limited = || world_with(json!({"purchase_limit": 3}));
     let guest = |lines: &[(&str, u32, &[&str])]| checkout(1, None, lines, false);

@@ -24,9 +24,11 @@ pub mod refund;
 pub mod scope;
 pub mod seat_check;
 pub mod secret;
+pub mod settings;
 pub mod settle;
 pub mod state;
 pub mod time;
+pub mod time_zone;
 pub mod timeline;
 pub mod view;
 

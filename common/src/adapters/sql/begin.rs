@@ -19,6 +19,7 @@ use crate::{
         effects::Effects,
         eligibility::World,
         id::{CustomerId, Entropy},
+        settings::Settings,
         state::Status,
     },
     failpoint,
@@ -168,9 +169,14 @@ async fn buyers(tx: &mut Tx<'_>, queued: &[&Checkout], world: &mut World) -> Res
         }
     }
     if !customers.is_empty() {
-        let sql = "SELECT c.scope, c.id, c.doc, c.external_id FROM customers c WHERE (c.scope, c.id) IN (SELECT scope, id FROM {rows})";
+        let sql = "SELECT c.scope, c.id, c.doc, s.doc FROM customers c LEFT JOIN settings s ON s.scope = c.scope \
+                   WHERE (c.scope, c.id) IN (SELECT scope, id FROM {rows})";
         for row in tx.fetch(sql, Some(&customers), &[]).await? {
             let scope = load::scope(&row.text(0)?)?;
+            if let (Some(settings), false) = (row.maybe_text(3)?, world.time_zones.contains_key(&scope)) {
+                let settings: Settings = serde_json::from_str(&settings).map_err(corrupt)?;
+                world.time_zones.insert(scope.clone(), settings.time_zone);
+            }
             let customer = super::customers::read(&row, 1)?;
             let id = CustomerId::parse(row.text(1)?).map_err(corrupt)?;
             world.customers.insert((scope, id), customer);

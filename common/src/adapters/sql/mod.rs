@@ -12,6 +12,7 @@
 //! | `read` | checkouts as people look at them |
 //! | `catalogue`, `customers`, `keys`, `endpoints`, `deliveries` | a subject each |
 //! | `ledger` | the ledger as people read it |
+//! | `settings` | a tenant's settings |
 //! | `audit` | recomputing every invariant |
 
 mod accept;
@@ -36,6 +37,7 @@ mod rescue;
 mod script;
 mod seat;
 mod sessions;
+mod settings;
 mod settle;
 mod stock;
 mod store;

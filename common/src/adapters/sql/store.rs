@@ -15,6 +15,7 @@ use crate::{
         refund::Refund,
         scope::{Mode, Scope},
         secret::Secret,
+        settings::Settings,
         settle::Settlement,
         state::Status,
         time::Timestamp,
@@ -237,6 +238,17 @@ impl LedgerStore for SqlStore {
 
     async fn ledger_balances(&self, scope: &Scope, customer: Option<&CustomerId>) -> Result<Vec<Balance>, StoreError> {
         self.sum_ledger(scope, customer).await
+    }
+}
+
+#[async_trait]
+impl SettingsStore for SqlStore {
+    async fn settings(&self, scope: &Scope) -> Result<StoredSettings, StoreError> {
+        self.read_settings(scope).await
+    }
+
+    async fn put_settings(&self, scope: &Scope, settings: &Settings) -> Result<StoredSettings, StoreError> {
+        self.write_settings(scope, settings).await
     }
 }
 

@@ -7,6 +7,7 @@
 //! | `keys` | API keys |
 //! | `deliveries` | webhook endpoints, secrets, deliveries |
 //! | `ledger` | the ledger as people read it |
+//! | `settings` | how a tenant presents itself, and where its days are counted |
 //! | `upkeep` | migrations, the audit, what is forgotten |
 //! | `paging`, `error` | what all of them share |
 
@@ -17,6 +18,7 @@ mod error;
 mod keys;
 mod ledger;
 mod paging;
+mod settings;
 mod upkeep;
 
 pub use catalogue::*;
@@ -26,9 +28,10 @@ pub use error::*;
 pub use keys::*;
 pub use ledger::*;
 pub use paging::*;
+pub use settings::*;
 pub use upkeep::*;
 
 /// The truth as a whole.
-pub trait Store: CheckoutStore + CatalogueStore + KeyStore + DeliveryStore + LedgerStore + UpkeepStore {}
+pub trait Store: CheckoutStore + CatalogueStore + KeyStore + DeliveryStore + LedgerStore + SettingsStore + UpkeepStore {}
 
-impl<T: CheckoutStore + CatalogueStore + KeyStore + DeliveryStore + LedgerStore + UpkeepStore> Store for T {}
+impl<T: CheckoutStore + CatalogueStore + KeyStore + DeliveryStore + LedgerStore + SettingsStore + UpkeepStore> Store for T {}

@@ -1,0 +1,7 @@
+-- How a tenant presents itself, and where its days are counted: a document each.
+CREATE TABLE settings (
+    scope      TEXT COLLATE "C" PRIMARY KEY,
+    doc        TEXT NOT NULL,
+    version    BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
