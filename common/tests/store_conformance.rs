@@ -28,6 +28,8 @@ macro_rules! over_both {
 mod attacks;
 #[path = "store/fixture.rs"]
 mod fixture;
+#[path = "store/hosted.rs"]
+mod hosted;
 #[path = "store/ledger.rs"]
 mod ledger;
 #[path = "store/outages.rs"]

@@ -7,6 +7,7 @@ use super::{
     effects::{ClaimChange, DecideError, Effects},
     eligibility::{World, claim_everything},
     error::{Code, CodedError},
+    hosted,
     id::{AttemptId, CheckoutId, Entropy},
     refund,
     secret::Secret,
@@ -71,7 +72,9 @@ pub fn begin(checkout: Checkout, ask: &Begin, world: &mut World, now: Timestamp,
         // A void or a refund may be left.
         Status::Succeeded | Status::Failed | Status::Canceled | Status::Expired => {}
     }
-    let Some(attempt) = checkout.open_attempt() else { return Ok(Begun::Done) };
+    let Some(attempt) = checkout.open_attempt() else {
+        return if checkout.status == Status::AwaitingPayment { await_customer(checkout, now) } else { Ok(Begun::Done) };
+    };
     let n = attempt.n;
     let ours = attempt.lease_token.as_deref() == Some(ask.lease_token.as_str());
     if ours && attempt.is_leased(now) {
@@ -108,6 +111,10 @@ fn begin_queued(checkout: Checkout, ask: &Begin, world: &mut World, now: Timesta
                 return Ok(Begun::Moved(Box::new(effects)));
             };
             effects.step(Step::Begin)?;
+            if effects.checkout.order.hosted().is_some() {
+                hosted::await_payment(&mut effects)?;
+                return Ok(Begun::Moved(Box::new(effects)));
+            }
             let attempt = new_attempt(&effects.checkout, AttemptKind::Charge, leg.amount, &ask.provider, now, entropy);
             let n = attempt.n;
             effects.add_attempt(attempt);
@@ -117,6 +124,16 @@ fn begin_queued(checkout: Checkout, ask: &Begin, world: &mut World, now: Timesta
             Ok(Begun::Act { effects: Box::new(effects), n, action: Action::Send })
         }
     }
+}
+
+/// Nobody was asked for money: it is the customer's turn, until the deadline.
+fn await_customer(checkout: Checkout, now: Timestamp) -> Result<Begun, DecideError> {
+    if now < checkout.expires_at {
+        return Ok(Begun::Busy(checkout.expires_at));
+    }
+    let mut effects = Effects::start(checkout, now);
+    hosted::expire(&mut effects)?;
+    Ok(Begun::Moved(Box::new(effects)))
 }
 
 /// Goes on with an open attempt that nobody holds.

@@ -40,9 +40,13 @@ pub fn cancel(checkout: Checkout, now: Timestamp) -> Result<CancelAnswer, Decide
             let mut effects = Effects::start(checkout, now);
             let leased = effects.checkout.open_attempt().and_then(|attempt| attempt.lease_until);
             let unsent = effects.checkout.open_attempt().filter(|attempt| attempt.was_never_sent()).map(|attempt| attempt.n);
+            // Nobody was asked for money yet: it was the customer's turn.
+            let nothing_open = effects.status() == Status::AwaitingPayment && effects.checkout.open_attempt().is_none();
             effects.step(Step::Reconcile)?;
             if let Some(n) = unsent {
                 effects.attempt(n)?.status = AttemptStatus::NotSent;
+            }
+            if unsent.is_some() || nothing_open {
                 effects.close(Some(Closing::Cancel), otherwise)?;
                 return Ok(CancelAnswer::Canceled(Some(Box::new(effects))));
             }

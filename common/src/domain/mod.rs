@@ -14,6 +14,7 @@ pub mod eligibility;
 pub mod ends;
 pub mod error;
 pub mod event;
+pub mod hosted;
 pub mod id;
 pub mod ledger;
 pub mod ledger_view;

@@ -3,6 +3,7 @@
 use super::{
     catalogue::Kind,
     claim::Want,
+    hosted::Hosted,
     id::{CatalogueId, CustomerId, LineId},
     money::{Amount, Currency},
     secret::Secret,
@@ -184,7 +185,7 @@ impl Leg {
     /// Whether somebody outside is asked for the money.
     pub fn is_outside(&self) -> bool {
         match self.tender {
-            Tender::Card { .. } => !self.amount.is_zero(),
+            Tender::Card { .. } | Tender::Hosted(_) => !self.amount.is_zero(),
             Tender::Custom { .. } | Tender::Free {} => false,
         }
     }
@@ -192,7 +193,7 @@ impl Leg {
     /// The account that its money comes into, `provider` being who took it.
     pub fn account(&self, provider: &str) -> String {
         match self.tender {
-            Tender::Card { .. } => format!("provider:{provider}"),
+            Tender::Card { .. } | Tender::Hosted(_) => format!("provider:{provider}"),
             Tender::Custom { .. } | Tender::Free {} => format!("tender:{}", self.tender.type_name()),
         }
     }
@@ -207,6 +208,8 @@ pub enum Tender {
         /// The token. Never a card number.
         token: Secret<String>,
     },
+    /// Whatever the customer chooses on our page.
+    Hosted(Box<Hosted>),
     /// Cash, an invoice: paid outside, recorded here.
     Custom {
         /// What kind.
@@ -224,16 +227,17 @@ impl Tender {
     pub const fn type_name(&self) -> &'static str {
         match self {
             Self::Card { .. } => "card",
+            Self::Hosted(_) => "hosted",
             Self::Custom { .. } => "custom",
             Self::Free {} => "free",
         }
     }
 
-    /// What a provider is given to charge.
+    /// What a provider is given to charge; on our page the customer is yet to say.
     pub fn token(&self) -> Option<&Secret<String>> {
         match self {
             Self::Card { token } => Some(token),
-            Self::Custom { .. } | Self::Free {} => None,
+            Self::Hosted(_) | Self::Custom { .. } | Self::Free {} => None,
         }
     }
 }

@@ -7,6 +7,7 @@ use super::{
     effects::{DecideError, Effects},
     error::{Code, CodedError},
     event::EventType,
+    hosted,
     id::{CheckoutId, Entropy},
     money::Amount,
     refund,
@@ -127,6 +128,7 @@ fn declined(effects: &mut Effects, n: u32, decline: &Decline) -> Result<(), Deci
 /// No charge of this checkout can take money any more.
 pub(super) fn end_unpaid(effects: &mut Effects, error: CodedError) -> Result<(), DecideError> {
     match effects.checkout.status {
+        Status::Processing | Status::AwaitingPayment if effects.checkout.order.hosted().is_some() => hosted::unpaid(effects, error),
         Status::Processing => effects.fail(error),
         Status::AwaitingPayment => {
             effects.step(Step::Resume)?;
@@ -154,7 +156,8 @@ fn requires_action(
     match effects.checkout.status {
         Status::Processing => {
             effects.step(Step::Await)?;
-            effects.checkout.payment_url = Some(url.to_owned());
+            // Our own page leads on to the provider's, and says what came of it.
+            effects.checkout.payment_url = Some(effects.checkout.hosted_url().unwrap_or_else(|| url.to_owned()));
             effects.checkout.due_at = Some(due.min(effects.checkout.expires_at));
         }
         Status::AwaitingPayment => effects.checkout.due_at = Some(due.min(effects.checkout.expires_at)),

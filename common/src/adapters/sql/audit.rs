@@ -100,6 +100,11 @@ const RULES: &[Rule] = &[
               GROUP BY a.checkout HAVING COUNT(*) > 1",
     },
     Rule {
+        name: "payment_link",
+        sql: "SELECT c.id, 'is ' || c.status || CASE WHEN c.payment_url IS NULL THEN ' without a link to pay' ELSE ' with a link to pay' END FROM checkouts c \
+              WHERE (c.status = 'awaiting_payment' AND c.payment_url IS NULL) OR (c.status <> 'awaiting_payment' AND c.payment_url IS NOT NULL)",
+    },
+    Rule {
         name: "hold_without_checkout",
         sql: "SELECT k.checkout, k.state || ' claims of a checkout that is ' || COALESCE(c.status, 'not there') FROM claims k LEFT JOIN checkouts c ON c.id = k.checkout \
               WHERE (k.state = 'held' AND (c.status IS NULL OR c.status IN ('queued', 'succeeded', 'failed', 'canceled', 'expired'))) \

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `open` | connecting, migrating |
 //! | `db`, `bulk`, `value` | running one statement on either database, for one row or many |
-//! | `accept`, `begin`, `settle` | the three batched transitions |
+//! | `accept`, `begin`, `pay`, `settle` | the batched transitions |
 //! | `close` | cancel, expire, resolve |
 //! | `load`, `apply` | rows into checkouts, decisions into rows |
 //! | `stock` | counters of what can run out |
@@ -31,6 +31,7 @@ mod keys;
 mod ledger;
 mod load;
 mod open;
+mod pay;
 mod read;
 mod refund;
 mod rescue;

@@ -5,8 +5,9 @@ use super::{
     begin::Begins,
     db::{Db, failed},
     deliveries::{Records, Takes},
+    pay::Pays,
     read::Loads,
-    seat::{Seat, is_sound},
+    seat::Seat,
     settle::Settles,
 };
 use crate::{
@@ -47,6 +48,7 @@ pub struct SqlStore {
     pub(super) accepts: Batcher<Accepts>,
     pub(super) begins: Batcher<Begins>,
     pub(super) settles: Batcher<Settles>,
+    pub(super) pays: Batcher<Pays>,
     pub(super) loads: Batcher<Loads>,
     pub(super) takes: Batcher<Takes>,
     pub(super) records: Batcher<Records>,
@@ -69,15 +71,16 @@ impl SqlStore {
         let (accepts, accepting) = Batcher::new(Accepts::new(db.seated(), Arc::clone(&entropy)), writes, place());
         let (begins, beginning) = Batcher::new(Begins::new(db.seated(), Arc::clone(&entropy)), writes, place());
         let (settles, settling) = Batcher::new(Settles::new(db.seated(), Arc::clone(&entropy)), writes, place());
+        let (pays, paying) = Batcher::new(Pays::new(db.seated(), Arc::clone(&entropy)), writes, place());
         let (takes, taking) = Batcher::new(Takes::new(db.seated(), Arc::clone(&entropy)), writes, place());
         let (records, recording) = Batcher::new(Records::new(db.seated()), writes, place());
-        let writing = async move { tokio::join!(accepting, beginning, settling, taking, recording) };
+        let writing = async move { tokio::join!(accepting, beginning, settling, paying, taking, recording) };
         match &db {
             Db::Postgres { .. } => drop(tokio::spawn(writing)),
             Db::Sqlite { .. } => on_its_own_thread(writing)?,
         }
         let loads = Batcher::start(Loads::new(db.seated()), reads);
-        Ok(Self { accepts, begins, settles, loads, takes, records, db, entropy })
+        Ok(Self { accepts, begins, settles, pays, loads, takes, records, db, entropy })
     }
 
     /// Applies what is missing of the schema. Many processes may do it at once.
@@ -115,7 +118,7 @@ fn on_its_own_thread<F: Future<Output: Send> + Send + 'static>(writing: F) -> Re
     Ok(())
 }
 
-pub(super) async fn postgres(url: &str) -> Result<Db, StoreError> {
+async fn postgres(url: &str) -> Result<Db, StoreError> {
     let options = PgConnectOptions::from_str(url).map_err(failed)?.application_name("boxoffice").options([
         ("statement_timeout", "15000"),
         ("lock_timeout", "10000"),
@@ -128,16 +131,12 @@ pub(super) async fn postgres(url: &str) -> Result<Db, StoreError> {
         ("enable_seqscan", "off"),
     ]);
     let options = options.disable_statement_logging();
-    let pool = PgPoolOptions::new()
-        .max_connections(POSTGRES_CONNECTIONS)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .test_before_acquire(false)
-        .after_release(|connection, _| Box::pin(is_sound(connection)));
+    let pool = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT).test_before_acquire(false);
     let pool: PgPool = pool.connect_with(options).await.map_err(failed)?;
     Ok(Db::Postgres { pool, seat: Seat::default() })
 }
 
-pub(super) async fn sqlite(url: &str, clock: Arc<dyn Clock>) -> Result<Db, StoreError> {
+async fn sqlite(url: &str, clock: Arc<dyn Clock>) -> Result<Db, StoreError> {
     let options = SqliteConnectOptions::from_str(url)
         .map_err(failed)?
         .create_if_missing(true)
@@ -152,13 +151,8 @@ pub(super) async fn sqlite(url: &str, clock: Arc<dyn Clock>) -> Result<Db, Store
         .row_buffer_size(SQLITE_ROW_BUFFER)
         .foreign_keys(false)
         .disable_statement_logging();
-    let pool = |connections| {
-        SqlitePoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(ACQUIRE_TIMEOUT * 4)
-            .test_before_acquire(false)
-            .after_release(|connection, _| Box::pin(is_sound(connection)))
-    };
+    let pool =
+        |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT * 4).test_before_acquire(false);
     let writer: SqlitePool = pool(1).connect_with(options.clone()).await.map_err(failed)?;
     let readers: SqlitePool = pool(SQLITE_READERS).connect_with(options.pragma("query_only", "1")).await.map_err(failed)?;
     Ok(Db::Sqlite { writer, seat: Seat::default(), readers, reader: Seat::default(), clock })

@@ -10,6 +10,7 @@ use crate::{
         customer::Customer,
         delivery::{DeliveryRecord, DeliveryResult, DeliveryStatus, DeliveryTaken},
         ends::Verdict,
+        hosted::Pay,
         id::{CatalogueId, CheckoutId, CustomerId, DeliveryId, EndpointId, KeyId, RefundId},
         ledger_view::{Balance, LedgerRecord},
         refund::Refund,
@@ -46,6 +47,10 @@ impl CheckoutStore for SqlStore {
 
     async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
         self.settles.call(Arc::new(settlement)).await
+    }
+
+    async fn pay(&self, pay: Pay) -> Result<Paid, StoreError> {
+        self.pays.call(Arc::new(pay)).await
     }
 
     async fn cancel(&self, scope: &Scope, id: &CheckoutId) -> Result<CancelResult, StoreError> {

@@ -9,6 +9,7 @@ use crate::domain::{
     eligibility::World,
     ends::{self, CancelAnswer, Verdict},
     event::EventType,
+    hosted::{self, Hosted, Pay},
     id::{CheckoutId, Entropy, LineId},
     money::{Amount, Currency},
     order::{Item, Leg, Line, Order, Tender, Totals},
@@ -27,6 +28,8 @@ pub(super) const WINDOW: Duration = Duration::from_secs(23 * 3600);
 const MAX_RETRY: Duration = Duration::from_secs(3600);
 /// More attempts than any checkout needs: a charge, its void, a refund, and one to spare.
 const MOST_ATTEMPTS: usize = 4;
+/// The same where the customer tries on our page.
+const MOST_ATTEMPTS_HOSTED: usize = hosted::MAX_TRIES + 3;
 
 /// What the provider does with a charge that it executes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,8 +88,19 @@ pub(super) struct Machine {
 
 impl Machine {
     pub(super) fn new(fate: Fate) -> Self {
+        Self::paid_with(fate, Tender::Card { token: Secret::new("tok_visa".to_owned()) })
+    }
+
+    /// The customer pays on our page.
+    pub(super) fn hosted(fate: Fate) -> Self {
+        let entropy = Entropy::from_seed(8);
+        let page = Hosted::new(Default::default(), Default::default(), "https://pay.example", &entropy);
+        Self::paid_with(fate, Tender::Hosted(Box::new(page)))
+    }
+
+    fn paid_with(fate: Fate, tender: Tender) -> Self {
         let (entropy, now) = (Entropy::from_seed(7), Timestamp::from_millis(1_000_000));
-        let (checkout, events) = (queued(&entropy, now), Vec::new());
+        let (checkout, events) = (queued(tender, &entropy, now), Vec::new());
         let (hands, book, resolved) = Default::default();
         let (odd_amounts, ends, held, provider_balance, unapplied, workers) = Default::default();
         Self { checkout, now, hands, book, events, resolved, fate, odd_amounts, ends, held, provider_balance, unapplied, entropy, workers }
@@ -211,6 +225,14 @@ impl Machine {
         ends::expire(self.checkout.clone(), self.now).unwrap().into_iter().for_each(|effects| self.apply(effects));
     }
 
+    /// The customer submits the form that our page showed when the next attempt was number `n`.
+    pub(super) fn pay(&mut self, n: u32) -> bool {
+        let token = Secret::new("tok_visa".to_owned());
+        let pay = Pay { checkout: self.checkout.id.clone(), n, token, provider: "sandbox".to_owned() };
+        let effects = hosted::pay(self.checkout.clone(), &pay, self.now, &self.entropy).unwrap();
+        effects.map(|effects| self.apply(effects)).is_some()
+    }
+
     /// The customer acts on the provider's page.
     pub(super) fn customer(&mut self, approves: bool) {
         for (kind, booked) in self.book.values_mut() {
@@ -317,7 +339,8 @@ impl Machine {
             assert_eq!(paid, TOTAL * count(AttemptKind::Charge), "what was paid is what was approved: {checkout:#?}");
             assert_eq!(refunded, TOTAL * count(AttemptKind::Refund), "what went back is what was approved: {checkout:#?}");
         }
-        assert!(checkout.attempts.len() <= MOST_ATTEMPTS, "attempts without end: {checkout:#?}");
+        let most = if checkout.order.hosted().is_some() { MOST_ATTEMPTS_HOSTED } else { MOST_ATTEMPTS };
+        assert!(checkout.attempts.len() <= most, "attempts without end: {checkout:#?}");
         for kind in [AttemptKind::Charge, AttemptKind::Void, AttemptKind::Refund] {
             let open = checkout.attempts.iter().filter(|attempt| attempt.request.kind == kind && attempt.status.is_open()).count();
             assert!(open <= 1, "{open} open {kind:?}");
@@ -383,7 +406,7 @@ pub(super) fn declined() -> Outcome {
     Outcome::Declined(Decline { decline_code: "generic_decline".to_owned(), message: "no".to_owned(), provider_reference: None })
 }
 
-fn queued(entropy: &Entropy, now: Timestamp) -> Checkout {
+fn queued(tender: Tender, entropy: &Entropy, now: Timestamp) -> Checkout {
     let total = Amount::from_minor(TOTAL);
     let line = Line {
         id: LineId::generate(entropy, now),
@@ -402,7 +425,7 @@ fn queued(entropy: &Entropy, now: Timestamp) -> Checkout {
         totals: Totals { subtotal: total, total, ..Totals::default() },
         promo_code: None,
         promo_uses_counted: false,
-        legs: vec![Leg { amount: total, tender: Tender::Card { token: Secret::new("tok_visa".to_owned()) } }],
+        legs: vec![Leg { amount: total, tender }],
         success_url: None,
         cancel_url: None,
         callback_url: None,

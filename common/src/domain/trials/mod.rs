@@ -5,7 +5,9 @@
 //! | `machine` | a checkout, its workers, a provider, and what must hold after every move |
 //! | `attacks` | moves that somebody suspected |
 //! | `property` | moves at random |
+//! | `hosted` | payments on our own page, suspected and at random |
 
 mod attacks;
+mod hosted;
 mod machine;
 mod property;

@@ -11,6 +11,7 @@ use crate::{
         claim::{StockKey, StockLevel},
         customer::Customer,
         ends::Verdict,
+        hosted::Pay,
         id::{CatalogueId, CheckoutId, CustomerId, DeliveryId, RefundId},
         order::Order,
         refund::{Refund, RefundAsk, Refusal},
@@ -144,6 +145,15 @@ pub enum Settled {
     Already(Status),
 }
 
+/// What a payment that a customer submits came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Paid {
+    /// An attempt is recorded and due.
+    Submitted(Moved),
+    /// It cannot be paid now, or this form was submitted before. Nothing was written; the checkout tells how it stands.
+    Unchanged,
+}
+
 /// What a cancel came to.
 #[derive(Debug, Clone)]
 pub enum CancelResult {
@@ -248,6 +258,9 @@ pub trait CheckoutStore: Send + Sync {
 
     /// Records an outcome and all that follows from it.
     async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError>;
+
+    /// Records the payment that a customer submits on our page, if it is the customer's turn and there is time.
+    async fn pay(&self, pay: Pay) -> Result<Paid, StoreError>;
 
     /// Cancels, or asks the provider to.
     async fn cancel(&self, scope: &Scope, id: &CheckoutId) -> Result<CancelResult, StoreError>;

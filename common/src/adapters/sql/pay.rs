@@ -1,0 +1,69 @@
+//! `pay`: payments that customers submit on our page, a batch in one transaction.
+
+use super::{
+    apply::apply,
+    db::{Db, Tx, transact},
+    load,
+};
+use crate::{
+    batch::BatchRun,
+    domain::{
+        hosted::{self, Pay},
+        id::Entropy,
+    },
+    failpoint,
+    ports::store::{Paid, StoreError},
+};
+use async_trait::async_trait;
+use std::sync::Arc;
+
+/// Runs submitted payments.
+pub(super) struct Pays {
+    db: Db,
+    entropy: Arc<Entropy>,
+}
+
+impl Pays {
+    pub(super) fn new(db: Db, entropy: Arc<Entropy>) -> Self {
+        Self { db, entropy }
+    }
+}
+
+#[async_trait]
+impl BatchRun for Pays {
+    type Item = Arc<Pay>;
+    type Answer = Paid;
+    type Error = StoreError;
+
+    async fn run(&self, items: &[Arc<Pay>]) -> Result<Vec<Paid>, StoreError> {
+        let answers = transact!(self.db, tx => { run(tx, items, &self.entropy).await })?;
+        let _ = failpoint::cross("accept.after_commit").await;
+        Ok(answers)
+    }
+
+    fn name(&self) -> Option<&'static str> {
+        Some("pay")
+    }
+
+    fn worth_retrying(&self, error: &StoreError) -> bool {
+        !matches!(error, StoreError::Unavailable(_))
+    }
+}
+
+async fn run(tx: &mut Tx<'_>, items: &[Arc<Pay>], entropy: &Entropy) -> Result<Vec<Paid>, StoreError> {
+    let mut checkouts = load::lock(tx, items.iter().map(|item| &item.checkout)).await?;
+    let now = tx.now().await?;
+    let mut submitted = Vec::new();
+    // Which entry of `submitted` an item's answer comes from. A twin in the same batch finds nothing: the first has it.
+    let mut sources = Vec::with_capacity(items.len());
+    for item in items {
+        let decided = checkouts.remove(&item.checkout).map(|checkout| hosted::pay(checkout, item, now, entropy)).transpose();
+        let effects = decided.map_err(|error| StoreError::Inconsistent(error.to_string()))?.flatten();
+        sources.push(effects.as_ref().map(|_| submitted.len()));
+        submitted.extend(effects);
+    }
+    let moved = apply(tx, &submitted, now, entropy).await?;
+    failpoint::cross("accept.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
+    let answer = |source: Option<usize>| source.and_then(|at| moved.get(at).cloned()).map_or(Paid::Unchanged, Paid::Submitted);
+    Ok(sources.into_iter().map(answer).collect())
+}

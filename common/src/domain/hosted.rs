@@ -1,0 +1,222 @@
+//! Hosted checkouts: the customer pays on our own page. What is frozen about it, and what a submitted form does.
+//!
+//! `begin` claims everything and waits (`await_payment`); the page submits a payment (`pay`); a no lets the customer try again
+//! (`unpaid`), until the deadline or [`MAX_TRIES`].
+
+use super::{
+    attempt::AttemptKind,
+    begin::new_attempt,
+    checkout::{Checkout, Closing},
+    effects::{DecideError, Effects},
+    error::{Code, CodedError},
+    id::{CheckoutId, Entropy},
+    order::{Leg, Order, Tender},
+    secret::Secret,
+    state::{Status, Step},
+    time::Timestamp,
+};
+use data_encoding::BASE64URL_NOPAD;
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
+
+/// How often a customer may try to pay one checkout. *Because* a page that takes any number of cards is a machine for trying out stolen ones.
+pub const MAX_TRIES: usize = 10;
+/// Random bytes in the link.
+const TOKEN_BYTES: usize = 32;
+
+/// What is frozen of a payment on our page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hosted {
+    /// What the page offers.
+    #[serde(default, skip_serializing_if = "PaymentOptions::is_everything")]
+    pub options: PaymentOptions,
+    /// How the page is shown.
+    #[serde(default)]
+    pub ui_mode: UiMode,
+    /// Who knows it may pay: 256 random bits in base64url. The link carries it behind the checkout's id, by which it is looked up.
+    pub token: Secret<String>,
+    /// How browsers reach us, without a slash at the end.
+    pub origin: String,
+}
+
+impl Hosted {
+    /// A page nobody can guess.
+    pub fn new(options: PaymentOptions, ui_mode: UiMode, origin: impl Into<String>, entropy: &Entropy) -> Self {
+        let mut random = [0u8; TOKEN_BYTES];
+        entropy.fill(&mut random);
+        Self { options, ui_mode, token: Secret::new(BASE64URL_NOPAD.encode(&random)), origin: origin.into() }
+    }
+
+    /// Where the customer pays.
+    pub fn url(&self, checkout: &CheckoutId) -> String {
+        format!("{}/pay/{checkout}.{}", self.origin, self.token.reveal())
+    }
+
+    /// Whether `given` is the token. Takes as long whatever is wrong with it.
+    pub fn is_opened_by(&self, given: &str) -> bool {
+        self.token.reveal().as_bytes().ct_eq(given.as_bytes()).into()
+    }
+}
+
+/// The parts of a link's last segment: the checkout, and what has to be its token.
+pub fn read_link(segment: &str) -> Option<(CheckoutId, &str)> {
+    let (id, token) = segment.split_once('.')?;
+    Some((CheckoutId::parse(id).ok()?, token))
+}
+
+/// How the page is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UiMode {
+    /// As a page of its own, never in a frame.
+    #[default]
+    Hosted,
+    /// Also in a frame on the tenant's allowed origins.
+    Embedded,
+}
+
+/// What the page offers; what is left out is offered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PaymentOptions {
+    /// A card.
+    pub card: PaymentOption,
+    /// A method that the customer has saved.
+    pub saved_method: PaymentOption,
+    /// Mobile money.
+    pub mobile_money: ProviderOption,
+    /// A bank transfer.
+    pub bank: ProviderOption,
+    /// A wallet.
+    pub wallet: ProviderOption,
+}
+
+impl PaymentOptions {
+    fn is_everything(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// One way to pay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PaymentOption {
+    /// Not offered.
+    pub disable: bool,
+}
+
+/// One way to pay that several providers have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProviderOption {
+    /// Not offered.
+    pub disable: bool,
+    /// Only these, when any are named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub enabled_providers: Vec<String>,
+    /// All but these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub disabled_providers: Vec<String>,
+}
+
+impl ProviderOption {
+    /// Whether the page offers `provider`.
+    pub fn offers(&self, provider: &str) -> bool {
+        let is_in = |list: &[String]| list.iter().any(|name| name == provider);
+        !self.disable && (self.enabled_providers.is_empty() || is_in(&self.enabled_providers)) && !is_in(&self.disabled_providers)
+    }
+}
+
+impl Order {
+    /// The part that is paid on our page, if any.
+    pub fn hosted(&self) -> Option<(&Leg, &Hosted)> {
+        self.legs.iter().find_map(|leg| match &leg.tender {
+            Tender::Hosted(hosted) => Some((leg, &**hosted)),
+            Tender::Card { .. } | Tender::Custom { .. } | Tender::Free {} => None,
+        })
+    }
+}
+
+impl Checkout {
+    /// Where its customer pays on our page; nothing of another kind of payment.
+    pub fn hosted_url(&self) -> Option<String> {
+        self.order.hosted().map(|(_, hosted)| hosted.url(&self.id))
+    }
+
+    /// How many payments its customer has submitted.
+    fn charges(&self) -> usize {
+        self.attempts.iter().filter(|attempt| attempt.request.kind == AttemptKind::Charge).count()
+    }
+}
+
+/// Everything is claimed: from here on it is the customer's turn.
+pub(super) fn await_payment(effects: &mut Effects) -> Result<(), DecideError> {
+    effects.step(Step::Await)?;
+    effects.checkout.payment_url = effects.checkout.hosted_url();
+    effects.checkout.due_at = Some(effects.checkout.expires_at);
+    Ok(())
+}
+
+/// A payment that a customer submits on the page.
+#[derive(Debug, Clone)]
+pub struct Pay {
+    /// Which checkout.
+    pub checkout: CheckoutId,
+    /// The attempt that the form was made for. *Because* the same form twice, by a double click or the back button, must be one payment.
+    pub n: u32,
+    /// What the provider is given to charge. Never a card number.
+    pub token: Secret<String>,
+    /// Which provider is asked.
+    pub provider: String,
+}
+
+/// Decides. `None`: it cannot be paid now, or this form was submitted before; nothing changes.
+pub fn pay(checkout: Checkout, ask: &Pay, now: Timestamp, entropy: &Entropy) -> Result<Option<Effects>, DecideError> {
+    let Some((leg, _)) = checkout.order.hosted() else { return Ok(None) };
+    let amount = leg.amount;
+    let is_its_turn = checkout.status == Status::AwaitingPayment && checkout.open_attempt().is_none() && now < checkout.expires_at;
+    if !is_its_turn || ask.n != checkout.next_n() || checkout.charges() >= MAX_TRIES {
+        return Ok(None);
+    }
+    let mut effects = Effects::start(checkout, now);
+    effects.step(Step::Resume)?;
+    effects.checkout.error = None;
+    let mut attempt = new_attempt(&effects.checkout, AttemptKind::Charge, amount, &ask.provider, now, entropy);
+    attempt.request.token = Some(ask.token.clone());
+    effects.add_attempt(attempt);
+    // Nobody holds it: whoever comes first sends it.
+    effects.checkout.due_at = Some(now);
+    effects.note("payment.submitted", format!("attempt {} with {}", ask.n, ask.provider));
+    Ok(Some(effects))
+}
+
+/// A definite no to what the customer submitted: another try, as long as there is time and not too many were made. What stands in
+/// `error` until then is for the page, and for whoever asks why it is not paid yet.
+pub(super) fn unpaid(effects: &mut Effects, error: CodedError) -> Result<(), DecideError> {
+    if effects.checkout.updated_at >= effects.checkout.expires_at {
+        return expire(effects);
+    }
+    let was_waiting = effects.checkout.status == Status::AwaitingPayment;
+    if effects.checkout.charges() >= MAX_TRIES {
+        if was_waiting {
+            effects.step(Step::Resume)?;
+        }
+        return effects.fail(error);
+    }
+    effects.checkout.error = Some(error);
+    if was_waiting {
+        effects.checkout.due_at = Some(effects.checkout.expires_at);
+        return Ok(());
+    }
+    await_payment(effects)
+}
+
+/// The deadline has passed and no provider can take money: nothing has to be asked of anybody.
+pub(super) fn expire(effects: &mut Effects) -> Result<(), DecideError> {
+    effects.step(Step::Reconcile)?;
+    effects.close(Some(Closing::Expire), CodedError::new(Code::Expired, "not paid in time"))
+}
+
+#[cfg(test)]
+#[path = "hosted_tests.rs"]
+mod tests;

@@ -1,0 +1,278 @@
+//! Payments on our page: one promise each, and moves at random.
+
+use super::machine::{Fate, LEASE, Machine, Net, TOTAL, WINDOW};
+use crate::domain::{
+    attempt::{AttemptKind, AttemptStatus},
+    ends::Verdict,
+    error::Code,
+    hosted::MAX_TRIES,
+    state::Status,
+};
+use proptest::prelude::*;
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+/// Longer than a checkout of these trials may wait.
+const TOO_LONG: Duration = Duration::from_secs(1801);
+
+/// Everything is claimed, and the customer has the link.
+fn waiting(fate: Fate) -> Machine {
+    let mut machine = Machine::hosted(fate);
+    machine.work();
+    assert_eq!(machine.checkout.status, Status::AwaitingPayment);
+    machine
+}
+
+/// The customer pays, and a worker brings it to the provider.
+fn try_to_pay(machine: &mut Machine) {
+    assert!(machine.pay(machine.checkout.next_n()));
+    assert!(machine.work());
+}
+
+#[test]
+fn everything_is_held_and_the_customer_is_sent_to_our_page_before_anybody_is_charged() {
+    let machine = waiting(Fate::Approve);
+    let url = machine.checkout.payment_url.clone().unwrap();
+    assert!(url.starts_with(&format!("https://pay.example/pay/{}.", machine.checkout.id)), "{url}");
+    assert_eq!((machine.checkout.due_at, machine.checkout.attempts.len()), (Some(machine.checkout.expires_at), 0));
+    assert!(machine.book.is_empty());
+}
+
+#[test]
+fn what_the_customer_submits_is_charged_once_and_sold() {
+    let mut machine = waiting(Fate::Approve);
+    assert!(machine.pay(1));
+    assert_eq!((machine.checkout.status, machine.checkout.due_at), (Status::Processing, Some(machine.now)));
+    assert!(!machine.pay(1) && !machine.pay(2), "a second click finds a payment under way");
+    machine.work();
+    assert_eq!((machine.checkout.status, machine.taken()), (Status::Succeeded, TOTAL));
+    assert!(!machine.pay(2));
+}
+
+#[test]
+fn a_decline_lets_the_customer_try_again_and_the_old_form_does_nothing() {
+    let mut machine = waiting(Fate::Decline);
+    try_to_pay(&mut machine);
+    assert_eq!(machine.checkout.status, Status::AwaitingPayment);
+    assert_eq!(machine.checkout.error.as_ref().map(|error| error.code), Some(Code::CardDeclined));
+    assert!(!machine.pay(1), "the form of the first try, sent again by the back button");
+    machine.fate = Fate::Approve;
+    try_to_pay(&mut machine);
+    assert_eq!((machine.checkout.status, machine.taken(), machine.checkout.error.clone()), (Status::Succeeded, TOTAL, None));
+    machine.check_at_rest();
+}
+
+#[test]
+fn tries_are_bounded_and_the_last_decline_ends_it() {
+    let mut machine = waiting(Fate::Decline);
+    for _ in 1..MAX_TRIES {
+        try_to_pay(&mut machine);
+        assert_eq!(machine.checkout.status, Status::AwaitingPayment);
+    }
+    try_to_pay(&mut machine);
+    assert_eq!((machine.checkout.status, machine.checkout.attempts.len()), (Status::Failed, MAX_TRIES));
+    assert_eq!(machine.checkout.error.as_ref().map(|error| error.code), Some(Code::CardDeclined));
+    machine.check_at_rest();
+}
+
+#[test]
+fn nobody_pays_from_the_deadline_on_and_a_worker_ends_it_without_asking_anybody() {
+    let mut machine = waiting(Fate::Approve);
+    machine.now = machine.checkout.expires_at;
+    assert!(!machine.pay(1));
+    assert!(!machine.work());
+    assert_eq!((machine.checkout.status, machine.book.len()), (Status::Expired, 0));
+    machine.check_at_rest();
+}
+
+#[test]
+fn what_was_submitted_in_time_and_never_sent_is_not_sent_after_the_deadline() {
+    let mut machine = waiting(Fate::Approve);
+    assert!(machine.pay(1));
+    machine.wait(TOO_LONG);
+    machine.work();
+    assert_eq!((machine.checkout.status, machine.book.len()), (Status::Expired, 0));
+    assert_eq!(machine.checkout.attempts[0].status, AttemptStatus::NotSent);
+}
+
+#[test]
+fn what_was_sent_in_time_and_approved_after_the_deadline_is_sold() {
+    let mut machine = waiting(Fate::Approve);
+    assert!(machine.pay(1) && machine.begin());
+    machine.wait(TOO_LONG);
+    machine.ask(0, Net::Well);
+    machine.settle(0, false);
+    assert_eq!((machine.checkout.status, machine.taken()), (Status::Succeeded, TOTAL));
+}
+
+#[test]
+fn a_decline_after_the_deadline_is_an_expiry() {
+    let mut machine = waiting(Fate::Decline);
+    assert!(machine.pay(1) && machine.begin());
+    machine.wait(TOO_LONG);
+    machine.ask(0, Net::Well);
+    machine.settle(0, false);
+    assert_eq!(machine.checkout.status, Status::Expired);
+    machine.check_at_rest();
+}
+
+#[test]
+fn a_cancel_ends_it_at_once_while_nobody_was_asked_for_money() {
+    let mut machine = waiting(Fate::Approve);
+    assert!(machine.cancel());
+    assert_eq!(machine.checkout.status, Status::Canceled);
+    assert!(!machine.pay(1));
+    // Also behind a decline, and behind a payment that nobody has taken in hand.
+    for behind in [|machine: &mut Machine| try_to_pay(machine), |machine: &mut Machine| assert!(machine.pay(1))] {
+        let mut machine = waiting(Fate::Decline);
+        behind(&mut machine);
+        assert!(machine.cancel());
+        machine.come_to_rest();
+        assert_eq!((machine.checkout.status, machine.taken()), (Status::Canceled, 0));
+    }
+}
+
+#[test]
+fn a_cancel_behind_a_charge_that_was_sent_waits_for_its_outcome() {
+    let mut machine = waiting(Fate::Approve);
+    assert!(machine.pay(1) && machine.begin());
+    assert!(!machine.cancel());
+    machine.ask(0, Net::Well);
+    machine.settle(0, false);
+    assert_eq!((machine.checkout.status, machine.taken()), (Status::Succeeded, TOTAL), "the money was there first");
+    machine.check_at_rest();
+}
+
+#[test]
+fn a_bank_that_asks_the_customer_is_reached_from_our_page_and_its_no_is_a_decline() {
+    let mut machine = waiting(Fate::AskCustomer);
+    let page = machine.checkout.payment_url.clone();
+    try_to_pay(&mut machine);
+    assert_eq!((machine.checkout.status, &machine.checkout.payment_url), (Status::AwaitingPayment, &page));
+    assert!(!machine.pay(2), "one payment at a time");
+    machine.customer(false);
+    machine.wait(Duration::from_secs(60));
+    machine.work();
+    assert_eq!((machine.checkout.status, &machine.checkout.payment_url), (Status::AwaitingPayment, &page));
+    assert_eq!(machine.checkout.due_at, Some(machine.checkout.expires_at));
+    machine.fate = Fate::Approve;
+    try_to_pay(&mut machine);
+    assert_eq!((machine.checkout.status, machine.taken()), (Status::Succeeded, TOTAL));
+}
+
+#[test]
+fn a_bank_page_that_nobody_comes_back_from_is_voided_at_the_deadline() {
+    let mut machine = waiting(Fate::AskCustomer);
+    try_to_pay(&mut machine);
+    machine.wait(TOO_LONG);
+    machine.come_to_rest();
+    assert_eq!((machine.checkout.status, machine.taken()), (Status::Expired, 0));
+    assert!(machine.checkout.attempts.iter().any(|attempt| attempt.request.kind == AttemptKind::Void));
+}
+
+#[test]
+fn a_provider_that_cannot_be_reached_is_no_end_but_counts_as_a_try() {
+    let mut machine = waiting(Fate::Approve);
+    assert!(machine.pay(1));
+    while machine.checkout.status == Status::Processing {
+        machine.now = machine.now.max(machine.checkout.due_at.unwrap());
+        machine.work_with(Net::Refused);
+    }
+    assert_eq!(machine.checkout.status, Status::AwaitingPayment);
+    assert_eq!(machine.checkout.error.as_ref().map(|error| error.code), Some(Code::ProviderUnavailable));
+    try_to_pay(&mut machine);
+    assert_eq!(machine.checkout.status, Status::Succeeded);
+}
+
+#[test]
+fn a_lost_answer_is_found_out_before_the_customer_may_try_again() {
+    let mut machine = waiting(Fate::Approve);
+    assert!(machine.pay(1));
+    machine.work_with(Net::AnswerLost);
+    assert_eq!(machine.checkout.status, Status::Reconciling);
+    assert!(!machine.pay(2));
+    machine.come_to_rest();
+    assert_eq!((machine.checkout.status, machine.taken()), (Status::Succeeded, TOTAL));
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Move {
+    /// With the form of now, or an older one.
+    Pay(u32),
+    Fate(Fate),
+    Begin,
+    Ask(usize, Net),
+    Settle(usize, bool),
+    Die(usize),
+    Work(Net),
+    Wait(Duration),
+    Cancel,
+    Customer(bool),
+    Webhook(u32),
+    Resolve(Verdict),
+}
+
+fn net() -> impl Strategy<Value = Net> {
+    prop_oneof![3 => Just(Net::Well), 1 => Just(Net::RequestLost), 1 => Just(Net::AnswerLost), 1 => Just(Net::Refused)]
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![Just(Fate::Approve), Just(Fate::Decline), Just(Fate::AskCustomer)]
+}
+
+fn a_move() -> impl Strategy<Value = Move> {
+    let waits = prop::sample::select(vec![SECOND, SECOND * 3, LEASE + SECOND, SECOND * 1700, TOO_LONG, WINDOW]);
+    prop_oneof![
+        8 => (0u32..3).prop_map(Move::Pay),
+        4 => fate().prop_map(Move::Fate),
+        6 => Just(Move::Begin),
+        6 => (0usize..3, net()).prop_map(|(at, net)| Move::Ask(at, net)),
+        6 => (0usize..3, any::<bool>()).prop_map(|(at, again)| Move::Settle(at, again)),
+        2 => (0usize..3).prop_map(Move::Die),
+        10 => net().prop_map(Move::Work),
+        4 => waits.prop_map(Move::Wait),
+        1 => Just(Move::Cancel),
+        2 => any::<bool>().prop_map(Move::Customer),
+        1 => (1u32..6).prop_map(Move::Webhook),
+        1 => any::<bool>().prop_map(|ours| Move::Resolve(if ours { Verdict::Succeeded } else { Verdict::Failed })),
+    ]
+}
+
+fn make(machine: &mut Machine, step: Move) {
+    match step {
+        Move::Pay(back) => drop(machine.pay(machine.checkout.next_n().saturating_sub(back))),
+        Move::Fate(fate) => machine.fate = fate,
+        Move::Begin => drop(machine.begin()),
+        Move::Ask(at, net) => machine.ask(at, net),
+        Move::Settle(at, again) => drop(machine.settle(at, again)),
+        Move::Die(at) if at < machine.hands.len() => drop(machine.hands.remove(at)),
+        Move::Die(_) => {}
+        Move::Work(net) => drop(machine.work_with(net)),
+        Move::Wait(by) => machine.wait(by),
+        Move::Cancel => drop(machine.cancel()),
+        Move::Customer(approves) => machine.customer(approves),
+        Move::Webhook(n) => machine.webhook(n),
+        Move::Resolve(verdict) => machine.resolve(verdict),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_page_that_is_paid_on_in_whatever_order_charges_once_at_the_most(fate in fate(), moves in prop::collection::vec(a_move(), 1..80)) {
+        let mut machine = Machine::hosted(fate);
+        for &step in &moves {
+            make(&mut machine, step);
+        }
+        while let Some(at) = machine.hands.len().checked_sub(1) {
+            machine.ask(at, Net::Well);
+            machine.settle(at, false);
+        }
+        machine.come_to_rest();
+        (1..=13).for_each(|n| machine.webhook(n));
+        machine.come_to_rest();
+        machine.check_at_rest();
+        prop_assert!((0..=TOTAL).contains(&machine.taken()), "{:#?}", machine.checkout);
+    }
+}

@@ -1,0 +1,245 @@
+//! Payments on our page: the customer's turn, the races for its row, and an end that nobody has to be asked about.
+
+use super::fixture::{Shop, approved, declined};
+use boxoffice_common::{
+    domain::{
+        attempt::{AttemptKind, Outcome},
+        error::Code,
+        hosted::{Hosted, MAX_TRIES, Pay},
+        id::CheckoutId,
+        money::Amount,
+        order::Tender,
+        secret::Secret,
+        state::Status,
+    },
+    ports::{queue::Lane, store::*},
+};
+use futures::future::join_all;
+use std::time::Duration;
+
+fn hosted(shop: &Shop, mut new: NewCheckout) -> NewCheckout {
+    let page = Hosted::new(Default::default(), Default::default(), "https://pay.example", &shop.entropy);
+    new.order.legs[0].tender = Tender::Hosted(Box::new(page));
+    new
+}
+
+/// A checkout that waits for its customer.
+async fn waiting(shop: &Shop, new: NewCheckout) -> CheckoutId {
+    let id = shop.accept(hosted(shop, new)).await;
+    match shop.begin(&id).await.0.next {
+        Next::Moved(moved) => assert_eq!(moved.status, Status::AwaitingPayment),
+        other => panic!("{other:?}"),
+    }
+    id
+}
+
+async fn pay(shop: &Shop, id: &CheckoutId, n: u32) -> Paid {
+    let token = Secret::new("tok_visa".to_owned());
+    shop.store.pay(Pay { checkout: id.clone(), n, token, provider: "sandbox".to_owned() }).await.unwrap()
+}
+
+async fn submit(shop: &Shop, id: &CheckoutId, n: u32) {
+    match pay(shop, id, n).await {
+        Paid::Submitted(moved) => assert_eq!((moved.status, moved.due_in), (Status::Processing, Some(Duration::ZERO))),
+        Paid::Unchanged => panic!("it is the customer's turn"),
+    }
+}
+
+/// As if the customer had taken all the time there is.
+async fn let_time_run_out(shop: &Shop, id: &CheckoutId) {
+    shop.sql(&format!("UPDATE checkouts SET expires_at = 1, due_at = 1 WHERE id = '{id}'")).await;
+}
+
+async fn end(shop: &Shop, id: &CheckoutId) -> (Status, Option<Code>) {
+    let checkout = shop.checkout(id).await;
+    (checkout.status, checkout.error.map(|error| error.code))
+}
+
+over_both! {
+    async fn a_customer_who_pays_on_our_page_is_charged_once_and_has_the_seat(shop) {
+        let session = shop.session("yoga", 5).await;
+        let id = waiting(&shop, shop.buy(&session, 2)).await;
+        let left = shop.store.availability(&shop.scope, &session).await.unwrap().unwrap();
+        assert_eq!((left.held, left.sold), (2, 0));
+        let checkout = shop.checkout(&id).await;
+        assert_eq!((checkout.due_at, checkout.attempts.len()), (Some(checkout.expires_at), 0));
+        let url = checkout.payment_url.unwrap();
+        assert!(url.starts_with(&format!("https://pay.example/pay/{id}.")), "{url}");
+        submit(&shop, &id, 1).await;
+        let (n, token) = shop.begin_charge(&id).await;
+        let charge = shop.checkout(&id).await.attempts[0].request.clone();
+        assert_eq!((charge.kind, charge.amount, charge.token), (AttemptKind::Charge, Amount::from_minor(3000), Some(Secret::new("tok_visa".to_owned()))));
+        shop.settle(&id, n, &token, approved(3000)).await;
+        let checkout = shop.checkout(&id).await;
+        assert_eq!((checkout.status, checkout.amount_paid.minor(), checkout.payment_url), (Status::Succeeded, 3000, None));
+        let what: Vec<String> = shop.store.timeline(&id).await.unwrap().into_iter().map(|entry| entry.what).collect();
+        assert_eq!(what, ["accepted", "checkout.awaiting_payment", "payment.submitted", "charge.approved", "checkout.succeeded"]);
+        shop.assert_clean().await;
+    }
+
+    async fn nothing_to_pay_needs_no_customer(shop) {
+        let session = shop.session("yoga", 5).await;
+        let mut new = hosted(&shop, shop.buy(&session, 1));
+        new.order.lines[0].amount = Amount::ZERO;
+        new.order.lines[0].unit_amount = Amount::ZERO;
+        (new.order.totals, new.order.legs[0].amount) = (Default::default(), Amount::ZERO);
+        let id = shop.accept(new).await;
+        shop.begin(&id).await;
+        assert_eq!(end(&shop, &id).await, (Status::Succeeded, None));
+        shop.assert_clean().await;
+    }
+
+    async fn a_decline_is_tried_again_with_a_new_form_and_never_with_the_old_one(shop) {
+        let session = shop.session("yoga", 1).await;
+        let id = waiting(&shop, shop.buy(&session, 1)).await;
+        for n in 1..=MAX_TRIES as u32 {
+            assert_eq!(pay(&shop, &id, n - 1).await, Paid::Unchanged);
+            submit(&shop, &id, n).await;
+            let (n, token) = shop.begin_charge(&id).await;
+            shop.settle(&id, n, &token, declined()).await;
+            let expected = if n < MAX_TRIES as u32 { Status::AwaitingPayment } else { Status::Failed };
+            assert_eq!(end(&shop, &id).await, (expected, Some(Code::CardDeclined)));
+        }
+        assert_eq!(pay(&shop, &id, MAX_TRIES as u32 + 1).await, Paid::Unchanged);
+        assert_eq!(shop.store.availability(&shop.scope, &session).await.unwrap().unwrap().available, 1);
+        shop.assert_clean().await;
+    }
+
+    async fn a_form_that_many_submit_at_once_is_one_payment(shop) {
+        let session = shop.session("yoga", 20).await;
+        for _ in 0..5 {
+            let id = waiting(&shop, shop.buy(&session, 1)).await;
+            let answers = join_all((0..20).map(|_| pay(&shop, &id, 1))).await;
+            assert_eq!(answers.iter().filter(|paid| matches!(paid, Paid::Submitted(_))).count(), 1, "{answers:?}");
+            assert_eq!(shop.checkout(&id).await.attempts.len(), 1);
+            let (n, token) = shop.begin_charge(&id).await;
+            shop.settle(&id, n, &token, approved(1500)).await;
+        }
+        shop.assert_clean().await;
+    }
+
+    async fn what_is_not_paid_in_time_expires_and_the_seat_comes_free(shop) {
+        let session = shop.session("yoga", 1).await;
+        let id = waiting(&shop, shop.buy(&session, 1)).await;
+        assert!(matches!(shop.begin(&id).await.0.next, Next::Busy(_)), "not before its time");
+        let_time_run_out(&shop, &id).await;
+        assert_eq!(pay(&shop, &id, 1).await, Paid::Unchanged);
+        let overdue = shop.store.rescue(Lane::Checkouts, Duration::from_secs(1), None, 10).await.unwrap();
+        assert_eq!(overdue.into_iter().map(|row| row.id).collect::<Vec<_>>(), [id.to_string()]);
+        shop.begin(&id).await;
+        assert_eq!(end(&shop, &id).await, (Status::Expired, Some(Code::Expired)));
+        assert_eq!(shop.store.availability(&shop.scope, &session).await.unwrap().unwrap().available, 1);
+        shop.assert_clean().await;
+    }
+
+    async fn a_payment_and_an_expiry_at_once_leave_one_of_them(shop) {
+        let session = shop.session("yoga", 100).await;
+        let (mut paid, mut expired) = (0, 0);
+        for round in 0..20 {
+            let id = waiting(&shop, shop.buy(&session, 1)).await;
+            // Between now and a moment from now, so that the two meet before, at and behind the deadline.
+            let now = shop.store.now().await.unwrap().millis();
+            shop.sql(&format!("UPDATE checkouts SET expires_at = {0}, due_at = {0} WHERE id = '{id}'", now + round % 5)).await;
+            let expiring = async {
+                loop {
+                    match shop.begin(&id).await.0.next {
+                        Next::Busy(_) => {}
+                        next => return next,
+                    }
+                }
+            };
+            let (answer, next) = tokio::join!(pay(&shop, &id, 1), expiring);
+            match (answer, next) {
+                (Paid::Submitted(_), Next::Act { n, .. }) => {
+                    paid += 1;
+                    // It was sent in time: the money counts, whenever the answer comes.
+                    shop.settle(&id, n, "the provider", approved(1500)).await;
+                    assert_eq!(end(&shop, &id).await, (Status::Succeeded, None));
+                }
+                // In time for us and too late to be sent, or just too late.
+                (Paid::Submitted(_) | Paid::Unchanged, Next::Moved(moved)) => {
+                    expired += 1;
+                    assert_eq!(moved.status, Status::Expired);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(paid + expired, 20);
+        let left = shop.store.availability(&shop.scope, &session).await.unwrap().unwrap();
+        assert_eq!((left.sold, left.held), (paid, 0));
+        shop.assert_clean().await;
+    }
+
+    async fn a_payment_and_a_cancel_at_once_leave_one_of_them(shop) {
+        let session = shop.session("yoga", 100).await;
+        for round in 0..10 {
+            let id = waiting(&shop, shop.buy(&session, 1)).await;
+            let (answer, canceled) = if round % 2 == 0 {
+                tokio::join!(pay(&shop, &id, 1), shop.store.cancel(&shop.scope, &id))
+            } else {
+                let (canceled, answer) = tokio::join!(shop.store.cancel(&shop.scope, &id), pay(&shop, &id, 1));
+                (answer, canceled)
+            };
+            // A payment that nobody has sent yet is called off with the checkout.
+            assert!(matches!(canceled.unwrap(), CancelResult::Canceled(_, Some(_))));
+            let checkout = shop.checkout(&id).await;
+            assert_eq!((checkout.status, checkout.attempts.len()), (Status::Canceled, usize::from(matches!(answer, Paid::Submitted(_)))));
+            assert!(matches!(shop.begin(&id).await.0.next, Next::Done));
+        }
+        // Behind a charge that was sent, the provider's word decides.
+        let id = waiting(&shop, shop.buy(&session, 1)).await;
+        submit(&shop, &id, 1).await;
+        let (n, token) = shop.begin_charge(&id).await;
+        assert!(matches!(shop.store.cancel(&shop.scope, &id).await.unwrap(), CancelResult::Closing(..)));
+        shop.settle(&id, n, &token, approved(1500)).await;
+        assert_eq!(end(&shop, &id).await, (Status::Succeeded, None));
+        assert_eq!(shop.store.availability(&shop.scope, &session).await.unwrap().unwrap().sold, 1);
+        shop.assert_clean().await;
+    }
+
+    async fn a_bank_that_asks_the_customer_leaves_the_link_to_our_page_and_its_no_is_a_decline(shop) {
+        let session = shop.session("yoga", 5).await;
+        let id = waiting(&shop, shop.buy(&session, 1)).await;
+        let page = shop.checkout(&id).await.payment_url;
+        submit(&shop, &id, 1).await;
+        let (n, token) = shop.begin_charge(&id).await;
+        let pending = Outcome::RequiresAction { url: "https://bank.example".to_owned(), provider_reference: "ch_1".to_owned() };
+        shop.settle(&id, n, &token, pending).await;
+        let checkout = shop.checkout(&id).await;
+        assert_eq!((checkout.status, &checkout.payment_url), (Status::AwaitingPayment, &page));
+        assert_eq!(pay(&shop, &id, 2).await, Paid::Unchanged, "one payment at a time");
+        shop.settle(&id, n, "the provider", declined()).await;
+        assert_eq!(shop.checkout(&id).await.payment_url, page);
+        submit(&shop, &id, 2).await;
+        let (n, token) = shop.begin_charge(&id).await;
+        shop.settle(&id, n, &token, approved(1500)).await;
+        assert_eq!(end(&shop, &id).await, (Status::Succeeded, None));
+        shop.assert_clean().await;
+    }
+
+    async fn nobody_pays_on_our_page_for_what_is_paid_otherwise_or_not_begun(shop) {
+        let session = shop.session("yoga", 5).await;
+        let by_card = shop.accept(shop.buy(&session, 1)).await;
+        assert_eq!(pay(&shop, &by_card, 1).await, Paid::Unchanged);
+        let (n, token) = shop.begin_charge(&by_card).await;
+        let pending = Outcome::RequiresAction { url: "https://bank.example".to_owned(), provider_reference: "ch_1".to_owned() };
+        shop.settle(&by_card, n, &token, pending).await;
+        assert_eq!(pay(&shop, &by_card, 2).await, Paid::Unchanged);
+        let queued = shop.accept(hosted(&shop, shop.buy(&session, 1))).await;
+        assert_eq!(pay(&shop, &queued, 1).await, Paid::Unchanged);
+        assert_eq!(pay(&shop, &CheckoutId::parse("chk_of_nobody").unwrap(), 1).await, Paid::Unchanged);
+        shop.assert_clean().await;
+    }
+
+    async fn a_link_to_pay_that_does_not_fit_the_state_is_found_by_the_audit(shop) {
+        let session = shop.session("yoga", 5).await;
+        let id = waiting(&shop, shop.buy(&session, 1)).await;
+        let rules = async || shop.store.audit(Duration::from_secs(3600)).await.unwrap().into_iter().map(|breach| breach.rule).collect::<Vec<_>>();
+        shop.sql(&format!("UPDATE checkouts SET payment_url = NULL WHERE id = '{id}'")).await;
+        assert_eq!(rules().await, ["payment_link"]);
+        let sold = shop.accept(shop.buy_cash(&session, 1)).await;
+        shop.begin(&sold).await;
+        shop.sql(&format!("UPDATE checkouts SET payment_url = 'https://pay.example' WHERE id = '{sold}'")).await;
+        assert_eq!(rules().await, ["payment_link", "payment_link"]);
+    }
+}
