@@ -67,7 +67,8 @@ impl Gate {
 
     /// So many of those have come to the queue, or never will from here.
     pub fn handed_in(&self, count: u64) {
-        self.handed_in.fetch_add(count, Ordering::Relaxed);
+        // Whoever sees this count has to see in `since` what it is a part of, or would take away more than there is.
+        self.handed_in.fetch_add(count, Ordering::Release);
     }
 
     /// Where one that came now would stand.
@@ -99,7 +100,7 @@ impl Gate {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last = Instant::now();
         while closing.run_until_cancelled(ticks.tick()).await.is_some() {
-            let counted = self.handed_in.load(Ordering::Relaxed);
+            let counted = self.handed_in.load(Ordering::Acquire);
             if let Ok(Ok(depth)) = tokio::time::timeout(PATIENCE, queue.depth(Lane::Checkouts)).await {
                 self.learn(depth, counted, last.elapsed());
                 last = Instant::now();

@@ -143,17 +143,27 @@ async fn run_batch<R: BatchRun>(run: &R, mut batch: Vec<Entry<R>>) {
                 let _ = sender.send(Ok(answer));
             }
         }
-        Err(error) if items.len() > 1 && run.worth_retrying(&error) => {
-            for (item, sender) in items.into_iter().zip(senders) {
-                let answer = run.run(std::slice::from_ref(&item)).await.and_then(|mut one| one.pop().ok_or(Closed.into()));
-                let _ = sender.send(answer);
-            }
-        }
+        Err(error) if items.len() > 1 && run.worth_retrying(&error) => one_by_one(run, items.into_iter().zip(senders)).await,
         Err(error) => {
             for sender in senders {
                 let _ = sender.send(Err(error.clone()));
             }
         }
+    }
+}
+
+/// Runs a batch that failed item by item. What is not worth another try is the answer to all that are left: one after the other
+/// each would wait for what cannot be reached, for hours, while the line behind them stands still.
+async fn one_by_one<R: BatchRun>(run: &R, entries: impl Iterator<Item = Entry<R>> + Send) {
+    let mut hopeless: Option<R::Error> = None;
+    for (item, sender) in entries {
+        let answer = match &hopeless {
+            Some(error) => Err(error.clone()),
+            None if sender.is_closed() && !run.runs_for_nobody() => continue,
+            None => run.run(std::slice::from_ref(&item)).await.and_then(|mut one| one.pop().ok_or(Closed.into())),
+        };
+        hopeless = answer.as_ref().err().filter(|error| !run.worth_retrying(error)).cloned();
+        let _ = sender.send(answer);
     }
 }
 
@@ -259,5 +269,43 @@ mod tests {
         let batcher = Batcher::start(Evens(Arc::default()), BatchLimits::default());
         let answers = futures::future::join_all([2, 3, 4].map(|item| batcher.call(item))).await;
         assert_eq!(answers, [Ok(20), Err(Failure::Odd), Ok(40)]);
+    }
+
+    /// Nothing can be reached any more once the second item is run by itself, and that takes a while to tell.
+    struct Failing(Arc<AtomicUsize>);
+
+    #[async_trait]
+    impl BatchRun for Failing {
+        type Item = u32;
+        type Answer = u32;
+        type Error = Failure;
+
+        async fn run(&self, items: &[u32]) -> Result<Vec<u32>, Failure> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            match items {
+                [1] => Ok(vec![10]),
+                [_] => {
+                    tokio::time::sleep(Duration::from_secs(20)).await;
+                    Err(Failure::Closed)
+                }
+                _ => Err(Failure::Odd),
+            }
+        }
+
+        fn worth_retrying(&self, error: &Failure) -> bool {
+            *error == Failure::Odd
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_nothing_can_be_reached_the_rest_of_a_failed_batch_does_not_wait_to_learn_it_one_by_one() {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let batcher = Batcher::start(Failing(Arc::clone(&runs)), BatchLimits::default());
+        let started = tokio::time::Instant::now();
+        let answers = futures::future::join_all((1..=100).map(|item| batcher.call(item))).await;
+        assert_eq!(answers.first(), Some(&Ok(10)));
+        assert!(answers.iter().skip(1).all(|answer| *answer == Err(Failure::Closed)));
+        assert_eq!(runs.load(Ordering::SeqCst), 3, "the batch, and two by themselves");
+        assert!(started.elapsed() < Duration::from_secs(21));
     }
 }

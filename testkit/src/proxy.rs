@@ -1,4 +1,4 @@
-//! A TCP proxy that cuts its connections at a chosen step.
+//! A TCP proxy that cuts its connections at a chosen step, or lets nothing through them any more.
 
 use std::{
     io,
@@ -33,6 +33,8 @@ struct Shared {
     cut: AtomicBool,
     /// Changes with every cut: all connections end.
     ended: watch::Sender<u64>,
+    /// Changes when all connections fall silent.
+    silent: watch::Sender<u64>,
 }
 
 /// Forwards to a server, and ends all its connections when the chosen request comes by.
@@ -55,6 +57,7 @@ impl CuttingProxy {
             plan: Mutex::new(Plan { left: None, cut: Cut::BeforeRequest }),
             cut: AtomicBool::new(false),
             ended: watch::channel(0).0,
+            silent: watch::channel(0).0,
         });
         let accepting = tokio::spawn(accept(listener, (host, port), Arc::clone(&shared)));
         Ok(Self { url: parsed.into(), shared, accepting })
@@ -69,6 +72,12 @@ impl CuttingProxy {
     pub fn cut_at(&self, step: usize, cut: Cut) {
         self.shared.cut.store(false, Ordering::SeqCst);
         *self.shared.plan.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Plan { left: Some(step), cut };
+    }
+
+    /// Nothing comes through the connections that there are any more, in neither direction, and none of them ends: as if the
+    /// server's host were gone. New ones are forwarded.
+    pub fn fall_silent(&self) {
+        self.shared.silent.send_modify(|count| *count += 1);
     }
 
     /// Whether the last plan came to its cut.
@@ -87,10 +96,10 @@ async fn accept(listener: TcpListener, server: (String, u16), shared: Arc<Shared
     while let Ok((client, _)) = listener.accept().await {
         let (server, shared) = (server.clone(), Arc::clone(&shared));
         tokio::spawn(async move {
-            let mut ended = shared.ended.subscribe();
+            let (mut ended, silent) = (shared.ended.subscribe(), shared.silent.subscribe());
             if let Ok(upstream) = TcpStream::connect(server).await {
                 tokio::select! {
-                    _ = forward(client, upstream, &shared) => {}
+                    _ = forward(client, upstream, &shared, silent) => {}
                     _ = ended.changed() => {}
                 }
             }
@@ -98,13 +107,14 @@ async fn accept(listener: TcpListener, server: (String, u16), shared: Arc<Shared
     }
 }
 
-async fn forward(client: TcpStream, server: TcpStream, shared: &Shared) -> io::Result<()> {
+async fn forward(client: TcpStream, server: TcpStream, shared: &Shared, mut silent: watch::Receiver<u64>) -> io::Result<()> {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     let (mut request, mut answer) = (vec![0u8; 65536], vec![0u8; 65536]);
     let mut lose_answer = false;
     loop {
         tokio::select! {
+            _ = silent.changed() => std::future::pending().await,
             read = from_client.read(&mut request) => {
                 let read = read?;
                 if read == 0 {

@@ -56,6 +56,44 @@ over_both! {
         assert!(!put(secret("two")).await);
     }
 
+    async fn of_many_first_puts_of_an_endpoint_one_shows_a_secret_and_it_is_the_one_that_signs(shop) {
+        let session = shop.session("yoga", 100).await;
+        for round in 0..5 {
+            let id = EndpointId::parse(format!("whe_{round}")).unwrap();
+            let puts = join_all((0..8).map(|n| {
+                let (shop, id, secret) = (&shop, &id, secret(&format!("{round}_{n}")));
+                async move {
+                    let events = ["*".to_owned()];
+                    let (_, is_new) = shop.store.put_endpoint(&shop.scope, id, "https://shop.example", &events, true, &secret).await.unwrap();
+                    is_new.then_some(secret)
+                }
+            }));
+            let shown: Vec<Secret<String>> = puts.await.into_iter().flatten().collect();
+            assert_eq!(shown.len(), 1, "each of these clients believes in its own");
+            let sold = shop.accept(shop.buy_cash(&session, 1)).await;
+            let Next::Moved(moved) = shop.begin(&sold).await.0.next else { panic!() };
+            let DeliveryTaken::Send(job) = shop.store.take_delivery(&moved.deliveries[0], "worker", HOUR).await.unwrap() else { panic!() };
+            assert_eq!(job.secrets, shown);
+            assert!(shop.store.delete_endpoint(&shop.scope, &id).await.unwrap());
+        }
+    }
+
+    async fn of_many_rotations_at_once_one_secret_lasts(shop) {
+        let session = shop.session("yoga", 100).await;
+        for round in 0..5 {
+            let rotations = join_all((0..8).map(|n| {
+                let (shop, new) = (&shop, secret(&format!("{round}_{n}")));
+                async move { shop.store.rotate_secret(&shop.scope, None, &new, Duration::ZERO).await }
+            }));
+            assert!(rotations.await.into_iter().all(|rotated| rotated.unwrap()));
+            let id = shop.accept(with_callback(&shop, &session).await).await;
+            let Next::Moved(moved) = shop.begin(&id).await.0.next else { panic!() };
+            let DeliveryTaken::Send(job) = shop.store.take_delivery(&moved.deliveries[0], "worker", HOUR).await.unwrap() else { panic!() };
+            assert_eq!(job.secrets.len(), 1, "those before have ended");
+            assert_eq!(job.secrets, [shop.store.default_secret(&shop.scope, &secret("other")).await.unwrap()]);
+        }
+    }
+
     async fn first_callbacks_that_go_out_at_once_are_all_signed_with_the_secret_that_clients_are_shown(shop) {
         let session = shop.session("yoga", 100).await;
         let others = [shop.another_store().await, shop.another_store().await, shop.another_store().await];

@@ -260,10 +260,14 @@ pub(super) fn failed(error: sqlx::Error) -> StoreError {
     match &error {
         sqlx::Error::Database(database) => {
             let code = database.code().unwrap_or_default().into_owned();
-            // 40001 serialization failure, 40P01 deadlock, 57P* shutdown, 53* out of resources, 08* connection, 55P03 lock
-            // timeout, 25P03 stood still in a transaction, 57014 statement timeout; SQLite: 5 busy, 6 locked.
-            let passing = ["40", "57", "53", "08", "55P03", "25P03"].iter().any(|class| code.starts_with(class)) && code.len() == 5;
-            if passing || ["5", "6", "261", "262", "517"].contains(&code.as_str()) {
+            let passing = match code.len() {
+                // 40001 serialization failure, 40P01 deadlock, 57P* shutdown, 53* out of resources, 08* connection, 55P03 lock
+                // timeout, 25P03 stood still in a transaction, 25006 read-only, 57014 statement timeout.
+                5 => ["40", "57", "53", "08", "55P03", "25P03", "25006"].iter().any(|class| code.starts_with(class)),
+                // SQLite: 5 busy, 6 locked, 8 read-only, 10 input or output, 13 full, 14 cannot open; what is more is in the higher bits.
+                _ => code.parse().is_ok_and(|code: u32| [5, 6, 8, 10, 13, 14].contains(&(code & 0xff))),
+            };
+            if passing {
                 StoreError::Unavailable(format!("{code}: {}", database.message()))
             } else {
                 StoreError::Inconsistent(format!("{code}: {}", database.message()))

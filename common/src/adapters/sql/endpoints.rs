@@ -43,6 +43,7 @@ impl SqlStore {
     ) -> Result<(Endpoint, bool), StoreError> {
         let events = serde_json::to_string(&endpoint.events).map_err(corrupt)?;
         transact!(self.db, tx => {
+            guard(tx, scope, endpoint.id.as_str()).await?;
             let now = tx.now().await?;
             let sql = format!(
                 "INSERT INTO webhook_endpoints (scope, id, url, events, enabled, created_at, updated_at) VALUES ({{1}}, {{2}}, {{3}}, {{4}}, {{5}}, {{6}}, {{6}}) \
@@ -99,6 +100,8 @@ impl SqlStore {
         overlap: Duration,
     ) -> Result<bool, StoreError> {
         transact!(self.db, tx => {
+            guard(tx, scope, owner(id)).await?;
+            // After the wait for the lock: what comes later is younger.
             let now = tx.now().await?;
             if let Some(id) = id {
                 let sql = "SELECT 1 FROM webhook_endpoints WHERE scope = {1} AND id = {2}";
@@ -114,9 +117,9 @@ impl SqlStore {
             let newest = "SELECT secret FROM webhook_secrets WHERE scope = {1} AND endpoint = {2} AND expires_at IS NULL ORDER BY created_at DESC, secret DESC LIMIT 1";
             let before = tx.fetch(newest, None, &[scope.as_str().into(), owner(id).into()]).await?;
             let before = before.first().map(|row| row.text(0)).transpose()?.unwrap_or_default();
-            let sql = "DELETE FROM webhook_secrets WHERE scope = {1} AND endpoint = {2} AND secret <> {3}";
+            let sql = "DELETE FROM webhook_secrets WHERE scope = {1} AND endpoint = {2} AND secret NOT IN ({3}, '')";
             tx.execute(sql, None, &[scope.as_str().into(), owner(id).into(), before.as_str().into()]).await?;
-            let sql = "UPDATE webhook_secrets SET expires_at = {3} WHERE scope = {1} AND endpoint = {2}";
+            let sql = "UPDATE webhook_secrets SET expires_at = {3} WHERE scope = {1} AND endpoint = {2} AND secret <> ''";
             tx.execute(sql, None, &[scope.as_str().into(), owner(id).into(), now.after(overlap).into()]).await?;
             tx.execute(INSERT_SECRET, None, &[scope.as_str().into(), owner(id).into(), new.reveal().as_str().into(), now.into()]).await?;
             Ok(true)
@@ -138,18 +141,22 @@ async fn has_secret(tx: &mut Tx<'_>, scope: &Scope, id: Option<&EndpointId>, sec
     Ok(!tx.fetch(sql, None, &args).await?.is_empty())
 }
 
-/// The lasting secret of an owner, `candidate` when there was none. Of two that come at once the first stays: the row that says so
-/// is locked by a row that all of them touch.
+/// Locks an owner's secrets, whether he has any or not: a row that is no secret, and that all who write some touch first.
+async fn guard(tx: &mut Tx<'_>, scope: &Scope, owner: &str) -> Result<(), StoreError> {
+    let sql = "INSERT INTO webhook_secrets (scope, endpoint, secret, created_at, expires_at) VALUES ({1}, {2}, '', 0, 0) \
+               ON CONFLICT (scope, endpoint, secret) DO UPDATE SET created_at = 0";
+    tx.execute(sql, None, &[scope.as_str().into(), owner.into()]).await.map(drop)
+}
+
+/// The lasting secret of an owner, `candidate` when there was none. Of two that come at once the first stays.
 pub(super) async fn first_secret(
     tx: &mut Tx<'_>,
     scope: &Scope,
     owner: &str,
     candidate: &Secret<String>,
 ) -> Result<Secret<String>, StoreError> {
+    guard(tx, scope, owner).await?;
     let now = tx.now().await?;
-    let guard = "INSERT INTO webhook_secrets (scope, endpoint, secret, created_at, expires_at) VALUES ({1}, {2}, '', 0, 0) \
-                 ON CONFLICT (scope, endpoint, secret) DO UPDATE SET created_at = 0";
-    tx.execute(guard, None, &[scope.as_str().into(), owner.into()]).await?;
     if let Some(row) = tx.fetch(LASTING_SECRET, None, &[scope.as_str().into(), owner.into()]).await?.first() {
         return row.text(0).map(Secret::new);
     }

@@ -137,13 +137,13 @@ pub(super) async fn lock_known<'k>(
         let ids = known.keys().copied().chain(unknown.iter().copied());
         for row in tx.fetch(sql, Some(&sorted(ids)), &[]).await? {
             let id = CheckoutId::parse(row.text(0)?).map_err(corrupt)?;
-            match known.get(&id) {
-                Some(&checkout) if checkout.version == row.int(1)? => {
+            match known.get_key_value(&id) {
+                Some((_, &checkout)) if checkout.version == row.int(1)? => {
                     // A rescue moves these two, and not the version.
                     let (due_at, rescues) = (row.maybe_time(2)?, row.count(3)?);
                     checkouts.insert(id, Checkout { due_at, rescues, ..checkout.clone() });
                 }
-                Some(_) => unknown.extend(known.keys().copied().filter(|known| **known == id)),
+                Some((&stale, _)) => unknown.push(stale),
                 None => {}
             }
         }

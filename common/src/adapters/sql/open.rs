@@ -5,9 +5,9 @@ use super::{
     begin::Begins,
     db::{Db, failed},
     deliveries::{Records, Takes},
-    pay::Pays,
     read::Loads,
-    seat::Seat,
+    pay::Pays,
+    seat::{Seat, is_sound},
     settle::Settles,
 };
 use crate::{
@@ -118,7 +118,7 @@ fn on_its_own_thread<F: Future<Output: Send> + Send + 'static>(writing: F) -> Re
     Ok(())
 }
 
-async fn postgres(url: &str) -> Result<Db, StoreError> {
+pub(super) async fn postgres(url: &str) -> Result<Db, StoreError> {
     let options = PgConnectOptions::from_str(url).map_err(failed)?.application_name("boxoffice").options([
         ("statement_timeout", "15000"),
         ("lock_timeout", "10000"),
@@ -131,12 +131,16 @@ async fn postgres(url: &str) -> Result<Db, StoreError> {
         ("enable_seqscan", "off"),
     ]);
     let options = options.disable_statement_logging();
-    let pool = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT).test_before_acquire(false);
+    let pool = PgPoolOptions::new()
+        .max_connections(POSTGRES_CONNECTIONS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .after_release(|connection, _| Box::pin(is_sound(connection)));
     let pool: PgPool = pool.connect_with(options).await.map_err(failed)?;
     Ok(Db::Postgres { pool, seat: Seat::default() })
 }
 
-async fn sqlite(url: &str, clock: Arc<dyn Clock>) -> Result<Db, StoreError> {
+pub(super) async fn sqlite(url: &str, clock: Arc<dyn Clock>) -> Result<Db, StoreError> {
     let options = SqliteConnectOptions::from_str(url)
         .map_err(failed)?
         .create_if_missing(true)
@@ -151,8 +155,13 @@ async fn sqlite(url: &str, clock: Arc<dyn Clock>) -> Result<Db, StoreError> {
         .row_buffer_size(SQLITE_ROW_BUFFER)
         .foreign_keys(false)
         .disable_statement_logging();
-    let pool =
-        |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT * 4).test_before_acquire(false);
+    let pool = |connections| {
+        SqlitePoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT * 4)
+            .test_before_acquire(false)
+            .after_release(|connection, _| Box::pin(is_sound(connection)))
+    };
     let writer: SqlitePool = pool(1).connect_with(options.clone()).await.map_err(failed)?;
     let readers: SqlitePool = pool(SQLITE_READERS).connect_with(options.pragma("query_only", "1")).await.map_err(failed)?;
     Ok(Db::Sqlite { writer, seat: Seat::default(), readers, reader: Seat::default(), clock })

@@ -6,8 +6,22 @@
 use super::db::{Tx, failed};
 use crate::ports::{clock::Clock, store::StoreError};
 use sqlx::{Connection, Database, Pool, Postgres, Sqlite, pool::PoolConnection};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::{Mutex, OwnedMutexGuard};
+
+/// How long a connection that comes back after a failure may take to show that it works.
+const PROBE: Duration = Duration::from_secs(2);
+
+/// Whether a connection that comes back to its pool may be used again; an error or `false`: it is closed. It comes back only when
+/// something went wrong. A host that is gone answers nothing, not even with a reset, for as long as the kernel goes on trying: without
+/// a bound the pool would be empty for a quarter of an hour. And where SQLite ended a transaction by itself (a full disk), the
+/// connection's own count of transactions is wrong for ever.
+pub(super) async fn is_sound<C: Connection>(connection: &mut C) -> Result<bool, sqlx::Error> {
+    match tokio::time::timeout(PROBE, connection.ping()).await {
+        Ok(answer) => answer.map(|()| !connection.is_in_transaction()),
+        Err(_) => Err(sqlx::Error::PoolTimedOut),
+    }
+}
 
 /// Where a connection stays between two uses.
 pub(super) struct Seat<D: Database>(Arc<Mutex<Option<PoolConnection<D>>>>);
@@ -86,5 +100,53 @@ impl Held {
             Self::Postgres(held) => held.keep(),
             Self::Sqlite(held, _) => held.keep(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::open::{postgres, sqlite};
+    use super::*;
+    use crate::ports::clock::SystemClock;
+    use boxoffice_testkit::proxy::CuttingProxy;
+
+    #[tokio::test]
+    async fn a_full_disk_ends_a_transaction_and_not_the_writer() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("store.db").display());
+        let db = sqlite(&url, Arc::new(SystemClock::default())).await.unwrap();
+        let mut held = db.hold().await.unwrap();
+        let mut transaction = held.begin().await.unwrap();
+        transaction.execute("CREATE TABLE things (text TEXT)", None, &[]).await.unwrap();
+        transaction.commit().await.unwrap();
+        held.keep();
+        let mut held = db.hold().await.unwrap();
+        let mut transaction = held.begin().await.unwrap();
+        transaction.fetch("PRAGMA max_page_count = 4", None, &[]).await.unwrap();
+        let full = transaction.execute("INSERT INTO things VALUES (hex(zeroblob(1000000)))", None, &[]).await;
+        assert!(matches!(&full, Err(StoreError::Unavailable(cause)) if cause.contains("full")), "nobody is to blame for it: {full:?}");
+        drop(transaction);
+        drop(held);
+        // There is room again: this was a limit of that connection.
+        let mut held = db.hold().await.unwrap();
+        let mut transaction = held.begin().await.expect("the next transaction begins");
+        transaction.execute("INSERT INTO things VALUES ('small')", None, &[]).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn connections_to_a_host_that_is_silent_do_not_keep_new_ones_from_being_made() {
+        let proxy = CuttingProxy::start(&boxoffice_testkit::shared::postgres_url().await.unwrap()).await.unwrap();
+        let db = postgres(&proxy.url()).await.unwrap();
+        let mut all = Vec::new();
+        while let Ok(Ok(mut held)) = tokio::time::timeout(Duration::from_secs(1), db.hold()).await {
+            drop(held.begin().await.unwrap());
+            all.push(held);
+        }
+        assert!(all.len() > 1, "{}", all.len());
+        proxy.fall_silent();
+        drop(all);
+        let mut held = db.hold().await.expect("there is room for a connection");
+        held.begin().await.unwrap().commit().await.unwrap();
     }
 }
