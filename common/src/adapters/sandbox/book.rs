@@ -5,6 +5,7 @@ use super::{
     operation::{Operation, OperationId, OperationStatus},
 };
 use crate::{
+    adapters::pool::is_sound,
     batch::{BatchLimits, Batcher, Closed},
     domain::{
         attempt::AttemptKind,
@@ -156,7 +157,13 @@ impl Book {
             // Money: a commit that was answered survives a power cut.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(PATIENCE);
-        let pool = |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE).test_before_acquire(false);
+        let pool = |connections| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(PATIENCE)
+                .test_before_acquire(false)
+                .after_release(|connection, _| Box::pin(is_sound(connection)))
+        };
         let writer = pool(1).connect_with(options.clone()).await?;
         prepare(&writer).await?;
         let readers = pool(2).connect_lazy_with(options.pragma("query_only", "on"));
@@ -231,4 +238,24 @@ async fn prepare(writer: &SqlitePool) -> Result<(), BookError> {
         other => return Err(BookError::OtherVersion(other)),
     }
     Ok(transaction.commit().await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_ends_a_transaction_and_not_the_writer() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = Book::open(&folder.path().join("book.db")).await.unwrap();
+        let mut transaction = book.writer.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        sqlx::query("PRAGMA max_page_count = 1").execute(&mut *transaction).await.unwrap();
+        let sql = "INSERT INTO tries (idempotency_key, n) VALUES (hex(zeroblob(1000000)), 1)";
+        let full = sqlx::query(sql).execute(&mut *transaction).await;
+        assert!(full.as_ref().is_err_and(|error| error.to_string().contains("full")), "{full:?}");
+        drop(transaction);
+        // There is room again: this was a limit of that connection.
+        book.writer.begin_with("BEGIN IMMEDIATE").await.expect("the next transaction begins").commit().await.unwrap();
+        assert_eq!(book.count_try("key").await.unwrap(), 1);
+    }
 }

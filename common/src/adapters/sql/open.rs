@@ -5,12 +5,13 @@ use super::{
     begin::Begins,
     db::{Db, failed},
     deliveries::{Records, Takes},
-    read::Loads,
     pay::Pays,
-    seat::{Seat, is_sound},
+    read::Loads,
+    seat::Seat,
     settle::Settles,
 };
 use crate::{
+    adapters::pool::is_sound,
     batch::{BatchLimits, Batcher},
     domain::{id::Entropy, secret::Secret},
     ports::{clock::Clock, store::StoreError},

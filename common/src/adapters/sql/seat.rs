@@ -6,22 +6,8 @@
 use super::db::{Tx, failed};
 use crate::ports::{clock::Clock, store::StoreError};
 use sqlx::{Connection, Database, Pool, Postgres, Sqlite, pool::PoolConnection};
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use tokio::sync::{Mutex, OwnedMutexGuard};
-
-/// How long a connection that comes back after a failure may take to show that it works.
-const PROBE: Duration = Duration::from_secs(2);
-
-/// Whether a connection that comes back to its pool may be used again; an error or `false`: it is closed. It comes back only when
-/// something went wrong. A host that is gone answers nothing, not even with a reset, for as long as the kernel goes on trying: without
-/// a bound the pool would be empty for a quarter of an hour. And where SQLite ended a transaction by itself (a full disk), the
-/// connection's own count of transactions is wrong for ever.
-pub(super) async fn is_sound<C: Connection>(connection: &mut C) -> Result<bool, sqlx::Error> {
-    match tokio::time::timeout(PROBE, connection.ping()).await {
-        Ok(answer) => answer.map(|()| !connection.is_in_transaction()),
-        Err(_) => Err(sqlx::Error::PoolTimedOut),
-    }
-}
 
 /// Where a connection stays between two uses.
 pub(super) struct Seat<D: Database>(Arc<Mutex<Option<PoolConnection<D>>>>);
@@ -109,6 +95,7 @@ mod tests {
     use super::*;
     use crate::ports::clock::SystemClock;
     use boxoffice_testkit::proxy::CuttingProxy;
+    use std::time::Duration;
 
     #[tokio::test]
     async fn a_full_disk_ends_a_transaction_and_not_the_writer() {
