@@ -29,6 +29,7 @@ const SECURITY: &str = "api_key";
         (name = "customers", description = "Who buys"),
         (name = "webhooks", description = "Where results go, and what became of them"),
         (name = "ledger", description = "What was earned, owed and given back: double entry, append-only"),
+        (name = "tickets", description = "What was sold, at the door"),
         (name = "settings", description = "How a tenant presents itself to its customers, and where its days are counted"),
         (name = "sandbox", description = "The sandbox payment provider's own book, for test keys"),
         (name = "health", description = "For operators")

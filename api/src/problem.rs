@@ -13,7 +13,10 @@
 
 use axum::response::{IntoResponse, Response};
 use boxoffice_common::{
-    domain::error::{Code, CodedError},
+    domain::{
+        error::{Code, CodedError},
+        time::Timestamp,
+    },
     ports::store::StoreError,
 };
 use http::{HeaderValue, StatusCode, header};
@@ -63,6 +66,12 @@ pub enum Problem {
         detail: String,
         /// The field that it is about.
         param: Option<&'static str>,
+    },
+    /// 409: somebody came in with this ticket before.
+    #[error("this ticket has let somebody in already, at {at}")]
+    AlreadyAdmitted {
+        /// When.
+        at: Timestamp,
     },
     /// 413.
     #[error("the body is longer than {0} bytes")]
@@ -114,6 +123,9 @@ pub struct ProblemBody<'a> {
     /// The field that it is about, such as `lines[0].quantity`.
     #[serde(skip_serializing_if = "Option::is_none")]
     param: Option<&'a str>,
+    /// With `already_admitted`: when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admitted_at: Option<Timestamp>,
 }
 
 impl Problem {
@@ -145,7 +157,7 @@ impl Problem {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Conflict { .. } => StatusCode::CONFLICT,
+            Self::Conflict { .. } | Self::AlreadyAdmitted { .. } => StatusCode::CONFLICT,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
@@ -166,6 +178,7 @@ impl Problem {
             Self::Forbidden(_) => "scope_missing",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::AlreadyAdmitted { .. } => "already_admitted",
             Self::BodyTooLarge(_) => "body_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
@@ -228,6 +241,7 @@ impl IntoResponse for Problem {
             },
             code,
             param: self.param(),
+            admitted_at: if let Self::AlreadyAdmitted { at } = &self { Some(*at) } else { None },
         };
         let text = serde_json::to_string(&body).unwrap_or_default();
         let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], text).into_response();

@@ -32,6 +32,7 @@ pub fn router(ctx: ApiContext) -> Router {
         .merge(routes::deliveries::router())
         .merge(routes::ledger::router())
         .merge(routes::settings::router())
+        .merge(routes::tickets::router())
         .merge(routes::sandbox::router())
         .route_layer(from_fn_with_state(ctx.clone(), authenticate));
     let all = OpenApiRouter::with_openapi(Frame::openapi()).merge(keyed).merge(routes::health::router());

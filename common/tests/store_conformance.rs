@@ -40,6 +40,8 @@ mod races;
 mod refunds;
 #[path = "store/settings.rs"]
 mod settings;
+#[path = "store/tickets.rs"]
+mod tickets;
 
 use boxoffice_common::{
     domain::{

@@ -14,4 +14,5 @@ pub mod refunds;
 pub mod sandbox;
 pub mod sessions;
 pub mod settings;
+pub mod tickets;
 pub mod webhook_endpoints;

@@ -13,5 +13,6 @@ mod refunds;
 mod review;
 mod server;
 mod settings;
+mod tickets;
 mod waiting;
 mod webhooks;

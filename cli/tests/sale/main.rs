@@ -14,6 +14,7 @@ mod rules;
 mod rush;
 #[path = "../support/mod.rs"]
 mod support;
+mod tickets;
 
 /// A provider that is given up on soon, and callbacks that are tried again soon.
 const QUICK: &[(&str, &str)] =
@@ -55,6 +56,7 @@ stories! {
     callbacks::story as callbacks_are_signed_filtered_retried_and_replayed with QUICK;
     refunds::story as what_was_sold_is_given_back_once_and_its_places_are_sold_again with QUICK;
     rush::story as twins_make_one_checkout_and_three_seats_are_sold_three_times with QUICK;
+    tickets::story as a_ticket_lets_in_once_is_passed_on_and_void_when_given_back with QUICK;
     closing::story as a_checkout_can_be_canceled_until_money_may_have_moved with closing::SETTINGS;
     review::story as what_nobody_can_find_out_is_decided_by_an_operator with review::SETTINGS;
 }

@@ -125,14 +125,20 @@ fn check_sale(session: &Session, now: Timestamp) -> Result<(), CodedError> {
     Ok(())
 }
 
-/// Whether this buyer gets in. Ages are those of the day on which the session starts where it takes place.
+/// Whether this buyer gets in.
 fn check_buyer(session: &Session, buyer: &Buyer<'_>, time_zone: Option<&TimeZone>) -> Result<(), CodedError> {
     // No tender is a membership yet, so whoever comes is a drop-in.
     if !session.dropins_allowed {
         return Err(refuse(Code::DropinsNotAllowed, "this session takes members only"));
     }
+    check_person(session, buyer.known, time_zone)
+}
+
+/// Whether the session is open to this person, by tag and age. Whoever is not known carries no tag and has no age. Ages are
+/// those of the day on which the session starts where the tenant is; in UTC when `time_zone` is none.
+pub fn check_person(session: &Session, known: Option<&Customer>, time_zone: Option<&TimeZone>) -> Result<(), CodedError> {
     if let Some(tag) = &session.required_tag {
-        let carries = buyer.known.is_some_and(|customer| customer.tags.contains(tag));
+        let carries = known.is_some_and(|customer| customer.tags.contains(tag));
         if !carries {
             return Err(refuse(Code::AccessRestricted, "this session is restricted to certain customers"));
         }
@@ -140,7 +146,7 @@ fn check_buyer(session: &Session, buyer: &Buyer<'_>, time_zone: Option<&TimeZone
     if session.min_age.is_none() && session.max_age.is_none() {
         return Ok(());
     }
-    let born = buyer.known.and_then(|customer| customer.date_of_birth);
+    let born = known.and_then(|customer| customer.date_of_birth);
     let born = born.ok_or_else(|| refuse(Code::DateOfBirthRequired, "this session has an age limit: a date of birth is needed"))?;
     // Negative for somebody not born yet, who is too young for any limit.
     let day = time_zone.map_or_else(|| session.starts_at.date(), |zone| zone.date_of(session.starts_at));

@@ -87,6 +87,8 @@ codes! {
     PaymentAmountMismatch = "payment_amount_mismatch";
     /// This engine does not sell or charge that.
     Unsupported = "unsupported";
+    /// The code is not one of this tenant's tickets, or was tampered with.
+    TicketCodeInvalid = "ticket_code_invalid";
     /// A card number stands in the request. We never want to see one.
     CardNumberRefused = "card_number_refused";
 }

@@ -189,6 +189,8 @@ ids! {
     KeyId "key";
     /// A refund.
     RefundId "ref";
+    /// A ticket: made of its checkout's id, its line and its place, see `ticket::id_of`.
+    TicketId "tkt";
 }
 
 #[cfg(test)]

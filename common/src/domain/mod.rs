@@ -28,6 +28,8 @@ pub mod secret;
 pub mod settings;
 pub mod settle;
 pub mod state;
+pub mod ticket;
+pub mod ticket_code;
 pub mod time;
 pub mod time_zone;
 pub mod timeline;

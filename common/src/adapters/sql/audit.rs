@@ -95,6 +95,29 @@ const RULES: &[Rule] = &[
               WHERE r.status = 'succeeded' AND r.release_seats = 1 AND (r.lines = '[]' OR r.lines LIKE '%\"' || k.line || '\"%')",
     },
     Rule {
+        name: "ticket_admitted_void",
+        // A refund ends once, and touches nothing of itself after that.
+        sql: "SELECT t.id, 'was admitted after refund ' || r.id || ' had freed its place' FROM tickets t JOIN refunds r ON r.checkout = t.checkout \
+              WHERE r.status = 'succeeded' AND r.release_seats = 1 AND (r.lines = '[]' OR r.lines LIKE '%\"' || t.line || '\"%') \
+              AND t.admitted_at > r.updated_at",
+    },
+    Rule {
+        name: "ticket_twice",
+        // Two rows for one seat of which both checkouts have it, or more of a line than it has places.
+        sql: "SELECT t.scope || '/' || t.session || '/' || t.seat, COUNT(*) || ' live tickets' FROM tickets t WHERE t.seat IS NOT NULL \
+              AND EXISTS (SELECT 1 FROM claims k WHERE k.checkout = t.checkout AND k.line = t.line AND k.seat = t.seat AND k.state = 'sold') \
+              GROUP BY t.scope, t.session, t.seat HAVING COUNT(*) > 1 \
+              UNION ALL SELECT t.checkout || '/' || t.line, COUNT(*) || ' tickets, ' || k.places || ' places' FROM tickets t \
+              JOIN (SELECT checkout, line, CAST(SUM(quantity) AS BIGINT) AS places FROM claims WHERE kind = 'session' GROUP BY checkout, line) k \
+              ON k.checkout = t.checkout AND k.line = t.line GROUP BY t.checkout, t.line, k.places HAVING COUNT(*) > k.places",
+    },
+    Rule {
+        name: "ticket_unsold",
+        sql: "SELECT t.id, 'is of a checkout that is ' || COALESCE(c.status, 'not there') || ', or has no place in it' FROM tickets t \
+              LEFT JOIN checkouts c ON c.id = t.checkout WHERE COALESCE(c.status, '') <> 'succeeded' OR c.scope <> t.scope \
+              OR NOT EXISTS (SELECT 1 FROM claims k WHERE k.checkout = t.checkout AND k.line = t.line AND k.kind = 'session' AND k.state IN ('sold', 'released'))",
+    },
+    Rule {
         name: "charged_twice",
         sql: "SELECT a.checkout, COUNT(*) || ' approved charges' FROM attempts a WHERE a.kind = 'charge' AND a.status = 'approved' \
               GROUP BY a.checkout HAVING COUNT(*) > 1",

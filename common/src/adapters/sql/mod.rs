@@ -13,6 +13,7 @@
 //! | `catalogue`, `customers`, `keys`, `endpoints`, `deliveries` | a subject each |
 //! | `ledger` | the ledger as people read it |
 //! | `settings` | a tenant's settings |
+//! | `tickets` | tickets of which something has become, and their keys |
 //! | `audit` | recomputing every invariant |
 
 mod accept;
@@ -42,6 +43,7 @@ mod settings;
 mod settle;
 mod stock;
 mod store;
+mod tickets;
 mod value;
 
 pub use open::SqlStore;

@@ -11,7 +11,7 @@ use crate::{
         delivery::{DeliveryRecord, DeliveryResult, DeliveryStatus, DeliveryTaken},
         ends::Verdict,
         hosted::Pay,
-        id::{CatalogueId, CheckoutId, CustomerId, DeliveryId, EndpointId, KeyId, RefundId},
+        id::{CatalogueId, CheckoutId, CustomerId, DeliveryId, EndpointId, KeyId, RefundId, TicketId},
         ledger_view::{Balance, LedgerRecord},
         refund::Refund,
         scope::{Mode, Scope},
@@ -19,6 +19,7 @@ use crate::{
         settings::Settings,
         settle::Settlement,
         state::Status,
+        ticket::{Place, Ticket},
         time::Timestamp,
         timeline::TimelineEntry,
     },
@@ -254,6 +255,31 @@ impl SettingsStore for SqlStore {
 
     async fn put_settings(&self, scope: &Scope, settings: &Settings) -> Result<StoredSettings, StoreError> {
         self.write_settings(scope, settings).await
+    }
+}
+
+#[async_trait]
+impl TicketStore for SqlStore {
+    async fn tickets(
+        &self,
+        scope: &Scope,
+        checkout: &CheckoutId,
+        after: Option<Place>,
+        limit: u32,
+    ) -> Result<Option<Vec<Ticket>>, StoreError> {
+        self.list_tickets(scope, checkout, after, limit).await
+    }
+
+    async fn ticket(&self, scope: &Scope, id: &TicketId) -> Result<Option<Ticket>, StoreError> {
+        self.read_ticket(scope, id).await
+    }
+
+    async fn change_ticket(&self, change: &TicketChange) -> Result<TicketAnswer, StoreError> {
+        self.change_one_ticket(change).await
+    }
+
+    async fn ticket_keys(&self, scope: &Scope, candidate: &Secret<String>) -> Result<Vec<Secret<String>>, StoreError> {
+        self.ticket_keys_or(scope, candidate).await
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `deliveries` | webhook endpoints, secrets, deliveries |
 //! | `ledger` | the ledger as people read it |
 //! | `settings` | how a tenant presents itself, and where its days are counted |
+//! | `tickets` | tickets, and what they are signed with |
 //! | `upkeep` | migrations, the audit, what is forgotten |
 //! | `paging`, `error` | what all of them share |
 
@@ -19,6 +20,7 @@ mod keys;
 mod ledger;
 mod paging;
 mod settings;
+mod tickets;
 mod upkeep;
 
 pub use catalogue::*;
@@ -29,9 +31,13 @@ pub use keys::*;
 pub use ledger::*;
 pub use paging::*;
 pub use settings::*;
+pub use tickets::*;
 pub use upkeep::*;
 
 /// The truth as a whole.
-pub trait Store: CheckoutStore + CatalogueStore + KeyStore + DeliveryStore + LedgerStore + SettingsStore + UpkeepStore {}
+pub trait Store:
+    CheckoutStore + CatalogueStore + KeyStore + DeliveryStore + LedgerStore + SettingsStore + TicketStore + UpkeepStore
+{
+}
 
-impl<T: CheckoutStore + CatalogueStore + KeyStore + DeliveryStore + LedgerStore + SettingsStore + UpkeepStore> Store for T {}
+impl<T: CheckoutStore + CatalogueStore + KeyStore + DeliveryStore + LedgerStore + SettingsStore + TicketStore + UpkeepStore> Store for T {}
