@@ -11,7 +11,7 @@ use boxoffice_common::{
         error::{Code, CodedError},
         id::{CheckoutId, CustomerId, Entropy},
         money::Amount,
-        order::{Leg, Order, Tender},
+        order::{Item, Leg, Order, Tender},
         pricing::{Cart, Priced, price},
         scope::{Mode, Scope},
         view::QueueEstimate,
@@ -125,6 +125,10 @@ impl Intake {
         }
         let shelf = self.shelves.load(&submission.scope, submission.cart.wanted()).await?;
         let priced = price(&submission.cart, &shelf, now, &self.entropy)?;
+        let sells_membership = priced.lines.iter().any(|line| matches!(line.item, Item::Membership { .. }));
+        if sells_membership && submission.buyer.is_none() {
+            return Err(Problem::missing("customer"));
+        }
         let legs = check_payment(submission.payment.as_ref(), priced.totals.total, submission.scope.mode())?;
         Ok((priced, legs))
     }

@@ -7,6 +7,7 @@ use boxoffice_common::{
     domain::{
         catalogue::{Kind, Product, PromoCode, Session},
         id::CatalogueId,
+        membership::Membership,
         pricing::Shelf,
         scope::Scope,
     },
@@ -89,6 +90,11 @@ fn shelve(rows: Vec<CatalogueRow>) -> Result<Shelf, StoreError> {
             Kind::Product => {
                 shelf.products.insert(row.id.clone(), read::<Product>(&row)?);
             }
+            Kind::Membership => {
+                shelf.memberships.insert(row.id.clone(), read::<Membership>(&row)?);
+            }
+            // No document of the catalogue.
+            Kind::BoughtMembership => {}
             Kind::PromoCode => {
                 shelf.promo_codes.insert(row.id.clone(), read::<PromoCode>(&row)?);
             }

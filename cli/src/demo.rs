@@ -7,14 +7,15 @@ use boxoffice_common::{
     config::Config,
     domain::{
         catalogue::{Kind, Session},
-        id::{CatalogueId, CustomerId, KeyId},
+        id::{BoughtMembershipId, CatalogueId, CustomerId, KeyId},
+        membership::{Membership, MembershipType},
         scope::{Mode, Scope},
         secret::Secret,
         time::Timestamp,
     },
     ports::{
         clock::Clock,
-        store::{ApiKey, CatalogueStore, DeliveryStore, KeyStore, StoreError},
+        store::{ApiKey, BoughtPut, CatalogueStore, DeliveryStore, KeyStore, MembershipStore, PutBought, StoreError},
     },
 };
 use serde_json::json;
@@ -22,6 +23,8 @@ use std::{sync::Arc, time::Duration};
 
 /// The demo's key, test mode.
 const KEY: &str = "bo_test_demo";
+/// The demo's pack of credits.
+const PACK: &str = "mem_demo_pack10";
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Where the demo's own callbacks go.
 const RECEIVER: &str = "/demo/callbacks";
@@ -68,14 +71,32 @@ pub async fn fill(engine: &Engine) -> Result<(), Failure> {
     let ada = serde_json::from_value(ada).map_err(invalid)?;
     let id = CustomerId::parse("cus_demo_ada").map_err(invalid)?;
     engine.store.put_customer(&scope, &id, &ada).await?.map_err(|other| invalid(format!("customer {other} has Ada's external id")))?;
-    Ok(())
+    fill_memberships(engine, &scope, id).await
+}
+
+/// A pack of ten, and Ada's, unless she has it from before.
+async fn fill_memberships(engine: &Engine, scope: &Scope, ada: CustomerId) -> Result<(), Failure> {
+    let pack = json!({"name": "Ten classes", "unit_amount": 12_000, "currency": "usd", "type": "pack", "credits": 10});
+    put(engine, scope, Kind::Membership, PACK, &pack.to_string(), None, None).await?;
+    let id = BoughtMembershipId::parse("bmb_demo_ada").map_err(invalid)?;
+    if engine.store.bought(scope, &ada, &id).await?.is_some() {
+        return Ok(());
+    }
+    let membership = CatalogueId::parse(PACK).map_err(invalid)?;
+    let (kind, credits, metadata) = (MembershipType::Pack, Some(10), serde_json::Map::new());
+    let (valid_from, valid_until) = (None, None);
+    let given = PutBought { scope: scope.clone(), id, customer: ada, membership, kind, credits, valid_from, valid_until, metadata };
+    match engine.store.put_bought(&given).await? {
+        BoughtPut::Created(_) | BoughtPut::Replaced(_) => Ok(()),
+        other => Err(invalid(format!("Ada's pack: {other:?}"))),
+    }
 }
 
 fn sessions(now: Timestamp) -> Result<Vec<(&'static str, Session)>, Failure> {
     let (next_week, yesterday) = (now.after(7 * DAY), now.before(DAY));
     let rows: Vec<String> = ["A", "B", "C", "D", "E"].iter().flat_map(|row| (1..=10).map(move |n| format!("{row}{n}"))).collect();
     [
-        ("ses_demo_yoga", json!({"name": "Morning yoga", "capacity": 20, "unit_amount": 1500, "currency": "usd", "starts_at": next_week})),
+        ("ses_demo_yoga", json!({"name": "Morning yoga", "capacity": 20, "unit_amount": 1500, "currency": "usd", "starts_at": next_week, "compatible_memberships": [PACK]})),
         ("ses_demo_gala", json!({"name": "Opening gala", "seats": rows, "unit_amount": 5000, "currency": "usd", "starts_at": next_week})),
         (
             "ses_demo_full",
@@ -110,6 +131,8 @@ async fn put(
     match kind {
         Kind::Session => drop(serde_json::from_str::<Session>(doc).map_err(invalid)?),
         Kind::Product => drop(serde_json::from_str::<boxoffice_common::domain::catalogue::Product>(doc).map_err(invalid)?),
+        Kind::Membership => drop(serde_json::from_str::<Membership>(doc).map_err(invalid)?),
+        Kind::BoughtMembership => return Err(invalid("a bought membership is no catalogue object")),
         Kind::PromoCode => drop(serde_json::from_str::<boxoffice_common::domain::catalogue::PromoCode>(doc).map_err(invalid)?),
     }
     engine.store.put(scope, kind, &id, doc, capacity, seats).await?;

@@ -32,6 +32,8 @@ mod fixture;
 mod hosted;
 #[path = "store/ledger.rs"]
 mod ledger;
+#[path = "store/memberships.rs"]
+mod memberships;
 #[path = "store/outages.rs"]
 mod outages;
 #[path = "store/races.rs"]

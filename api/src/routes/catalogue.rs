@@ -1,4 +1,4 @@
-//! What sessions, products and promo codes have in common: an id of the client's own, and a document.
+//! What sessions, products, memberships and promo codes have in common: an id of the client's own, and a document.
 
 use crate::{
     auth::{AnyKey, Caller, CatalogWrite},
@@ -17,6 +17,7 @@ use boxoffice_common::{
         catalogue::{Kind, Product, PromoCode, Session},
         error::CodedError,
         id::CatalogueId,
+        membership::Membership,
     },
     ports::store::{CatalogueRow, Put},
 };
@@ -84,6 +85,11 @@ impl CatalogueObject for Session {
 
 impl CatalogueObject for Product {
     catalogue_object!(Product, Product, "stock", |product| product.stock);
+}
+
+impl CatalogueObject for Membership {
+    // It never runs out.
+    catalogue_object!(Membership, Membership, "credits", |_membership| None);
 }
 
 impl CatalogueObject for PromoCode {

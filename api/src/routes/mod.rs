@@ -1,11 +1,13 @@
 //! Native routes, a file for each resource.
 
+pub mod bought_memberships;
 pub mod catalogue;
 pub mod checkouts;
 pub mod customers;
 pub mod deliveries;
 pub mod health;
 pub mod ledger;
+pub mod memberships;
 pub mod paging;
 pub mod paths;
 pub mod products;

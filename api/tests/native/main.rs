@@ -9,6 +9,7 @@ mod description;
 mod idempotency;
 mod ledger;
 mod limits;
+mod memberships;
 mod refunds;
 mod review;
 mod server;

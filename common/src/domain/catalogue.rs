@@ -17,21 +17,39 @@ pub enum Kind {
     Product,
     /// A discount.
     PromoCode,
+    /// What customers buy to pay with later.
+    Membership,
+    /// One that a customer has: its credits can run out. No catalogue object.
+    BoughtMembership,
 }
 
 impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::Session, Self::Product, Self::PromoCode, Self::Membership, Self::BoughtMembership];
+
     /// As it stands in the store.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Session => "session",
             Self::Product => "product",
             Self::PromoCode => "promo_code",
+            Self::Membership => "membership",
+            Self::BoughtMembership => "bought_membership",
         }
     }
 
     /// Reads it back.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Session, Self::Product, Self::PromoCode].into_iter().find(|kind| kind.as_str() == text)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// Whether people rush for it, so that the seat table knows how much is left: most goods are not counted at all, and credits are
+    /// one customer's.
+    pub const fn is_contested(self) -> bool {
+        match self {
+            Self::Session | Self::PromoCode => true,
+            Self::Product | Self::Membership | Self::BoughtMembership => false,
+        }
     }
 }
 

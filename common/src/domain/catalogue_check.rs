@@ -132,11 +132,11 @@ fn is_visible(c: char) -> bool {
     !c.is_control() && !c.is_whitespace() && !unseen
 }
 
-fn check_price(amount: Amount, param: &str) -> Result<(), CodedError> {
+pub(super) fn check_price(amount: Amount, param: &str) -> Result<(), CodedError> {
     ensure((Amount::ZERO..=Amount::MAX).contains(&amount), param, || format!("is 0 to {} minor units", Amount::MAX))
 }
 
-fn check_tax(rate_bp: u32) -> Result<(), CodedError> {
+pub(super) fn check_tax(rate_bp: u32) -> Result<(), CodedError> {
     ensure(rate_bp <= WHOLE_BP, "tax_rate_bp", || format!("is at most {WHOLE_BP} basis points"))
 }
 
@@ -152,7 +152,7 @@ fn check_list(len: usize, param: &str) -> Result<(), CodedError> {
     ensure(len <= MAX_LIST, param, || format!("has at most {MAX_LIST} entries"))
 }
 
-fn ensure(holds: bool, param: &str, message: impl FnOnce() -> String) -> Result<(), CodedError> {
+pub(super) fn ensure(holds: bool, param: &str, message: impl FnOnce() -> String) -> Result<(), CodedError> {
     if holds { Ok(()) } else { Err(wrong(param, message())) }
 }
 

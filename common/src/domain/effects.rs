@@ -2,11 +2,12 @@
 
 use super::{
     attempt::Attempt,
+    bought_membership::{self, BoughtMembership},
     checkout::{Checkout, Closing},
     claim::NewClaim,
     error::{Code, CodedError},
     event::EventType,
-    id::{Entropy, LedgerId, LineId, RefundId},
+    id::{BoughtMembershipId, Entropy, LedgerId, LineId, RefundId},
     ledger::{self, Entry, LedgerKind, LedgerTransaction},
     money::{Amount, MoneyError},
     refund::Refund,
@@ -57,6 +58,10 @@ pub struct Effects {
     pub refunds: Vec<RefundId>,
     /// What becomes of the claims.
     pub claims: ClaimChange,
+    /// Memberships that come into being.
+    pub bought: Vec<BoughtMembership>,
+    /// Bought memberships that end, or, with no time, that go on after all.
+    pub ended: Vec<(BoughtMembershipId, Option<Timestamp>)>,
     /// Ledger transactions; each balanced.
     pub ledger: Vec<LedgerTransaction>,
     /// What clients are told.
@@ -72,8 +77,8 @@ impl Effects {
         checkout.version += 1;
         checkout.updated_at = now;
         checkout.rescues = 0;
-        let (attempts, refunds, ledger, events, timeline) = Default::default();
-        Self { from_version, checkout, attempts, refunds, claims: ClaimChange::Keep, ledger, events, timeline }
+        let (attempts, refunds, bought, ended, ledger, events, timeline) = Default::default();
+        Self { from_version, checkout, attempts, refunds, claims: ClaimChange::Keep, bought, ended, ledger, events, timeline }
     }
 
     /// Takes one step of the state machine.
@@ -141,6 +146,7 @@ impl Effects {
         }
         self.checkout.amount_paid = self.checkout.order.totals.total;
         self.checkout.error = None;
+        self.bought = bought_membership::sold(&self.checkout);
         if self.claims == ClaimChange::Keep {
             self.claims = ClaimChange::Sell;
         }

@@ -103,6 +103,7 @@ fn check_want(want: &Want, all: &[Want], buyer: &Buyer<'_>, world: &World, takin
             // No level, no limit.
             None => Ok(()),
         },
+        Kind::Membership | Kind::BoughtMembership => Ok(()),
     }
 }
 

@@ -55,6 +55,8 @@ codes! {
     MembershipIncompatible = "membership_incompatible";
     /// Not enough credits.
     MembershipInsufficient = "membership_insufficient";
+    /// Credits of a membership that would be given back are used.
+    MembershipUsed = "membership_used";
     /// The issuer said no; see `decline_code`.
     CardDeclined = "card_declined";
     /// The payment did not happen, for certain.

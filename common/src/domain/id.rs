@@ -191,6 +191,26 @@ ids! {
     RefundId "ref";
     /// A ticket: made of its checkout's id, its line and its place, see `ticket::id_of`.
     TicketId "tkt";
+    /// A membership that a customer has; ours when it was bought here, else the client's own.
+    BoughtMembershipId "bmb";
+}
+
+impl BoughtMembershipId {
+    /// The id of what a line sells: told with the checkout, before it is there.
+    pub fn sold_by(line: &LineId) -> Self {
+        Self(format!("{}_{}", Self::PREFIX, line.0.strip_prefix("li_").unwrap_or(&line.0)))
+    }
+
+    /// Whether it looks like one that we made. Nobody else may use such an id for something new: it may be promised to a checkout.
+    pub fn is_ours(&self) -> bool {
+        let made = self.0.strip_prefix("bmb_").filter(|made| made.len() == 26);
+        made.is_some_and(|made| made.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase()))
+    }
+
+    /// As the store's counters name it.
+    pub fn in_stock(&self) -> CatalogueId {
+        CatalogueId(self.0.clone())
+    }
 }
 
 #[cfg(test)]
@@ -229,6 +249,16 @@ mod tests {
             assert!(ms == 0 || LedgerId::generate(&entropy, Timestamp::from_millis(ms - 1)).as_str() < bound.as_str(), "{ms}");
         }
         assert_eq!(lowest("ltx", Timestamp::from_millis(-5)), lowest("ltx", Timestamp::from_millis(0)));
+    }
+
+    #[test]
+    fn the_id_of_what_a_line_sells_is_ours_and_the_clients_own_are_not() {
+        let line = LineId::generate(&Entropy::from_seed(1), Timestamp::from_millis(1_000));
+        let sold = BoughtMembershipId::sold_by(&line);
+        assert!(sold.is_ours() && sold.as_str().starts_with("bmb_") && sold.in_stock().as_str() == sold.as_str());
+        for theirs in ["bmb_demo_ada", "bmb_", "ours", "BMB_0123456789abcdefghjkmnpqrs"] {
+            assert!(!BoughtMembershipId::parse(theirs).unwrap().is_ours(), "{theirs}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{
     checkout::Checkout,
     id::{CheckoutId, LedgerId},
     money::{Amount, Currency},
-    order::Leg,
+    order::{Item, Leg, Line},
     scope::Scope,
     time::Timestamp,
 };
@@ -50,7 +50,7 @@ impl LedgerKind {
 /// One side of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// `provider:sandbox`, `tender:custom`, `revenue`, `discounts`, `tax`, `unapplied`, `refunds_pending`.
+    /// `provider:sandbox`, `tender:custom`, `revenue`, `memberships`, `discounts`, `tax`, `unapplied`, `refunds_pending`.
     pub account: String,
     /// Minor units; debit positive, credit negative.
     pub amount: Amount,
@@ -91,6 +91,19 @@ pub fn account_of(checkout: &Checkout, leg: &Leg) -> String {
     leg.account(checkout.approved_charge().map_or("sandbox", |attempt| attempt.provider.as_str()))
 }
 
+/// What was earned.
+pub const REVENUE: &str = "revenue";
+/// What customers have paid for and not used: places are owed for it.
+pub const MEMBERSHIPS: &str = "memberships";
+
+/// The account that a line is sold out of: what was earned, or, for a membership, what is owed in places.
+pub const fn account_of_line(line: &Line) -> &'static str {
+    match line.item {
+        Item::Membership { .. } => MEMBERSHIPS,
+        Item::Session { .. } | Item::Product { .. } | Item::Custom {} => REVENUE,
+    }
+}
+
 /// The sides of a sale: the payments against what was sold, what was taken off, and the tax.
 pub fn sale_entries(checkout: &Checkout) -> Vec<Entry> {
     let order = &checkout.order;
@@ -106,7 +119,7 @@ pub fn sale_entries(checkout: &Checkout) -> Vec<Entry> {
     push("discounts", order.totals.discount, "discount", order.promo_code.as_ref().map(|code| code.to_string()));
     for line in &order.lines {
         let entity = line.item.entity().map(|id| id.to_string());
-        push("revenue", line.amount.negated(), line.item.type_name(), entity);
+        push(account_of_line(line), line.amount.negated(), line.item.type_name(), entity);
     }
     push("tax", order.totals.tax.negated(), "tax", None);
     entries

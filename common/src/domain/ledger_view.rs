@@ -40,7 +40,7 @@ pub struct LedgerLine {
     /// What it is: `payment`, `discount`, `tax`, `refund`, or the type of the line that was sold.
     #[serde(rename = "type")]
     pub kind: String,
-    /// `provider:sandbox`, `tender:custom`, `revenue`, `discounts`, `tax`, `unapplied`, `refunds_pending`.
+    /// `provider:sandbox`, `tender:custom`, `revenue`, `memberships`, `discounts`, `tax`, `unapplied`, `refunds_pending`.
     pub account: String,
     /// Minor units; debit positive, credit negative.
     pub amount: Amount,
@@ -51,7 +51,7 @@ pub struct LedgerLine {
 /// What a side of a transaction is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct LedgerEntity {
-    /// `session`, `product`, `promo_code`, `payment_attempt`, `refund`.
+    /// `session`, `product`, `membership`, `promo_code`, `payment_attempt`, `refund`.
     #[serde(rename = "type")]
     pub kind: String,
     /// Its id.

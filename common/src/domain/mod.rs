@@ -2,6 +2,7 @@
 
 pub mod attempt;
 pub mod begin;
+pub mod bought_membership;
 pub mod card_number;
 pub mod catalogue;
 pub mod catalogue_check;
@@ -18,15 +19,18 @@ pub mod hosted;
 pub mod id;
 pub mod ledger;
 pub mod ledger_view;
+pub mod membership;
 pub mod money;
 pub mod order;
 pub mod pricing;
 pub mod refund;
+pub mod refund_membership;
 pub mod scope;
 pub mod seat_check;
 pub mod secret;
 pub mod settings;
 pub mod settle;
+pub mod span;
 pub mod state;
 pub mod ticket;
 pub mod ticket_code;

@@ -4,7 +4,8 @@ use super::{
     catalogue::Kind,
     claim::Want,
     hosted::Hosted,
-    id::{CatalogueId, CustomerId, LineId},
+    id::{BoughtMembershipId, CatalogueId, CustomerId, LineId},
+    membership::Terms,
     money::{Amount, Currency},
     secret::Secret,
 };
@@ -69,7 +70,8 @@ impl Order {
                 Item::Product { product, .. } => {
                     Some(Want { kind: Kind::Product, id: product.clone(), quantity: line.quantity, seats: Vec::new(), line: Some(index) })
                 }
-                Item::Custom {} => None,
+                // A membership comes into being with its sale: there are as many as are wanted.
+                Item::Membership { .. } | Item::Custom {} => None,
             })
             .collect();
         if let (Some(code), true) = (&self.promo_code, self.promo_uses_counted) {
@@ -83,10 +85,9 @@ impl Order {
         self.legs.iter().enumerate().filter(|(_, leg)| leg.is_outside())
     }
 
-    /// What people rush for, and the seat table therefore knows of: all that is wanted except goods, of which most are not
-    /// counted at all.
+    /// What people rush for, and the seat table therefore knows of.
     pub fn contested(&self) -> Vec<Want> {
-        self.wants().into_iter().filter(|want| want.kind != Kind::Product).collect()
+        self.wants().into_iter().filter(|want| want.kind.is_contested()).collect()
     }
 }
 
@@ -134,6 +135,15 @@ pub enum Item {
         #[serde(default)]
         variant: Option<CatalogueId>,
     },
+    /// A membership for the checkout's customer.
+    Membership {
+        /// Which.
+        membership: CatalogueId,
+        /// What the customer has when the checkout has succeeded.
+        bought_membership: BoughtMembershipId,
+        /// What it is good for, as it was when it was priced.
+        terms: Terms,
+    },
     /// Anything else, named and priced by the client.
     Custom {},
 }
@@ -144,6 +154,7 @@ impl Item {
         match self {
             Self::Session { .. } => "session",
             Self::Product { .. } => "product",
+            Self::Membership { .. } => "membership",
             Self::Custom {} => "custom",
         }
     }
@@ -153,6 +164,7 @@ impl Item {
         match self {
             Self::Session { session, .. } => Some(session),
             Self::Product { product, .. } => Some(product),
+            Self::Membership { membership, .. } => Some(membership),
             Self::Custom {} => None,
         }
     }

@@ -4,7 +4,8 @@ use super::{
     catalogue::{Kind, Product, PromoCode, Session},
     catalogue_check::check_name,
     error::{Code, CodedError},
-    id::{CatalogueId, Entropy, LineId},
+    id::{BoughtMembershipId, CatalogueId, Entropy, LineId},
+    membership::Membership,
     money::{Amount, Currency, MoneyError},
     order::{Item, Line, Totals},
     time::Timestamp,
@@ -55,6 +56,11 @@ pub enum CartItem {
         /// Which kind of it; required when there are kinds.
         variant: Option<CatalogueId>,
     },
+    /// A membership for the customer.
+    Membership {
+        /// Which.
+        membership: CatalogueId,
+    },
     /// Anything else, priced by the client.
     Custom {
         /// Shown to customers.
@@ -67,7 +73,7 @@ impl CartItem {
     pub fn default_quantity(&self) -> u32 {
         match self {
             Self::Session { seats, .. } if !seats.is_empty() => u32::try_from(seats.len()).unwrap_or(u32::MAX),
-            Self::Session { .. } | Self::Product { .. } | Self::Custom { .. } => 1,
+            Self::Session { .. } | Self::Product { .. } | Self::Membership { .. } | Self::Custom { .. } => 1,
         }
     }
 }
@@ -79,6 +85,8 @@ pub struct Shelf {
     pub sessions: HashMap<CatalogueId, Session>,
     /// Products by id.
     pub products: HashMap<CatalogueId, Product>,
+    /// Memberships by id.
+    pub memberships: HashMap<CatalogueId, Membership>,
     /// Promo codes by the code itself.
     pub promo_codes: HashMap<CatalogueId, PromoCode>,
 }
@@ -102,6 +110,7 @@ impl Cart {
         let lines = self.lines.iter().filter_map(|line| match &line.item {
             CartItem::Session { session, .. } => Some((Kind::Session, session)),
             CartItem::Product { product, .. } => Some((Kind::Product, product)),
+            CartItem::Membership { membership } => Some((Kind::Membership, membership)),
             CartItem::Custom { .. } => None,
         });
         let mut seen = HashSet::new();
@@ -124,13 +133,14 @@ pub fn price(cart: &Cart, shelf: &Shelf, now: Timestamp, entropy: &Entropy) -> R
     let mut tax_rates = Vec::with_capacity(cart.lines.len());
     let mut subtotal = Amount::ZERO;
     for (index, line) in cart.lines.iter().enumerate() {
-        let found = find(cart.currency, line, shelf, &format!("lines[{index}]"))?;
+        let id = LineId::generate(entropy, now);
+        let found = find(cart.currency, line, &id, shelf, &format!("lines[{index}]"))?;
         check_line(line, shelf, &mut asked_seats, &format!("lines[{index}]"))?;
         let amount = found.unit_amount.times(line.quantity).map_err(|error| out_of_range(error, &format!("lines[{index}]")))?;
         subtotal = subtotal.plus(amount).map_err(|error| out_of_range(error, "lines"))?;
         tax_rates.push(found.tax_rate_bp);
         lines.push(Line {
-            id: LineId::generate(entropy, now),
+            id,
             item: found.item,
             name: found.name,
             quantity: line.quantity,
@@ -161,7 +171,7 @@ struct Found {
 }
 
 /// Looks the line's thing up, and holds its currency and the client's echo against it.
-fn find(currency: Currency, line: &CartLine, shelf: &Shelf, param: &str) -> Result<Found, CodedError> {
+fn find(currency: Currency, line: &CartLine, id: &LineId, shelf: &Shelf, param: &str) -> Result<Found, CodedError> {
     let (found, own_currency) = match &line.item {
         CartItem::Session { session: id, seats } => {
             let session = shelf.sessions.get(id).ok_or_else(|| missing("session", format!("{param}.session")))?;
@@ -176,6 +186,7 @@ fn find(currency: Currency, line: &CartLine, shelf: &Shelf, param: &str) -> Resu
             let item = Item::Product { product: id.clone(), variant: variant.clone() };
             (Found { item, name, unit_amount, tax_rate_bp: product.tax_rate_bp }, product.currency)
         }
+        CartItem::Membership { membership } => find_membership(membership, id, shelf, param)?,
         CartItem::Custom { name } => return find_custom(name, line.unit_amount, param),
     };
     if own_currency != currency {
@@ -194,6 +205,15 @@ fn find(currency: Currency, line: &CartLine, shelf: &Shelf, param: &str) -> Resu
         }
         Some(_) | None => Ok(found),
     }
+}
+
+fn find_membership(membership: &CatalogueId, line: &LineId, shelf: &Shelf, param: &str) -> Result<(Found, Currency), CodedError> {
+    let found = shelf.memberships.get(membership).filter(|membership| membership.active);
+    let found = found.ok_or_else(|| missing("membership on sale", format!("{param}.membership")))?;
+    let bought_membership = BoughtMembershipId::sold_by(line);
+    let item = Item::Membership { membership: membership.clone(), bought_membership, terms: found.terms() };
+    let (name, unit_amount, tax_rate_bp) = (found.name.clone(), found.unit_amount, found.tax_rate_bp);
+    Ok((Found { item, name, unit_amount, tax_rate_bp }, found.currency))
 }
 
 fn find_custom(name: &str, unit_amount: Option<Amount>, param: &str) -> Result<Found, CodedError> {
@@ -228,6 +248,9 @@ fn check_line<'a>(
 ) -> Result<(), CodedError> {
     if !(1..=MAX_QUANTITY).contains(&line.quantity) {
         return Err(invalid(&format!("{param}.quantity"), format!("a quantity is 1 to {MAX_QUANTITY}")));
+    }
+    if matches!(line.item, CartItem::Membership { .. }) && line.quantity != 1 {
+        return Err(invalid(&format!("{param}.quantity"), "a line sells one membership: use a line for each"));
     }
     let CartItem::Session { session: id, seats } = &line.item else { return Ok(()) };
     let at = format!("{param}.seats");

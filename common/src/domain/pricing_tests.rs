@@ -42,6 +42,13 @@ fn shelf() -> Shelf {
                 "variants": [{"id": "s", "name": "Small"}, {"id": "xl", "name": "Extra large", "unit_amount": 2300}]})),
             ),
         ]),
+        memberships: HashMap::from([(
+            id("pack"),
+            serde_json::from_value(
+                json!({"name": "Ten", "unit_amount": 12_000, "currency": "usd", "tax_rate_bp": 1000, "type": "pack", "credits": 10}),
+            )
+            .unwrap(),
+        )]),
         promo_codes: HashMap::new(),
     }
 }
@@ -98,6 +105,23 @@ fn a_cart_is_priced_from_the_catalogue() {
     assert_eq!((priced.promo_code, priced.promo_uses_counted), (None, false));
     let ids: HashSet<_> = priced.lines.iter().map(|line| line.id.clone()).collect();
     assert_eq!(ids.len(), 4);
+}
+
+fn pack(quantity: u32) -> CartLine {
+    CartLine { item: CartItem::Membership { membership: id("pack") }, quantity, unit_amount: None }
+}
+
+#[test]
+fn a_membership_is_priced_with_its_terms_and_the_id_that_it_will_have() {
+    let priced = run(&cart(vec![pack(1), pack(1)]), &shelf()).unwrap();
+    assert_eq!((priced.totals.total.minor(), priced.lines[0].tax_amount.minor()), (26_400, 1_200));
+    let sold = |line: &Line| match &line.item {
+        Item::Membership { bought_membership, terms, .. } => (bought_membership.clone(), terms.credits),
+        other => panic!("{other:?}"),
+    };
+    let (first, second) = (sold(&priced.lines[0]), sold(&priced.lines[1]));
+    assert_eq!((first.1, first.0 == second.0, first.0.is_ours()), (Some(10), false, true));
+    assert_eq!(refusal(vec![pack(2)]), (Code::ParameterInvalid, "lines[0].quantity".to_owned()));
 }
 
 #[test]

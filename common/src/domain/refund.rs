@@ -14,6 +14,7 @@ use super::{
     ledger::{self, Entry, LedgerKind},
     money::{Amount, Currency, MoneyError},
     order::{Item, Line},
+    refund_membership,
     state::Status,
     time::Timestamp,
 };
@@ -158,8 +159,8 @@ impl Refund {
         self.status != RefundStatus::Failed
     }
 
-    /// The lines of which the places come free.
-    fn freed<'c>(&'c self, checkout: &'c Checkout) -> impl Iterator<Item = &'c Line> {
+    /// The lines of which the places come free, and the memberships end.
+    pub(super) fn freed<'c>(&'c self, checkout: &'c Checkout) -> impl Iterator<Item = &'c Line> {
         let is_freed = |line: &&Line| self.release_seats && (self.lines.is_empty() || self.lines.contains(&line.id));
         places(checkout).filter(is_freed)
     }
@@ -192,11 +193,12 @@ pub fn open(
     let by_card = checkout.order.outside_legs().next().is_some() && !terms.amount.is_zero();
     let mut effects = Effects::start(checkout, now);
     effects.note("refund.requested", format!("{id}: {} {}", terms.amount, terms.currency));
+    effects.ended = refund_membership::given_back(&effects.checkout, &terms).into_iter().map(|id| (id, Some(now))).collect();
     match charge.filter(|_| by_card) {
         Some(charge) => {
             let mut attempt = new_attempt(&effects.checkout, AttemptKind::Refund, terms.amount, &charge.provider, now, entropy);
             attempt.request.target = charge.provider_reference;
-            let entries = entries(&effects.checkout, &terms, PENDING);
+            let entries = entries(&effects.checkout, &terms, PENDING)?;
             effects.post(LedgerKind::Refund, entries, entropy);
             effects.add_refund(Refund { attempt: Some(attempt.n), ..terms });
             effects.add_attempt(attempt);
@@ -250,7 +252,7 @@ fn terms(checkout: &Checkout, id: &RefundId, ask: &RefundAsk, now: Timestamp) ->
     } else if amount.is_zero() && !frees_anything(checkout, &refund) {
         Some(exceeds("nothing is left to be given back".to_owned()))
     } else {
-        None
+        refund_membership::check_parts(checkout, &refund).err()
     };
     Ok(refused.map_or(Ok(refund), Err))
 }
@@ -275,7 +277,7 @@ fn worth(checkout: &Checkout, lines: &[LineId]) -> Result<Result<Amount, CodedEr
 }
 
 fn places(checkout: &Checkout) -> impl Iterator<Item = &Line> {
-    checkout.order.lines.iter().filter(|line| matches!(line.item, Item::Session { .. }))
+    checkout.order.lines.iter().filter(|line| matches!(line.item, Item::Session { .. } | Item::Membership { .. }))
 }
 
 /// Whether it frees places that no other refund frees.
@@ -285,9 +287,9 @@ fn frees_anything(checkout: &Checkout, refund: &Refund) -> bool {
 }
 
 /// The sides of a refund: off the revenue, line by line where it is about whole lines, and on to where it goes.
-fn entries(checkout: &Checkout, refund: &Refund, to: &str) -> Vec<Entry> {
+fn entries(checkout: &Checkout, refund: &Refund, to: &str) -> Result<Vec<Entry>, MoneyError> {
     if refund.amount.is_zero() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let of = |id: &LineId| checkout.order.lines.iter().find(|line| line.id == *id);
     let detail = match refund.lines.as_slice() {
@@ -300,14 +302,15 @@ fn entries(checkout: &Checkout, refund: &Refund, to: &str) -> Vec<Entry> {
         detail: detail.to_owned(),
         entity: Some(refund.id.to_string()),
     };
-    vec![entry("revenue", refund.amount, detail), entry(to, refund.amount.negated(), "refund")]
+    let off = refund_membership::taken_off(checkout, refund)?.into_iter().map(|(account, amount)| entry(account, amount, detail));
+    Ok(off.chain([entry(to, refund.amount.negated(), "refund")]).collect())
 }
 
 /// Cash, or nothing: it goes back over the counter, and the books are all there is to it.
 fn settle_in_the_books(effects: &mut Effects, refund: Refund, entropy: &Entropy) -> Result<(), DecideError> {
     let checkout = &effects.checkout;
     let account = checkout.order.legs.first().map_or_else(|| "tender:free".to_owned(), |leg| ledger::account_of(checkout, leg));
-    let entries = entries(&effects.checkout, &refund, &account);
+    let entries = entries(&effects.checkout, &refund, &account)?;
     if !entries.is_empty() {
         effects.post(LedgerKind::Refund, entries, entropy);
     }
@@ -334,7 +337,7 @@ pub(super) fn gone(effects: &mut Effects, n: u32, entropy: &Entropy) -> Result<b
 /// The provider will not give it back: what was booked is taken back. `false`: no client asked for it.
 pub(super) fn refused(effects: &mut Effects, n: u32, decline: &Decline, entropy: &Entropy) -> Result<bool, DecideError> {
     let Some(refund) = carried_by(effects, n) else { return Ok(false) };
-    let mut back = entries(&effects.checkout, &refund, PENDING);
+    let mut back = entries(&effects.checkout, &refund, PENDING)?;
     for entry in &mut back {
         entry.amount = entry.amount.negated();
     }
@@ -370,6 +373,8 @@ fn finish(effects: &mut Effects, id: &RefundId, status: RefundStatus, error: Opt
             effects.note("refund.succeeded", said);
         }
         RefundStatus::Failed => {
+            let ended = refund_membership::given_back(&effects.checkout, &refund);
+            effects.ended.extend(ended.into_iter().map(|id| (id, None)));
             effects.events.push(EventType::RefundFailed);
             effects.note("refund.failed", said);
         }

@@ -9,12 +9,14 @@ use boxoffice_common::{
         checkout::Checkout,
         customer::Customer,
         ends::Verdict,
-        id::{CatalogueId, CheckoutId, CustomerId, Entropy, KeyId, LineId},
+        id::{BoughtMembershipId, CatalogueId, CheckoutId, CustomerId, Entropy, KeyId, LineId},
+        membership::{MembershipType, Terms},
         money::{Amount, Currency},
         order::{Item, Leg, Line, Order, Tender, Totals},
         scope::{Mode, Scope},
         secret::Secret,
         settle::Settlement,
+        span::{Span, Unit},
         time::Timestamp,
         view::{CheckoutView, QueueEstimate},
     },
@@ -168,6 +170,17 @@ impl Shop {
     pub fn buy_product(&self, product: &CatalogueId, quantity: u32) -> NewCheckout {
         let line = Line { item: Item::Product { product: product.clone(), variant: None }, ..self.line(product, quantity, &[]) };
         self.new_checkout(vec![line], Tender::Card { token: Secret::new("tok_visa".to_owned()) })
+    }
+
+    /// A pack of so many credits for the customer, by card.
+    pub fn buy_pack(&self, customer: &CustomerId, credits: u32) -> NewCheckout {
+        let pack = CatalogueId::parse("mem_pack").unwrap();
+        let line = self.line(&pack, 1, &[]);
+        let terms = Terms { kind: MembershipType::Pack, credits: Some(credits), valid_for: Some(Span { count: 1, unit: Unit::Month }) };
+        let item = Item::Membership { membership: pack, bought_membership: BoughtMembershipId::sold_by(&line.id), terms };
+        let mut new = self.new_checkout(vec![Line { item, ..line }], Tender::Card { token: Secret::new("tok_visa".to_owned()) });
+        new.order.customer = Some(customer.clone());
+        new
     }
 
     pub fn buy_cash(&self, session: &CatalogueId, quantity: u32) -> NewCheckout {

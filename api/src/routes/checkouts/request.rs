@@ -134,8 +134,8 @@ struct LineRequest {
     variant: Option<CatalogueId>,
     #[schema(ignore)]
     plan: Option<IgnoredAny>,
-    #[schema(ignore)]
-    membership: Option<IgnoredAny>,
+    /// For `membership`.
+    membership: Option<CatalogueId>,
     /// For `custom`.
     name: Option<String>,
     /// 1 to 1,000; the number of seats, or 1, when left out.
@@ -307,8 +307,12 @@ impl LineRequest {
                 refuse_others(&given, &["name"], &at())?;
                 CartItem::Custom { name: self.name.ok_or_else(|| missing("name"))? }
             }
-            LineType::Plan | LineType::Membership => {
-                return Err(Problem::unsupported(format!("{}.type", at()), "plans and memberships are not sold yet"));
+            LineType::Membership => {
+                refuse_others(&given, &["membership"], &at())?;
+                CartItem::Membership { membership: self.membership.ok_or_else(|| missing("membership"))? }
+            }
+            LineType::Plan => {
+                return Err(Problem::unsupported(format!("{}.type", at()), "plans are not sold yet"));
             }
         };
         let quantity = self.quantity.unwrap_or_else(|| item.default_quantity());

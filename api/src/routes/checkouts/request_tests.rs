@@ -103,6 +103,8 @@ fn fields_that_are_missing_or_do_not_belong_are_named() {
     for (key, value, code, param) in [
         ("lines", json!([{"type": "session"}]), "parameter_missing", "lines[0].session"),
         ("lines", json!([{"session": "ses_1"}]), "parameter_missing", "lines[0].type"),
+        ("lines", json!([{"type": "membership"}]), "parameter_missing", "lines[0].membership"),
+        ("lines", json!([{"type": "membership", "membership": "mem_1", "session": "ses_1"}]), "parameter_unknown", "lines[0].session"),
         ("lines", json!([{"type": "custom", "unit_amount": 1}]), "parameter_missing", "lines[0].name"),
         ("lines", json!([{"type": "custom", "name": "x", "session": "ses_1"}]), "parameter_unknown", "lines[0].session"),
         ("lines", json!([{"type": "session", "session": "ses_1", "qty": 1}]), "parameter_unknown", "lines[0].qty"),
@@ -120,7 +122,6 @@ fn fields_that_are_missing_or_do_not_belong_are_named() {
 fn what_this_engine_does_not_do_yet_is_refused_and_never_dropped() {
     for (key, value, param) in [
         ("lines", json!([{"type": "plan", "plan": "pln_1"}]), "lines[0].type"),
-        ("lines", json!([{"type": "membership", "membership": "mem_1"}]), "lines[0].type"),
         ("payment", json!({"hosted": {"options": {}}}), "payment.hosted"),
         ("payment", json!({"methods": [{"type": "free"}, {"type": "card", "token": "x"}]}), "payment.methods"),
         ("payment", json!({"methods": [{"type": "saved_method", "id": "pm_1"}]}), "payment.methods[0].type"),

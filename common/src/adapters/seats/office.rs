@@ -74,7 +74,7 @@ impl SeatsOffice for RedisSeats {
 fn key_of(name: &str) -> Option<StockKey> {
     let (scope, rest) = name.strip_prefix("bo:{")?.split_once("}:")?;
     let (kind, id) = rest.split_once(':')?;
-    let kind = [Kind::Session, Kind::Product, Kind::PromoCode].into_iter().find(|&known| letter(known) == kind)?;
+    let kind = Kind::ALL.into_iter().find(|&known| letter(known) == kind)?;
     Some(StockKey { scope: Scope::parse(scope)?, kind, id: CatalogueId::parse(id).ok()? })
 }
 

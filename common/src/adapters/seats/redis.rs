@@ -129,6 +129,8 @@ pub(super) fn letter(kind: Kind) -> &'static str {
         Kind::Session => "s",
         Kind::Product => "p",
         Kind::PromoCode => "c",
+        Kind::Membership => "m",
+        Kind::BoughtMembership => "b",
     }
 }
 

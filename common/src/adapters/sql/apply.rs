@@ -31,6 +31,7 @@ pub(super) async fn apply(tx: &mut Tx<'_>, batch: &[Effects], now: Timestamp, en
     let events = super::events::events(tx, batch, now, entropy).await?;
     let mut writes = vec![checkouts(batch)?, attempts(batch)?, super::refund::refunds(batch)?];
     writes.extend(claims(batch, &mut deltas));
+    writes.extend(super::memberships::changes(batch)?);
     writes.push(stock::add(&deltas));
     writes.extend(ledger(batch));
     writes.extend(events.writes);

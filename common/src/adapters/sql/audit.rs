@@ -63,6 +63,26 @@ const RULES: &[Rule] = &[
               AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.checkout = c.id AND r.status = 'succeeded' AND r.release_seats = 1)",
     },
     Rule {
+        name: "membership_not_given",
+        // A line that sells one says so in these words; what clients write stands in quotes that are escaped, or in the metadata.
+        sql: "SELECT c.id, 'sold memberships, and the customer has ' || CAST((SELECT COUNT(*) FROM bought_memberships b WHERE b.checkout = c.id) AS BIGINT) \
+              FROM checkouts c WHERE c.status = 'succeeded' AND c.doc LIKE '%\"type\":\"membership\",\"membership\":\"%' \
+              AND c.doc NOT LIKE '%\"metadata\":{%\"type\":\"membership\"%' \
+              AND (LENGTH(c.doc) - LENGTH(REPLACE(c.doc, '\"type\":\"membership\",\"membership\":\"', ''))) / LENGTH('\"type\":\"membership\",\"membership\":\"') \
+              <> (SELECT COUNT(*) FROM bought_memberships b WHERE b.checkout = c.id)",
+    },
+    Rule {
+        name: "membership_not_sold",
+        sql: "SELECT b.id, 'is said to be sold by ' || b.checkout || ', which is ' || COALESCE(c.status, 'not there') FROM bought_memberships b \
+              LEFT JOIN checkouts c ON c.id = b.checkout WHERE b.checkout IS NOT NULL AND COALESCE(c.status, '') <> 'succeeded'",
+    },
+    Rule {
+        name: "credits_differ",
+        sql: "SELECT b.scope || '/' || b.id, COALESCE(CAST(b.credits AS TEXT), 'any number of') || ' credits, ' || COALESCE(CAST(i.capacity AS TEXT), 'none') || ' in stock' \
+              FROM bought_memberships b LEFT JOIN inventory i ON i.scope = b.scope AND i.kind = 'bought_membership' AND i.id = b.id \
+              WHERE i.capacity IS NULL OR i.capacity <> COALESCE(b.credits, 4294967295)",
+    },
+    Rule {
         name: "refunded_too_much",
         sql: "SELECT c.id, 'paid ' || c.amount_paid || ', refunded ' || c.amount_refunded FROM checkouts c WHERE c.amount_refunded > c.amount_paid",
     },

@@ -126,7 +126,7 @@ async fn world<'c>(tx: &mut Tx<'_>, queued: impl Iterator<Item = &'c Checkout>, 
     // Documents are read after the locks: who changed one held the same lock. Of goods only the count matters.
     world.sessions = sessions.known(&locked);
     world.stock = locked.iter().map(|locked| (locked.level.key.clone(), locked.level.clone())).collect();
-    let keys = stock::keys(wanted.iter().filter(|key| key.kind != Kind::Product && !world.sessions.contains_key(key)));
+    let keys = stock::keys(wanted.iter().filter(|key| key.kind.is_contested() && !world.sessions.contains_key(key)));
     let sql = "SELECT c.scope, c.kind, c.id, c.doc FROM catalogue c WHERE (c.scope, c.kind, c.id) IN (SELECT scope, kind, id FROM {rows})";
     let documents = if keys.is_empty() { Vec::new() } else { tx.fetch(sql, Some(&keys), &[]).await? };
     for row in documents {
@@ -137,7 +137,7 @@ async fn world<'c>(tx: &mut Tx<'_>, queued: impl Iterator<Item = &'c Checkout>, 
                 world.sessions.insert(key, session);
             }
             Kind::PromoCode => drop(world.promo_codes.insert(key, serde_json::from_str(&doc).map_err(corrupt)?)),
-            Kind::Product => {}
+            Kind::Product | Kind::Membership | Kind::BoughtMembership => {}
         }
     }
     if !seats.is_empty() {

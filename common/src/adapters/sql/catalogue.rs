@@ -113,7 +113,12 @@ impl SqlStore {
 }
 
 /// Sets what can be claimed. `Some(taken)`: less than what is claimed, or without a seat that is.
-async fn resize(tx: &mut Tx<'_>, key: &StockKey, capacity: Option<u32>, seats: Option<&[String]>) -> Result<Option<u32>, StoreError> {
+pub(super) async fn resize(
+    tx: &mut Tx<'_>,
+    key: &StockKey,
+    capacity: Option<u32>,
+    seats: Option<&[String]>,
+) -> Result<Option<u32>, StoreError> {
     let args: [Value; 3] = [key.scope.as_str().into(), key.kind.as_str().into(), key.id.as_str().into()];
     let rows = stock::keys([key]);
     let before = stock::lock(tx, &rows).await?.pop();

@@ -11,6 +11,7 @@
 //! | `rescue` | what is overdue |
 //! | `read` | checkouts as people look at them |
 //! | `catalogue`, `customers`, `keys`, `endpoints`, `deliveries` | a subject each |
+//! | `memberships` | what customers have bought to pay with |
 //! | `ledger` | the ledger as people read it |
 //! | `settings` | a tenant's settings |
 //! | `tickets` | tickets of which something has become, and their keys |
@@ -31,6 +32,7 @@ mod events;
 mod keys;
 mod ledger;
 mod load;
+mod memberships;
 mod open;
 mod pay;
 mod read;

@@ -7,15 +7,19 @@ use super::{
     db::{Tx, transact},
     load,
     script::Write,
+    stock,
     value::{Row, Value, corrupt},
 };
 use crate::{
     domain::{
+        catalogue::Kind,
         checkout::Checkout,
+        claim::StockKey,
         effects::Effects,
-        id::{CheckoutId, RefundId},
+        id::{BoughtMembershipId, CatalogueId, CheckoutId, RefundId},
         money::{Amount, Currency},
         refund::{self, Refund, RefundStatus, RefundView},
+        refund_membership,
         scope::Scope,
         state::Status,
         time::Timestamp,
@@ -123,6 +127,10 @@ impl SqlStore {
                 Ok(effects) => effects,
                 Err(refusal) => return Ok(RefundResult::Refused(refusal)),
             };
+            let taken = credits_taken(tx, &effects).await?;
+            if let Err(used) = refund_membership::check_unused(&effects, &new.ask, &taken) {
+                return Ok(RefundResult::Refused(used.into()));
+            }
             let answer = answer(&effects, &new.id)?;
             bind_key(tx, new, &answer, now).await?;
             let moved: Option<Moved> = apply(tx, &[effects], now, &self.entropy).await?.pop();
@@ -142,6 +150,15 @@ impl SqlStore {
         let sql = format!("SELECT {REFUND} FROM refunds r WHERE r.checkout = {{1}} AND r.scope = {{2}} ORDER BY r.id");
         self.db.read(&sql, None, &[id.as_str().into(), scope.as_str().into()]).await?.iter().map(read).collect()
     }
+}
+
+/// How many credits are used or held of the memberships that a refund ends, under their locks: nobody uses one until it has ended.
+async fn credits_taken(tx: &mut Tx<'_>, effects: &Effects) -> Result<HashMap<CatalogueId, u32>, StoreError> {
+    let scope = &effects.checkout.scope;
+    let key = |id: &BoughtMembershipId| StockKey { scope: scope.clone(), kind: Kind::BoughtMembership, id: id.in_stock() };
+    let keys: Vec<StockKey> = effects.ended.iter().map(|(id, _)| key(id)).collect();
+    let locked = stock::lock(tx, &stock::keys(&keys)).await?;
+    Ok(locked.into_iter().map(|locked| (locked.level.key.id, locked.level.taken)).collect())
 }
 
 fn answer(effects: &Effects, id: &RefundId) -> Result<StoredAnswer, StoreError> {

@@ -4,6 +4,7 @@ use super::{SqlStore, bulk::Rows, db::transact, deliveries::Take, value::corrupt
 use crate::{
     domain::{
         begin::Begin,
+        bought_membership::Credited,
         catalogue::Kind,
         checkout::Checkout,
         claim::StockKey,
@@ -11,7 +12,7 @@ use crate::{
         delivery::{DeliveryRecord, DeliveryResult, DeliveryStatus, DeliveryTaken},
         ends::Verdict,
         hosted::Pay,
-        id::{CatalogueId, CheckoutId, CustomerId, DeliveryId, EndpointId, KeyId, RefundId, TicketId},
+        id::{BoughtMembershipId, CatalogueId, CheckoutId, CustomerId, DeliveryId, EndpointId, KeyId, RefundId, TicketId},
         ledger_view::{Balance, LedgerRecord},
         refund::Refund,
         scope::{Mode, Scope},
@@ -280,6 +281,29 @@ impl TicketStore for SqlStore {
 
     async fn ticket_keys(&self, scope: &Scope, candidate: &Secret<String>) -> Result<Vec<Secret<String>>, StoreError> {
         self.ticket_keys_or(scope, candidate).await
+    }
+}
+
+#[async_trait]
+impl MembershipStore for SqlStore {
+    async fn put_bought(&self, put: &PutBought) -> Result<BoughtPut, StoreError> {
+        self.write_bought(put).await
+    }
+
+    async fn bought(&self, scope: &Scope, customer: &CustomerId, id: &BoughtMembershipId) -> Result<Option<Credited>, StoreError> {
+        self.read_bought(scope, customer, id).await
+    }
+
+    async fn bought_by_id(&self, scope: &Scope, ids: &[BoughtMembershipId]) -> Result<Vec<Credited>, StoreError> {
+        self.read_bought_by_id(scope, ids).await
+    }
+
+    async fn bought_of(&self, scope: &Scope, customer: &CustomerId, page: &PageRequest) -> Result<Page<Credited>, StoreError> {
+        self.list_bought(scope, customer, page).await
+    }
+
+    async fn freeze(&self, scope: &Scope, customer: &CustomerId, id: &BoughtMembershipId, freezing: Freezing) -> Result<Froze, StoreError> {
+        self.freeze_one(scope, customer, id, freezing).await
     }
 }
 

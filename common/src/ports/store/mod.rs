@@ -6,6 +6,7 @@
 //! | `catalogue` | what is sold, and to whom |
 //! | `keys` | API keys |
 //! | `deliveries` | webhook endpoints, secrets, deliveries |
+//! | `memberships` | what customers have bought to pay with |
 //! | `ledger` | the ledger as people read it |
 //! | `settings` | how a tenant presents itself, and where its days are counted |
 //! | `tickets` | tickets, and what they are signed with |
@@ -18,6 +19,7 @@ mod deliveries;
 mod error;
 mod keys;
 mod ledger;
+mod memberships;
 mod paging;
 mod settings;
 mod tickets;
@@ -29,6 +31,7 @@ pub use deliveries::*;
 pub use error::*;
 pub use keys::*;
 pub use ledger::*;
+pub use memberships::*;
 pub use paging::*;
 pub use settings::*;
 pub use tickets::*;
@@ -36,8 +39,12 @@ pub use upkeep::*;
 
 /// The truth as a whole.
 pub trait Store:
-    CheckoutStore + CatalogueStore + KeyStore + DeliveryStore + LedgerStore + SettingsStore + TicketStore + UpkeepStore
+    CheckoutStore + CatalogueStore + KeyStore + DeliveryStore + LedgerStore + MembershipStore + SettingsStore + TicketStore + UpkeepStore
 {
 }
 
-impl<T: CheckoutStore + CatalogueStore + KeyStore + DeliveryStore + LedgerStore + SettingsStore + TicketStore + UpkeepStore> Store for T {}
+impl<
+    T: CheckoutStore + CatalogueStore + KeyStore + DeliveryStore + LedgerStore + MembershipStore + SettingsStore + TicketStore + UpkeepStore,
+> Store for T
+{
+}

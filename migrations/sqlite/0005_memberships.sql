@@ -1,0 +1,29 @@
+-- Memberships that customers have bought, or brought with them. Their credits are stock: a row of kind `bought_membership` in
+-- `inventory`, with a claim for every line that they pay for.
+CREATE TABLE bought_memberships (
+    scope        TEXT NOT NULL,
+    id           TEXT NOT NULL,
+    customer     TEXT NOT NULL,
+    membership   TEXT NOT NULL,
+    kind         TEXT NOT NULL,
+    -- In all; null: as many as are asked for.
+    credits      BIGINT CHECK (credits >= 0),
+    valid_from   BIGINT NOT NULL,
+    valid_until  BIGINT,
+    -- Of a subscription: which period it is in, and since when.
+    period       BIGINT NOT NULL,
+    period_from  BIGINT NOT NULL,
+    frozen_from  BIGINT,
+    frozen_until BIGINT,
+    ended_at     BIGINT,
+    -- What sold it; null when it was brought in.
+    checkout     TEXT,
+    line         TEXT,
+    metadata     TEXT NOT NULL,
+    created_at   BIGINT NOT NULL,
+    updated_at   BIGINT NOT NULL,
+    PRIMARY KEY (scope, id)
+) WITHOUT ROWID;
+CREATE INDEX bought_memberships_customer ON bought_memberships (scope, customer, id);
+-- A line sells one.
+CREATE UNIQUE INDEX bought_memberships_line ON bought_memberships (checkout, line) WHERE checkout IS NOT NULL;
