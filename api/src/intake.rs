@@ -14,6 +14,7 @@ use boxoffice_common::{
         order::{Item, Leg, Order, Tender},
         pricing::{Cart, Priced, price},
         scope::{Mode, Scope},
+        tender::{self, Asked},
         view::QueueEstimate,
     },
     ports::{
@@ -34,17 +35,6 @@ pub enum Buyer {
     Described(Box<Customer>),
 }
 
-/// How it is paid, as far as the client said.
-#[derive(Debug, Clone)]
-pub struct Payment {
-    /// The method.
-    pub tender: Tender,
-    /// The client's echo of the total, minor units.
-    pub amount: Option<Amount>,
-    /// Where the method stands in the request, for errors.
-    pub param: &'static str,
-}
-
 /// A checkout as a client asks for it: well formed, not yet priced.
 #[derive(Debug)]
 pub struct Submission {
@@ -57,7 +47,7 @@ pub struct Submission {
     /// Who buys; nobody we know for a guest.
     pub buyer: Option<Buyer>,
     /// How; may be left out when nothing is due.
-    pub payment: Option<Payment>,
+    pub payment: Option<Vec<Asked>>,
     /// Where the browser goes after a payment.
     pub success_url: Option<String>,
     /// Where the browser goes after a cancel.
@@ -129,7 +119,7 @@ impl Intake {
         if sells_membership && submission.buyer.is_none() {
             return Err(Problem::missing("customer"));
         }
-        let legs = check_payment(submission.payment.as_ref(), priced.totals.total, submission.scope.mode())?;
+        let legs = check_payment(submission.payment.as_deref(), priced.totals.total, submission.scope.mode())?;
         Ok((priced, legs))
     }
 
@@ -202,22 +192,15 @@ const fn takes_cards(mode: Mode) -> bool {
     }
 }
 
-fn check_payment(payment: Option<&Payment>, total: Amount, mode: Mode) -> Result<Vec<Leg>, Problem> {
-    let Some(payment) = payment else {
+fn check_payment(payment: Option<&[Asked]>, total: Amount, mode: Mode) -> Result<Vec<Leg>, Problem> {
+    let Some(methods) = payment else {
         return if total.is_zero() { Ok(vec![Leg { amount: total, tender: Tender::Free {} }]) } else { Err(Problem::missing("payment")) };
     };
-    if matches!(payment.tender, Tender::Card { .. }) && !takes_cards(mode) {
+    if let Some(card) = methods.iter().find(|method| matches!(method.tender, Tender::Card { .. })).filter(|_| !takes_cards(mode)) {
         let message = "no provider for live cards is configured; the sandbox is for test keys";
-        return Err(CodedError::new(Code::ProviderNotConfigured, message).at(format!("{}.type", payment.param)).into());
+        return Err(CodedError::new(Code::ProviderNotConfigured, message).at(format!("{}.type", card.param)).into());
     }
-    if let Some(amount) = payment.amount.filter(|amount| *amount != total) {
-        let message = format!("{amount} is not the total, which is {total} minor units");
-        return Err(CodedError::new(Code::PaymentAmountMismatch, message).at(format!("{}.amount", payment.param)).into());
-    }
-    if matches!(payment.tender, Tender::Free {}) && !total.is_zero() {
-        return Err(CodedError::new(Code::PaymentMethodInvalid, format!("{total} minor units are due")).at(payment.param).into());
-    }
-    Ok(vec![Leg { amount: total, tender: payment.tender.clone() }])
+    Ok(tender::legs(methods, total)?)
 }
 
 #[cfg(test)]
@@ -230,8 +213,8 @@ mod tests {
     }
 
     fn pay_in(mode: Mode, tender: Tender, amount: Option<i64>, total: i64) -> Result<Tender, &'static str> {
-        let payment = Payment { tender, amount: amount.map(Amount::from_minor), param: "payment.methods[0]" };
-        let legs = check_payment(Some(&payment), Amount::from_minor(total), mode).map_err(|problem| problem.code())?;
+        let method = Asked { tender, amount: amount.map(Amount::from_minor), param: "payment.methods[0]".to_owned() };
+        let legs = check_payment(Some(&[method]), Amount::from_minor(total), mode).map_err(|problem| problem.code())?;
         assert_eq!(legs.iter().map(|leg| leg.amount.minor()).sum::<i64>(), total);
         Ok(legs.into_iter().next().unwrap().tender)
     }

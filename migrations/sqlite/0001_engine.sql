@@ -92,6 +92,8 @@ CREATE TABLE attempts (
     id                 TEXT NOT NULL,
     kind               TEXT NOT NULL,
     provider           TEXT NOT NULL,
+    -- The place of the order's leg that it is for.
+    leg                BIGINT NOT NULL,
     amount             BIGINT NOT NULL,
     request            TEXT NOT NULL,
     status             TEXT NOT NULL,
@@ -124,12 +126,11 @@ CREATE TABLE claims (
 CREATE UNIQUE INDEX claims_seat ON claims (scope, kind, resource, seat) WHERE seat IS NOT NULL AND state <> 'released';
 CREATE INDEX claims_resource ON claims (scope, kind, resource, customer);
 
--- What clients asked to have given back. `attempt` carries it to the provider, where one is asked; `lines` is a JSON list of ids.
+-- What clients asked to have given back; `lines` is a JSON list of ids.
 CREATE TABLE refunds (
     id            TEXT PRIMARY KEY,
     scope         TEXT NOT NULL,
     checkout      TEXT NOT NULL,
-    attempt       BIGINT,
     amount        BIGINT NOT NULL CHECK (amount >= 0),
     currency      TEXT NOT NULL,
     lines         TEXT NOT NULL,
@@ -141,6 +142,20 @@ CREATE TABLE refunds (
     updated_at    BIGINT NOT NULL
 );
 CREATE INDEX refunds_checkout ON refunds (checkout, id);
+
+-- What each leg of the payment gives back. `attempt` carries it to the provider, where one is asked.
+CREATE TABLE refund_parts (
+    refund   TEXT NOT NULL,
+    n        BIGINT NOT NULL,
+    checkout TEXT NOT NULL,
+    leg      BIGINT NOT NULL,
+    method   TEXT NOT NULL,
+    amount   BIGINT NOT NULL CHECK (amount > 0),
+    attempt  BIGINT,
+    status   TEXT NOT NULL,
+    PRIMARY KEY (refund, n)
+) WITHOUT ROWID;
+CREATE INDEX refund_parts_checkout ON refund_parts (checkout);
 
 -- Ids sort by time, so the key is also the order in which a tenant's ledger is read.
 CREATE TABLE ledger_transactions (

@@ -68,13 +68,14 @@ fn retry_in(attempt: &Attempt, outcome: &Outcome) -> Duration {
     match outcome {
         Outcome::NotSent { retry_after, .. } => retry::REFUSED.wait(next, *retry_after),
         Outcome::RequiresAction { .. } => retry::POLL.wait(next, None),
-        Outcome::Unknown(_) | Outcome::Approved(_) | Outcome::Declined(_) => retry::RECONCILE.wait(next, None),
+        Outcome::Unknown(_) | Outcome::Approved(_) | Outcome::Authorized(_) | Outcome::Declined(_) => retry::RECONCILE.wait(next, None),
     }
 }
 
 fn name(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Approved(_) => "approved",
+        Outcome::Authorized(_) => "authorized",
         Outcome::Declined(_) => "declined",
         Outcome::RequiresAction { .. } => "requires_action",
         Outcome::Unknown(_) => "unknown",

@@ -12,6 +12,7 @@ mod refunds;
 mod review;
 mod rules;
 mod rush;
+mod split;
 #[path = "../support/mod.rs"]
 mod support;
 mod tickets;
@@ -55,6 +56,7 @@ stories! {
     reading::story as a_client_can_poll_wait_stream_list_and_read_the_timeline with PATIENT;
     callbacks::story as callbacks_are_signed_filtered_retried_and_replayed with QUICK;
     refunds::story as what_was_sold_is_given_back_once_and_its_places_are_sold_again with QUICK;
+    split::story as several_methods_pay_together_or_not_at_all_and_get_back_what_was_theirs with QUICK;
     rush::story as twins_make_one_checkout_and_three_seats_are_sold_three_times with QUICK;
     tickets::story as a_ticket_lets_in_once_is_passed_on_and_void_when_given_back with QUICK;
     closing::story as a_checkout_can_be_canceled_until_money_may_have_moved with closing::SETTINGS;

@@ -161,6 +161,7 @@ impl<P: PaymentProvider> PaymentProvider for Guarded<P> {
 const fn outcome_name(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Approved(_) => "approved",
+        Outcome::Authorized(_) => "authorized",
         Outcome::Declined(_) => "declined",
         Outcome::RequiresAction { .. } => "requires_action",
         Outcome::Unknown(_) => "unknown",
@@ -192,7 +193,7 @@ enum Verdict {
 impl Judge {
     const fn verdict(self, outcome: &Outcome) -> Verdict {
         match (self, outcome) {
-            (_, Outcome::Approved(_) | Outcome::Declined(_) | Outcome::RequiresAction { .. }) => Verdict::Well,
+            (_, Outcome::Approved(_) | Outcome::Authorized(_) | Outcome::Declined(_) | Outcome::RequiresAction { .. }) => Verdict::Well,
             (_, Outcome::NotSent { retry_after: Some(_), .. }) | (Self::LookUp, _) => Verdict::Neither,
             (Self::Send, Outcome::Unknown(_) | Outcome::NotSent { retry_after: None, .. }) => Verdict::Failed,
         }

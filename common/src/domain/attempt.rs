@@ -64,6 +64,16 @@ pub struct MoneyRequest {
     /// The provider's reference of the charge that a capture, void or refund is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// The place of the order's leg that it is for.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub leg: usize,
+    /// Of a charge: to be authorised only, and captured when every other leg is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub capture_later: bool,
+}
+
+fn is_first(leg: &usize) -> bool {
+    *leg == 0
 }
 
 /// Where an attempt stands.
@@ -74,6 +84,8 @@ pub enum AttemptStatus {
     Started,
     /// The provider did it.
     Approved,
+    /// A charge whose money is promised and not taken: it is captured, or voided.
+    Authorized,
     /// A definite no.
     Declined,
     /// The customer has to act; money may still move.
@@ -87,8 +99,16 @@ pub enum AttemptStatus {
 }
 
 impl AttemptStatus {
-    const ALL: [Self; 7] =
-        [Self::Started, Self::Approved, Self::Declined, Self::RequiresAction, Self::Unknown, Self::NotSent, Self::NeedsReview];
+    const ALL: [Self; 8] = [
+        Self::Started,
+        Self::Approved,
+        Self::Authorized,
+        Self::Declined,
+        Self::RequiresAction,
+        Self::Unknown,
+        Self::NotSent,
+        Self::NeedsReview,
+    ];
 
     /// Whether its outcome is still to come.
     pub const fn is_open(self) -> bool {
@@ -100,6 +120,7 @@ impl AttemptStatus {
         match self {
             Self::Started => "started",
             Self::Approved => "approved",
+            Self::Authorized => "authorized",
             Self::Declined => "declined",
             Self::RequiresAction => "requires_action",
             Self::Unknown => "unknown",
@@ -168,6 +189,8 @@ impl Attempt {
 pub enum Outcome {
     /// Done, with the amount and currency as the provider echoes them.
     Approved(Receipt),
+    /// Promised and not taken, with the amount and currency as the provider echoes them.
+    Authorized(Receipt),
     /// A no that the provider repeats for this key.
     Declined(Decline),
     /// The customer must act at `url` before money moves.

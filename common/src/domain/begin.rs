@@ -1,17 +1,15 @@
 //! What a worker may do with a checkout that it was handed: begin it, resume it, or leave it alone.
 
 use super::{
-    attempt::{Attempt, AttemptKind, AttemptStatus, MAX_TAKEOVERS, MoneyRequest},
+    attempt::{Attempt, AttemptKind, AttemptStatus, MAX_TAKEOVERS},
     checkout::{Checkout, Closing},
     claim::ClaimState,
     effects::{ClaimChange, DecideError, Effects},
     eligibility::{World, claim_everything},
     error::{Code, CodedError},
     hosted,
-    id::{AttemptId, CheckoutId, Entropy},
-    refund,
-    secret::Secret,
-    settle::end_unpaid,
+    id::{CheckoutId, Entropy},
+    refund, saga,
     state::{Status, Step},
     time::Timestamp,
 };
@@ -97,7 +95,7 @@ fn begin_queued(checkout: Checkout, ask: &Begin, world: &mut World, now: Timesta
         effects.close(Some(Closing::Expire), CodedError::new(Code::Expired, "not begun in time"))?;
         return Ok(Begun::Moved(Box::new(effects)));
     }
-    let outside = effects.checkout.order.outside_legs().next().map(|(_, leg)| leg.clone());
+    let outside = effects.checkout.order.outside_legs().next().map(|(leg, _)| leg);
     let state = if outside.is_some() { ClaimState::Held } else { ClaimState::Sold };
     match claim_everything(&effects.checkout, state, world) {
         Err(error) => {
@@ -115,10 +113,7 @@ fn begin_queued(checkout: Checkout, ask: &Begin, world: &mut World, now: Timesta
                 hosted::await_payment(&mut effects)?;
                 return Ok(Begun::Moved(Box::new(effects)));
             }
-            let attempt = new_attempt(&effects.checkout, AttemptKind::Charge, leg.amount, &ask.provider, now, entropy);
-            let n = attempt.n;
-            effects.add_attempt(attempt);
-            effects.attempt(n)?.request.token = leg.tender.token().cloned();
+            let n = saga::open_charge(&mut effects, leg, &ask.provider, entropy);
             lease(&mut effects, n, ask, now)?;
             effects.note("begun", format!("attempt {n} with {}", ask.provider));
             Ok(Begun::Act { effects: Box::new(effects), n, action: Action::Send })
@@ -139,17 +134,18 @@ fn await_customer(checkout: Checkout, now: Timestamp) -> Result<Begun, DecideErr
 /// Goes on with an open attempt that nobody holds.
 fn resume(checkout: Checkout, n: u32, ask: &Begin, now: Timestamp, entropy: &Entropy) -> Result<Begun, DecideError> {
     let mut effects = Effects::start(checkout, now);
-    let deadline = effects.checkout.expires_at;
+    let (deadline, closing) = (effects.checkout.expires_at, effects.checkout.closing);
     let attempt = effects.attempt(n)?;
     let never_sent = attempt.was_never_sent();
     let is_charge = attempt.request.kind == AttemptKind::Charge;
     let ended = effects.checkout.completed_at;
     let attempt = effects.attempt(n)?;
-    if never_sent && is_charge && (now >= deadline || ended.is_some()) {
-        // Nobody is charged for the first time after the deadline, nor behind the end.
+    let is_over = now >= deadline || ended.is_some() || closing.is_some();
+    if never_sent && is_charge && is_over {
+        // Nobody is charged for the first time after the deadline, nor behind a cancel or the end.
         attempt.status = AttemptStatus::NotSent;
         effects.note("charge.not_sent", format!("attempt {n}: too late"));
-        end_unpaid(&mut effects, CodedError::new(Code::Expired, "not charged in time; nothing was sent"))?;
+        saga::give_up(&mut effects, CodedError::new(Code::Expired, "not charged in time; nothing was sent"), entropy)?;
         return Ok(Begun::Moved(Box::new(effects)));
     }
     let died_holding = attempt.lease_until.is_some();
@@ -159,14 +155,15 @@ fn resume(checkout: Checkout, n: u32, ask: &Begin, now: Timestamp, entropy: &Ent
     // Behind an operator's decision a charge is only looked up, which needs no key that is still good: as long as it was pursued before.
     let pursued_from = ended.filter(|_| is_charge).unwrap_or(attempt.created_at);
     let never_looked = ended.is_some() && is_charge && attempt.tries == 0;
-    let (takeovers, status, window_ends) = (attempt.takeovers, attempt.status, pursued_from.after(ask.key_window));
+    let (takeovers, status, leg) = (attempt.takeovers, attempt.status, attempt.request.leg);
+    let window_ends = pursued_from.after(ask.key_window);
     if died_holding {
         effects.note("lease.taken_over", format!("attempt {n}, time {takeovers}"));
     }
     if takeovers > MAX_TAKEOVERS {
         return review(effects, n, "its workers died or stalled too often");
     }
-    let may_void = status == AttemptStatus::RequiresAction && !effects.checkout.has_asked_to_void();
+    let may_void = status == AttemptStatus::RequiresAction && !effects.checkout.has_asked_to_void(leg);
     let waits_for_customer = may_void && effects.checkout.status == Status::AwaitingPayment;
     if may_void && (!waits_for_customer || now >= deadline) {
         if effects.checkout.status == Status::AwaitingPayment {
@@ -174,7 +171,7 @@ fn resume(checkout: Checkout, n: u32, ask: &Begin, now: Timestamp, entropy: &Ent
             effects.checkout.closing = Some(Closing::Expire);
         }
         effects.attempt(n)?.lease_until = None;
-        let n = open_void(&mut effects, n, now, entropy)?;
+        let n = saga::open_about(&mut effects, AttemptKind::Void, n, None, entropy)?;
         lease(&mut effects, n, ask, now)?;
         return Ok(Begun::Act { effects: Box::new(effects), n, action: Action::Send });
     }
@@ -194,7 +191,9 @@ fn action_for(checkout: &Checkout, attempt: &Attempt) -> Action {
         // It has ended, and nobody wants the money any more. Whether the provider has it is all that is left to be known.
         (AttemptKind::Charge, _) if checkout.status.is_terminal() => Action::LookUp,
         // Nothing is left to be voided: executed now, it would undo what was sold.
-        (AttemptKind::Void, _) if !checkout.has_open_charge() => Action::LookUp,
+        (AttemptKind::Void, _) if !checkout.can_be_voided(attempt.request.leg) => Action::LookUp,
+        // Sent again it would be answered as it was at first.
+        (AttemptKind::Charge, AttemptStatus::Unknown) if checkout.was_refused_a_void(attempt.request.leg) => Action::LookUp,
         _ => Action::Send,
     }
 }
@@ -225,52 +224,6 @@ fn review(mut effects: Effects, n: u32, why: &str) -> Result<Begun, DecideError>
 
 fn now_of(effects: &Effects) -> Timestamp {
     effects.checkout.updated_at
-}
-
-/// Records a void of charge `n`: a provider that can still take money has to confirm that it will not.
-pub(super) fn open_void(effects: &mut Effects, n: u32, now: Timestamp, entropy: &Entropy) -> Result<u32, DecideError> {
-    let charge = effects.attempt(n)?.clone();
-    let mut void = new_attempt(&effects.checkout, AttemptKind::Void, charge.request.amount, &charge.provider, now, entropy);
-    void.request.target = charge.provider_reference;
-    let n = void.n;
-    effects.add_attempt(void);
-    effects.note("void.opened", format!("attempt {n}"));
-    Ok(n)
-}
-
-/// A fresh attempt with its key and its frozen request.
-pub(super) fn new_attempt(
-    checkout: &Checkout,
-    kind: AttemptKind,
-    amount: super::money::Amount,
-    provider: &str,
-    now: Timestamp,
-    entropy: &Entropy,
-) -> Attempt {
-    let n = checkout.next_n();
-    Attempt {
-        id: AttemptId::generate(entropy, now),
-        n,
-        provider: provider.to_owned(),
-        request: MoneyRequest {
-            kind,
-            reference: checkout.id.clone(),
-            key: Attempt::key(&checkout.id, n),
-            amount,
-            currency: checkout.order.currency,
-            token: None::<Secret<String>>,
-            target: None,
-        },
-        status: AttemptStatus::Started,
-        provider_reference: None,
-        decline_code: None,
-        action_url: None,
-        lease_token: None,
-        lease_until: None,
-        takeovers: 0,
-        tries: 0,
-        created_at: now,
-    }
 }
 
 fn lease(effects: &mut Effects, n: u32, ask: &Begin, now: Timestamp) -> Result<(), DecideError> {

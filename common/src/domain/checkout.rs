@@ -88,21 +88,47 @@ impl Checkout {
         open().filter(undo).min_by_key(|attempt| attempt.tries).or_else(|| open().next())
     }
 
-    /// Whether a charge's outcome is still to come.
-    pub fn has_open_charge(&self) -> bool {
-        self.attempts.iter().any(|attempt| attempt.request.kind == AttemptKind::Charge && attempt.status.is_open())
+    /// The charges, in the order in which they were recorded.
+    pub fn charges(&self) -> impl Iterator<Item = &Attempt> {
+        self.attempts.iter().filter(|attempt| attempt.request.kind == AttemptKind::Charge)
     }
 
-    /// Whether the provider was asked to void, or is being asked. A void that nobody got an answer to may be asked for once more:
-    /// an operator has looked in between.
-    pub fn has_asked_to_void(&self) -> bool {
-        let mut voids = self.attempts.iter().filter(|attempt| attempt.request.kind == AttemptKind::Void);
+    /// The newest charge of a leg: that of which a capture, a void or a refund of this leg is.
+    pub fn charge_of(&self, leg: usize) -> Option<&Attempt> {
+        self.charges().filter(|charge| charge.request.leg == leg).last()
+    }
+
+    /// The charges that succeeded.
+    pub fn approved_charges(&self) -> impl Iterator<Item = &Attempt> {
+        self.charges().filter(|charge| charge.status == AttemptStatus::Approved)
+    }
+
+    /// Whether the leg's charge can still be undone by a void: it may come, or it was promised.
+    pub fn can_be_voided(&self, leg: usize) -> bool {
+        self.charge_of(leg).is_some_and(|charge| charge.status.is_open() || charge.status == AttemptStatus::Authorized)
+    }
+
+    /// Whether the provider was asked to void the leg's charge, or is being asked. A void that nobody got an answer to may be asked
+    /// for once more: an operator has looked in between.
+    pub fn has_asked_to_void(&self, leg: usize) -> bool {
+        let mut voids = self.voids_of(leg);
         voids.clone().count() > 1 || voids.any(|void| void.status != AttemptStatus::NeedsReview)
     }
 
-    /// The charge that succeeded.
-    pub fn approved_charge(&self) -> Option<&Attempt> {
-        self.attempts.iter().find(|attempt| attempt.request.kind == AttemptKind::Charge && attempt.status == AttemptStatus::Approved)
+    /// Whether the provider said no to a void of the leg's charge.
+    pub fn was_refused_a_void(&self, leg: usize) -> bool {
+        self.voids_of(leg).any(|void| void.status == AttemptStatus::Declined)
+    }
+
+    fn voids_of(&self, leg: usize) -> impl Iterator<Item = &Attempt> + Clone {
+        // Of an earlier charge of this leg a void is no more than history.
+        let newest = self.charge_of(leg).map_or(0, |charge| charge.n);
+        self.attempts.iter().filter(move |a| a.request.kind == AttemptKind::Void && a.request.leg == leg && a.n > newest)
+    }
+
+    /// Whether several are asked for the money: then each is authorised before any is captured.
+    pub fn is_split(&self) -> bool {
+        self.order.outside_legs().count() > 1
     }
 
     /// The number of the next attempt.

@@ -195,6 +195,22 @@ impl Effects {
         Ok(())
     }
 
+    /// All that came and was booked as nobody's is the sale's now: such bookings are taken back, each from its own charge.
+    pub fn apply_what_came(&mut self, entropy: &Entropy) -> Result<(), DecideError> {
+        let mut charges: Vec<(u32, Amount)> = self.checkout.approved_charges().map(|charge| (charge.n, charge.request.amount)).collect();
+        // The last one takes what is left, so that an amount other than was asked for is taken back whole.
+        let last = charges.pop();
+        for (n, asked) in charges {
+            let booked = asked.min(self.checkout.amount_paid);
+            self.take_back_unapplied(n, booked, entropy)?;
+        }
+        last.map_or(Ok(()), |(n, _)| self.take_back_unapplied(n, self.checkout.amount_paid, entropy))
+    }
+
+    fn take_back_unapplied(&mut self, n: u32, booked: Amount, entropy: &Entropy) -> Result<(), DecideError> {
+        if booked.is_zero() { Ok(()) } else { self.add_unapplied(n, booked.negated(), entropy) }
+    }
+
     /// Attempt `n` gave `amount` back: out of the sale, or out of what nobody was entitled to.
     pub fn add_refunded(&mut self, n: u32, amount: Amount, entropy: &Entropy) -> Result<(), DecideError> {
         let account = if self.checkout.status == Status::Succeeded { "revenue" } else { "unapplied" };
@@ -202,7 +218,10 @@ impl Effects {
         let entries = ledger::refund_entries(&format!("provider:{}", attempt.provider), account, amount, attempt.id.as_str());
         self.checkout.amount_refunded = self.checkout.amount_refunded.plus(amount)?;
         self.post(LedgerKind::Refund, entries, entropy);
-        self.events.push(EventType::RefundSucceeded);
+        if self.checkout.status != Status::Reconciling {
+            // A saga that is being undone is told of by its end.
+            self.events.push(EventType::RefundSucceeded);
+        }
         Ok(())
     }
 

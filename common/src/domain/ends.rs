@@ -7,7 +7,8 @@ use super::{
     error::{Code, CodedError},
     id::Entropy,
     money::Amount,
-    settle::{drop_needless_voids, due_for_the_rest, open_refund},
+    saga,
+    settle::due_for_the_rest,
     state::{Status, Step},
     time::Timestamp,
     timeline::TimelineEntry,
@@ -28,7 +29,7 @@ pub enum CancelAnswer {
 }
 
 /// Cancels before the charge, or asks the provider to give up what it could still take.
-pub fn cancel(checkout: Checkout, now: Timestamp) -> Result<CancelAnswer, DecideError> {
+pub fn cancel(checkout: Checkout, now: Timestamp, entropy: &Entropy) -> Result<CancelAnswer, DecideError> {
     let otherwise = CodedError::new(Code::Canceled, "canceled before it was paid");
     match (checkout.status, checkout.closing) {
         (Status::Queued, _) => {
@@ -38,24 +39,26 @@ pub fn cancel(checkout: Checkout, now: Timestamp) -> Result<CancelAnswer, Decide
         }
         (Status::Processing | Status::AwaitingPayment, _) => {
             let mut effects = Effects::start(checkout, now);
-            let leased = effects.checkout.open_attempt().and_then(|attempt| attempt.lease_until);
             let unsent = effects.checkout.open_attempt().filter(|attempt| attempt.was_never_sent()).map(|attempt| attempt.n);
-            // Nobody was asked for money yet: it was the customer's turn.
-            let nothing_open = effects.status() == Status::AwaitingPayment && effects.checkout.open_attempt().is_none();
             effects.step(Step::Reconcile)?;
+            effects.checkout.closing = Some(Closing::Cancel);
             if let Some(n) = unsent {
                 effects.attempt(n)?.status = AttemptStatus::NotSent;
             }
-            if unsent.is_some() || nothing_open {
-                effects.close(Some(Closing::Cancel), otherwise)?;
+            // Behind a charge that may be on its way nobody goes before its lease ends.
+            let leased = effects.checkout.open_attempt().map(|attempt| attempt.lease_until.unwrap_or(now));
+            effects.checkout.due_at = leased;
+            if leased.is_none() {
+                saga::give_up(&mut effects, otherwise, entropy)?;
+            }
+            if effects.status().is_terminal() {
                 return Ok(CancelAnswer::Canceled(Some(Box::new(effects))));
             }
-            effects.checkout.closing = Some(Closing::Cancel);
-            // Behind a charge that may be on its way nobody goes before its lease ends.
-            effects.checkout.due_at = Some(leased.unwrap_or(now));
             effects.note("cancel.requested", "waiting for the provider's word");
             Ok(CancelAnswer::Closing(Some(Box::new(effects))))
         }
+        // It is being undone already, for a reason of its own.
+        (Status::Reconciling, None) if checkout.error.is_some() => Ok(CancelAnswer::Closing(None)),
         (Status::Reconciling, None) => {
             let mut effects = Effects::start(checkout, now);
             effects.checkout.closing = Some(Closing::Cancel);
@@ -109,35 +112,76 @@ pub fn resolve(
     }
     let mut effects = Effects::start(checkout, now);
     effects.note(RESOLVED, note);
-    let charge = effects.checkout.approved_charge().map(|charge| charge.n);
-    match (verdict, charge) {
-        (Verdict::Succeeded, Some(n)) => {
-            // What came is the sale's now, as it was asked for.
-            let came = effects.checkout.amount_paid;
-            effects.add_unapplied(n, came.negated(), entropy)?;
+    match verdict {
+        Verdict::Succeeded => {
+            take_the_word(&mut effects)?;
+            effects.apply_what_came(entropy)?;
             effects.succeed(entropy)?;
-        }
-        (Verdict::Succeeded, None) => {
-            // The operator's word stands for the provider's: its own, if it still comes, finds the charge approved.
-            let unclear = |attempt: &&Attempt| attempt.status.is_open() || attempt.status == AttemptStatus::NeedsReview;
-            let charges = effects.checkout.attempts.iter().filter(|attempt| attempt.request.kind == AttemptKind::Charge);
-            if let Some(n) = charges.filter(unclear).map(|charge| charge.n).next_back() {
-                effects.attempt(n)?.status = AttemptStatus::Approved;
+            let promised = effects.checkout.charges().filter(|charge| charge.status == AttemptStatus::Authorized);
+            for n in promised.map(|charge| charge.n).collect::<Vec<_>>() {
+                saga::open_about(&mut effects, AttemptKind::Capture, n, None, entropy)?;
             }
-            effects.succeed(entropy)?;
         }
-        (Verdict::Failed, charge) => {
-            let left = effects.checkout.amount_paid.minus(effects.checkout.amount_refunded)?;
+        Verdict::Failed => {
             effects.fail(CodedError::new(Code::ResolvedByOperator, "an operator found that it was not paid"))?;
             pursue_unclear_charges(&mut effects)?;
-            if let Some(n) = charge.filter(|_| left > Amount::ZERO) {
-                open_refund(&mut effects, n, left, entropy)?;
-            }
+            give_back(&mut effects, entropy)?;
         }
     }
-    drop_needless_voids(&mut effects)?;
+    saga::drop_needless_voids(&mut effects)?;
     due_for_the_rest(&mut effects, now);
     Ok(Some(effects))
+}
+
+/// The operator's word stands for the provider's about the newest charge of each leg that is unclear: the provider's own, if it still
+/// comes, finds the charge approved. Of a capture that is unclear, too.
+fn take_the_word(effects: &mut Effects) -> Result<(), DecideError> {
+    let unclear = |status: AttemptStatus| status.is_open() || status == AttemptStatus::NeedsReview;
+    let legs = effects.checkout.order.legs.len();
+    let newest = (0..legs).filter_map(|leg| effects.checkout.charge_of(leg)).filter(|charge| unclear(charge.status)).map(|charge| charge.n);
+    let captures = effects.checkout.attempts.iter().filter(|a| a.request.kind == AttemptKind::Capture && unclear(a.status));
+    let captured = captures.flat_map(|capture| {
+        let charge = effects.checkout.charge_of(capture.request.leg).map(|charge| charge.n);
+        charge.into_iter().chain([capture.n])
+    });
+    for n in newest.chain(captured).collect::<Vec<_>>() {
+        effects.attempt(n)?.status = AttemptStatus::Approved;
+    }
+    Ok(())
+}
+
+/// Opens the way back of all that came, and gives up what was promised.
+fn give_back(effects: &mut Effects, entropy: &Entropy) -> Result<(), DecideError> {
+    let mut left = effects.checkout.amount_paid.minus(effects.checkout.amount_refunded)?;
+    let mut taken: Vec<(u32, Amount)> = effects.checkout.approved_charges().map(|charge| (charge.n, charge.request.amount)).collect();
+    let under_way =
+        |effects: &Effects, n: u32| {
+            let leg = effects.checkout.attempts.iter().find(|attempt| attempt.n == n).map(|charge| charge.request.leg);
+            effects.checkout.attempts.iter().any(|a| {
+                a.request.kind == AttemptKind::Refund && Some(a.request.leg) == leg && !matches!(a.status, AttemptStatus::Declined)
+            })
+        };
+    taken.retain(|(n, _)| !under_way(effects, *n));
+    let may_go = |a: &&Attempt| a.request.kind == AttemptKind::Refund && (a.status.is_open() || a.status == AttemptStatus::NeedsReview);
+    for a in effects.checkout.attempts.iter().filter(may_go) {
+        left = left.minus(a.request.amount)?;
+    }
+    let last = taken.pop();
+    for (n, asked) in taken {
+        let back = asked.min(left);
+        left = left.minus(back)?;
+        saga::open_about(effects, AttemptKind::Refund, n, Some(back), entropy)?;
+    }
+    if let Some((n, _)) = last.filter(|_| left > Amount::ZERO) {
+        saga::open_about(effects, AttemptKind::Refund, n, Some(left), entropy)?;
+    }
+    let promised = effects.checkout.charges().filter(|charge| charge.status == AttemptStatus::Authorized);
+    for (n, leg) in promised.map(|charge| (charge.n, charge.request.leg)).collect::<Vec<_>>() {
+        if !effects.checkout.has_asked_to_void(leg) {
+            saga::open_about(effects, AttemptKind::Void, n, None, entropy)?;
+        }
+    }
+    Ok(())
 }
 
 /// An operator may be wrong, and the provider may have the money all the same: it is asked on, and what it turns out to have goes

@@ -4,13 +4,12 @@
 //! (`unpaid`), until the deadline or [`MAX_TRIES`].
 
 use super::{
-    attempt::AttemptKind,
-    begin::new_attempt,
     checkout::{Checkout, Closing},
     effects::{DecideError, Effects},
     error::{Code, CodedError},
     id::{CheckoutId, Entropy},
     order::{Leg, Order, Tender},
+    saga,
     secret::Secret,
     state::{Status, Step},
     time::Timestamp,
@@ -142,11 +141,6 @@ impl Checkout {
     pub fn hosted_url(&self) -> Option<String> {
         self.order.hosted().map(|(_, hosted)| hosted.url(&self.id))
     }
-
-    /// How many payments its customer has submitted.
-    fn charges(&self) -> usize {
-        self.attempts.iter().filter(|attempt| attempt.request.kind == AttemptKind::Charge).count()
-    }
 }
 
 /// Everything is claimed: from here on it is the customer's turn.
@@ -172,20 +166,17 @@ pub struct Pay {
 
 /// Decides. `None`: it cannot be paid now, or this form was submitted before; nothing changes.
 pub fn pay(checkout: Checkout, ask: &Pay, now: Timestamp, entropy: &Entropy) -> Result<Option<Effects>, DecideError> {
-    let Some((leg, _)) = checkout.order.hosted() else { return Ok(None) };
-    let amount = leg.amount;
+    let Some(leg) = checkout.order.legs.iter().position(|leg| matches!(leg.tender, Tender::Hosted(_))) else { return Ok(None) };
     let is_its_turn = checkout.status == Status::AwaitingPayment && checkout.open_attempt().is_none() && now < checkout.expires_at;
-    if !is_its_turn || ask.n != checkout.next_n() || checkout.charges() >= MAX_TRIES {
+    if !is_its_turn || ask.n != checkout.next_n() || checkout.charges().count() >= MAX_TRIES {
         return Ok(None);
     }
     let mut effects = Effects::start(checkout, now);
     effects.step(Step::Resume)?;
     effects.checkout.error = None;
-    let mut attempt = new_attempt(&effects.checkout, AttemptKind::Charge, amount, &ask.provider, now, entropy);
-    attempt.request.token = Some(ask.token.clone());
-    effects.add_attempt(attempt);
     // Nobody holds it: whoever comes first sends it.
-    effects.checkout.due_at = Some(now);
+    let n = saga::open_charge(&mut effects, leg, &ask.provider, entropy);
+    effects.attempt(n)?.request.token = Some(ask.token.clone());
     effects.note("payment.submitted", format!("attempt {} with {}", ask.n, ask.provider));
     Ok(Some(effects))
 }
@@ -197,7 +188,7 @@ pub(super) fn unpaid(effects: &mut Effects, error: CodedError) -> Result<(), Dec
         return expire(effects);
     }
     let was_waiting = effects.checkout.status == Status::AwaitingPayment;
-    if effects.checkout.charges() >= MAX_TRIES {
+    if effects.checkout.charges().count() >= MAX_TRIES {
         if was_waiting {
             effects.step(Step::Resume)?;
         }

@@ -86,9 +86,9 @@ impl LedgerTransaction {
     }
 }
 
-/// The account that a leg's money comes into.
-pub fn account_of(checkout: &Checkout, leg: &Leg) -> String {
-    leg.account(checkout.approved_charge().map_or("sandbox", |attempt| attempt.provider.as_str()))
+/// The account that the money of the leg in place `at` comes into.
+pub fn account_of(checkout: &Checkout, at: usize, leg: &Leg) -> String {
+    leg.account(checkout.charge_of(at).map_or("sandbox", |charge| charge.provider.as_str()))
 }
 
 /// What was earned.
@@ -113,8 +113,8 @@ pub fn sale_entries(checkout: &Checkout) -> Vec<Entry> {
             entries.push(Entry { account: account.to_owned(), amount, detail: detail.to_owned(), entity });
         }
     };
-    for leg in &order.legs {
-        push(&account_of(checkout, leg), leg.amount, "payment", None);
+    for (at, leg) in order.legs.iter().enumerate() {
+        push(&account_of(checkout, at, leg), leg.amount, "payment", None);
     }
     push("discounts", order.totals.discount, "discount", order.promo_code.as_ref().map(|code| code.to_string()));
     for line in &order.lines {

@@ -5,28 +5,25 @@
 
 use super::{
     attempt::{AttemptKind, AttemptStatus, Decline},
-    begin::new_attempt,
     checkout::Checkout,
     effects::{ClaimChange, DecideError, Effects},
     error::{Code, CodedError},
     event::EventType,
     id::{CheckoutId, Entropy, LineId, RefundId},
-    ledger::{self, Entry, LedgerKind},
     money::{Amount, Currency, MoneyError},
     order::{Item, Line},
     refund_membership,
+    refund_part::{self, RefundPart},
     state::Status,
     time::Timestamp,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The most refunds of one checkout.
 pub const MAX_REFUNDS: usize = 100;
-/// What is promised back and has not gone yet.
-const PENDING: &str = "refunds_pending";
 
 /// Where a refund stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RefundStatus {
     /// On its way to the provider.
@@ -66,8 +63,8 @@ pub struct Refund {
     pub id: RefundId,
     /// Of which checkout.
     pub checkout: CheckoutId,
-    /// The attempt that carries it; none where no provider is asked.
-    pub attempt: Option<u32>,
+    /// What each leg of the payment gives back; none when nothing was paid.
+    pub parts: Vec<RefundPart>,
     /// Minor units.
     pub amount: Amount,
     /// The checkout's currency.
@@ -127,11 +124,22 @@ pub struct RefundView<'a> {
     amount: Amount,
     currency: Currency,
     lines: &'a [LineId],
+    parts: Vec<RefundPartView<'a>>,
     reason: Option<&'a str>,
     release_seats: bool,
     error: Option<&'a CodedError>,
     created_at: Timestamp,
     updated_at: Timestamp,
+}
+
+/// What one leg gives back.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = RefundPart)]
+pub struct RefundPartView<'a> {
+    /// How it was paid: `card`, `custom`, ….
+    method: &'a str,
+    amount: Amount,
+    status: RefundStatus,
 }
 
 impl<'a> From<&'a Refund> for RefundView<'a> {
@@ -144,6 +152,11 @@ impl<'a> From<&'a Refund> for RefundView<'a> {
             amount: refund.amount,
             currency: refund.currency,
             lines: &refund.lines,
+            parts: refund
+                .parts
+                .iter()
+                .map(|part| RefundPartView { method: &part.method, amount: part.amount, status: part.status })
+                .collect(),
             reason: refund.reason.as_deref(),
             release_seats: refund.release_seats,
             error: refund.error.as_ref(),
@@ -157,6 +170,13 @@ impl Refund {
     /// Whether it gave its money back, or may yet.
     pub fn counts(&self) -> bool {
         self.status != RefundStatus::Failed
+    }
+
+    /// Where it stands as a whole: it is done when every part is, and has failed when one has and none is under way.
+    fn standing(&self) -> RefundStatus {
+        let any = |status| self.parts.iter().any(|part| part.status == status);
+        let order = [RefundStatus::Pending, RefundStatus::NeedsReview, RefundStatus::Failed];
+        order.into_iter().find(|&status| any(status)).unwrap_or(RefundStatus::Succeeded)
     }
 
     /// The lines of which the places come free, and the memberships end.
@@ -189,31 +209,19 @@ pub fn open(
         Ok(terms) => terms,
         Err(refused) => return Ok(Err(refused.into())),
     };
-    let charge = checkout.approved_charge().cloned();
-    let by_card = checkout.order.outside_legs().next().is_some() && !terms.amount.is_zero();
     let mut effects = Effects::start(checkout, now);
     effects.note("refund.requested", format!("{id}: {} {}", terms.amount, terms.currency));
     effects.ended = refund_membership::given_back(&effects.checkout, &terms).into_iter().map(|id| (id, Some(now))).collect();
-    match charge.filter(|_| by_card) {
-        Some(charge) => {
-            let mut attempt = new_attempt(&effects.checkout, AttemptKind::Refund, terms.amount, &charge.provider, now, entropy);
-            attempt.request.target = charge.provider_reference;
-            let entries = entries(&effects.checkout, &terms, PENDING)?;
-            effects.post(LedgerKind::Refund, entries, entropy);
-            effects.add_refund(Refund { attempt: Some(attempt.n), ..terms });
-            effects.add_attempt(attempt);
-            effects.checkout.due_at = Some(now);
-        }
-        None if by_card => {
-            let refused = CodedError::new(Code::PaymentMethodInvalid, "no charge is known that could be given back");
-            return Ok(Err(refused.into()));
-        }
-        None => settle_in_the_books(&mut effects, terms, entropy)?,
+    let mut refund = terms;
+    if let Err(refused) = refund_part::open(&mut effects, &mut refund, entropy)? {
+        return Ok(Err(refused.into()));
     }
+    effects.add_refund(refund);
+    finish(&mut effects, id, None)?;
     Ok(Ok(effects))
 }
 
-/// Everything about it but the attempt, checked.
+/// Everything about it but the attempts, checked.
 fn terms(checkout: &Checkout, id: &RefundId, ask: &RefundAsk, now: Timestamp) -> Result<Result<Refund, CodedError>, MoneyError> {
     let worth = match worth(checkout, &ask.lines)? {
         Ok(worth) => worth,
@@ -224,10 +232,12 @@ fn terms(checkout: &Checkout, id: &RefundId, ask: &RefundAsk, now: Timestamp) ->
     let is_whole = !about_lines && ask.amount.is_none_or(|amount| amount == left);
     let release_seats = ask.release_seats.unwrap_or(about_lines || is_whole);
     let amount = ask.amount.unwrap_or(if about_lines { worth } else { left });
+    let parts = refund_part::split(checkout, amount)?;
+    let is_there = parts.is_some();
     let refund = Refund {
         id: id.clone(),
         checkout: checkout.id.clone(),
-        attempt: None,
+        parts: parts.unwrap_or_default(),
         amount,
         currency: checkout.order.currency,
         lines: ask.lines.clone(),
@@ -247,7 +257,7 @@ fn terms(checkout: &Checkout, id: &RefundId, ask: &RefundAsk, now: Timestamp) ->
         Some(CodedError::new(Code::ParameterInvalid, "an amount is not negative").at("amount"))
     } else if about_lines && amount > worth {
         Some(exceeds(format!("{amount} is more than the lines came to, which is {worth} minor units")))
-    } else if amount > left {
+    } else if amount > left || !is_there {
         Some(exceeds(format!("{amount} is more than what is left, which is {left} minor units")))
     } else if amount.is_zero() && !frees_anything(checkout, &refund) {
         Some(exceeds("nothing is left to be given back".to_owned()))
@@ -286,85 +296,47 @@ fn frees_anything(checkout: &Checkout, refund: &Refund) -> bool {
     refund.freed(checkout).any(|line| !others().any(|other| other.freed(checkout).any(|freed| freed.id == line.id)))
 }
 
-/// The sides of a refund: off the revenue, line by line where it is about whole lines, and on to where it goes.
-fn entries(checkout: &Checkout, refund: &Refund, to: &str) -> Result<Vec<Entry>, MoneyError> {
-    if refund.amount.is_zero() {
-        return Ok(Vec::new());
-    }
-    let of = |id: &LineId| checkout.order.lines.iter().find(|line| line.id == *id);
-    let detail = match refund.lines.as_slice() {
-        [only] => of(only).map_or("refund", |line| line.item.type_name()),
-        _ => "refund",
-    };
-    let entry = |account: &str, amount, detail: &str| Entry {
-        account: account.to_owned(),
-        amount,
-        detail: detail.to_owned(),
-        entity: Some(refund.id.to_string()),
-    };
-    let off = refund_membership::taken_off(checkout, refund)?.into_iter().map(|(account, amount)| entry(account, amount, detail));
-    Ok(off.chain([entry(to, refund.amount.negated(), "refund")]).collect())
-}
-
-/// Cash, or nothing: it goes back over the counter, and the books are all there is to it.
-fn settle_in_the_books(effects: &mut Effects, refund: Refund, entropy: &Entropy) -> Result<(), DecideError> {
-    let checkout = &effects.checkout;
-    let account = checkout.order.legs.first().map_or_else(|| "tender:free".to_owned(), |leg| ledger::account_of(checkout, leg));
-    let entries = entries(&effects.checkout, &refund, &account)?;
-    if !entries.is_empty() {
-        effects.post(LedgerKind::Refund, entries, entropy);
-    }
-    let id = refund.id.clone();
-    effects.add_refund(refund);
-    finish(effects, &id, RefundStatus::Succeeded, None)
-}
-
-/// The refund that attempt `n` carries, if a client asked for it.
-fn carried_by(effects: &Effects, n: u32) -> Option<Refund> {
-    effects.checkout.refunds.iter().find(|refund| refund.attempt == Some(n)).cloned()
-}
-
-/// The provider gave it back. `false`: no client asked for it.
+/// The provider gave back what attempt `n` carries. `false`: no client asked for it.
 pub(super) fn gone(effects: &mut Effects, n: u32, entropy: &Entropy) -> Result<bool, DecideError> {
-    let Some(refund) = carried_by(effects, n) else { return Ok(false) };
-    let attempt = effects.attempt(n)?;
-    let (account, id) = (format!("provider:{}", attempt.provider), attempt.id.to_string());
-    effects.post(LedgerKind::Refund, ledger::refund_entries(&account, PENDING, refund.amount, &id), entropy);
-    finish(effects, &refund.id, RefundStatus::Succeeded, None)?;
+    let Some((id, part)) = refund_part::carried_by(&effects.checkout, n) else { return Ok(false) };
+    refund_part::book_gone(effects, n, &part, entropy)?;
+    mark(effects, &id, n, RefundStatus::Succeeded);
+    finish(effects, &id, None)?;
     Ok(true)
 }
 
 /// The provider will not give it back: what was booked is taken back. `false`: no client asked for it.
 pub(super) fn refused(effects: &mut Effects, n: u32, decline: &Decline, entropy: &Entropy) -> Result<bool, DecideError> {
-    let Some(refund) = carried_by(effects, n) else { return Ok(false) };
-    let mut back = entries(&effects.checkout, &refund, PENDING)?;
-    for entry in &mut back {
-        entry.amount = entry.amount.negated();
-    }
-    effects.post(LedgerKind::RefundReversal, back, entropy);
+    let Some((id, part)) = refund_part::carried_by(&effects.checkout, n) else { return Ok(false) };
+    refund_part::book_refused(effects, &id, &part, entropy)?;
+    mark(effects, &id, n, RefundStatus::Failed);
     let error = CodedError::new(Code::RefundRefused, decline.message.clone()).declined(decline.decline_code.clone());
-    finish(effects, &refund.id, RefundStatus::Failed, Some(error))?;
+    finish(effects, &id, Some(error))?;
     Ok(true)
 }
 
 /// Nobody knows whether attempt `n` gave it back.
 pub(super) fn in_doubt(effects: &mut Effects, n: u32) -> Result<(), DecideError> {
-    match carried_by(effects, n) {
-        Some(refund) => finish(effects, &refund.id, RefundStatus::NeedsReview, None),
-        None => Ok(()),
-    }
+    let Some((id, _)) = refund_part::carried_by(&effects.checkout, n) else { return Ok(()) };
+    mark(effects, &id, n, RefundStatus::NeedsReview);
+    finish(effects, &id, None)
 }
 
-/// Writes down how it ended, and what follows from that.
-fn finish(effects: &mut Effects, id: &RefundId, status: RefundStatus, error: Option<CodedError>) -> Result<(), DecideError> {
+fn mark(effects: &mut Effects, id: &RefundId, n: u32, status: RefundStatus) {
+    let parts = effects.refund(id).map(|refund| refund.parts.iter_mut()).into_iter().flatten();
+    parts.filter(|part| part.attempt == Some(n)).for_each(|part| part.status = status);
+}
+
+/// Writes down where it stands now, and what follows from that.
+fn finish(effects: &mut Effects, id: &RefundId, error: Option<CodedError>) -> Result<(), DecideError> {
     let words = error.as_ref().and_then(|error| error.decline_code.clone());
     let Some(refund) = effects.refund(id) else { return Ok(()) };
-    (refund.status, refund.error) = (status, error);
+    refund.error = error.or(refund.error.take());
+    refund.status = refund.standing();
     let refund = refund.clone();
     let said = words.map_or_else(|| id.to_string(), |words| format!("{id}: {words}"));
-    match status {
+    match refund.status {
         RefundStatus::Succeeded => {
-            effects.checkout.amount_refunded = effects.checkout.amount_refunded.plus(refund.amount)?;
             let freed: Vec<LineId> = refund.freed(&effects.checkout).map(|line| line.id.clone()).collect();
             if !freed.is_empty() {
                 effects.claims = ClaimChange::GiveBack(freed);

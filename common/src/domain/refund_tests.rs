@@ -7,6 +7,8 @@ use crate::domain::{
     eligibility::World,
     id::CatalogueId,
     order::{Leg, Order, Tender, Totals},
+    refund_part::PENDING,
+    saga,
     scope::{Mode, Scope},
     secret::Secret,
     settle::{self, Settlement},
@@ -67,9 +69,9 @@ impl Sale {
         };
         let mut effects = Effects::start(checkout, now);
         if matches!(tender, Tender::Card { .. }) {
-            let mut charge = new_attempt(&effects.checkout, AttemptKind::Charge, total, "sandbox", now, &entropy);
+            let n = saga::open_charge(&mut effects, 0, "sandbox", &entropy);
+            let charge = effects.attempt(n).unwrap();
             (charge.status, charge.provider_reference) = (AttemptStatus::Approved, Some("ch_1".to_owned()));
-            effects.add_attempt(charge);
         }
         effects.succeed(&entropy).unwrap();
         let (books, freed) = Default::default();

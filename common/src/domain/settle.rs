@@ -2,15 +2,13 @@
 
 use super::{
     attempt::{Attempt, AttemptKind, AttemptStatus, Decline, MAX_REFUSALS, Outcome, Receipt},
-    begin::{new_attempt, open_void},
     checkout::Checkout,
     effects::{DecideError, Effects},
     error::{Code, CodedError},
     event::EventType,
-    hosted,
     id::{CheckoutId, Entropy},
     money::Amount,
-    refund,
+    refund, saga,
     state::{Status, Step},
     time::Timestamp,
 };
@@ -37,7 +35,7 @@ pub struct Settlement {
 pub fn settle(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &Entropy) -> Result<Option<Effects>, DecideError> {
     let found = checkout.attempts.iter().find(|attempt| attempt.n == what.n);
     let attempt = found.ok_or(DecideError::NoSuchAttempt(what.n))?;
-    let definite = matches!(what.outcome, Outcome::Approved(_) | Outcome::Declined(_));
+    let definite = matches!(what.outcome, Outcome::Approved(_) | Outcome::Authorized(_) | Outcome::Declined(_));
     // Whoever has settled gave the lease back: the same settlement again, after a lost COMMIT answer, finds it gone.
     let ours = attempt.lease_until.is_some() && attempt.lease_token.as_deref() == Some(what.lease_token.as_str());
     // A definite answer is recorded whoever brings it. What is not definite is the lease holder's to say.
@@ -52,20 +50,24 @@ pub fn settle(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &E
     }
     match (kind, &what.outcome) {
         (AttemptKind::Charge | AttemptKind::Capture, Outcome::Approved(receipt)) => approved(&mut effects, what, receipt, entropy)?,
-        (AttemptKind::Charge | AttemptKind::Capture, Outcome::Declined(decline)) => declined(&mut effects, what.n, decline)?,
+        (AttemptKind::Charge, Outcome::Authorized(receipt)) => authorized(&mut effects, what, receipt, entropy)?,
+        (AttemptKind::Charge, Outcome::Declined(decline)) => declined(&mut effects, what.n, decline, entropy)?,
+        (AttemptKind::Capture, Outcome::Declined(decline)) => capture_refused(&mut effects, what.n, decline, entropy)?,
         (AttemptKind::Void, Outcome::Approved(_)) => voided(&mut effects, what.n, entropy)?,
         (AttemptKind::Void, Outcome::Declined(decline)) => void_refused(&mut effects, what, decline)?,
         (AttemptKind::Refund, Outcome::Approved(receipt)) => refunded(&mut effects, what.n, receipt, entropy)?,
         (AttemptKind::Refund, Outcome::Declined(decline)) => refund_refused(&mut effects, what.n, decline, entropy)?,
-        (AttemptKind::Charge | AttemptKind::Capture, Outcome::RequiresAction { url, provider_reference }) => {
+        (AttemptKind::Charge, Outcome::RequiresAction { url, provider_reference }) => {
             requires_action(&mut effects, what, url, provider_reference, entropy)?;
         }
         // No customer has a say in these: the provider has them in hand and is not done.
-        (AttemptKind::Void | AttemptKind::Refund, Outcome::RequiresAction { .. }) => unknown(&mut effects, what, "not done yet")?,
+        (AttemptKind::Capture | AttemptKind::Void | AttemptKind::Refund, Outcome::RequiresAction { .. } | Outcome::Authorized(_)) => {
+            unknown(&mut effects, what, "not done yet")?;
+        }
         (_, Outcome::Unknown(cause)) => unknown(&mut effects, what, cause)?,
-        (_, Outcome::NotSent { cause, .. }) => not_sent(&mut effects, what, cause)?,
+        (_, Outcome::NotSent { cause, .. }) => not_sent(&mut effects, what, cause, entropy)?,
     }
-    drop_needless_voids(&mut effects)?;
+    saga::drop_needless_voids(&mut effects)?;
     if effects.checkout.status == Status::NeedsReview {
         // Whatever comes in: only an operator goes on.
         effects.checkout.due_at = None;
@@ -85,7 +87,7 @@ pub(super) fn due_for_the_rest(effects: &mut Effects, at: Timestamp) {
 fn approved(effects: &mut Effects, what: &Settlement, receipt: &Receipt, entropy: &Entropy) -> Result<(), DecideError> {
     let attempt = effects.attempt(what.n)?;
     attempt.provider_reference = Some(receipt.provider_reference.clone());
-    let (asked, currency) = (attempt.request.amount, attempt.request.currency);
+    let (kind, asked, currency, leg) = (attempt.request.kind, attempt.request.amount, attempt.request.currency, attempt.request.leg);
     if currency != receipt.currency || receipt.amount <= Amount::ZERO || receipt.amount > Amount::MAX {
         // Nothing that our books could hold: a person has to look.
         attempt.status = AttemptStatus::NeedsReview;
@@ -93,50 +95,100 @@ fn approved(effects: &mut Effects, what: &Settlement, receipt: &Receipt, entropy
         return review(effects);
     }
     attempt.status = AttemptStatus::Approved;
-    effects.note("charge.approved", format!("attempt {}", what.n));
+    effects.note(format!("{}.approved", kind.as_str()), format!("attempt {}", what.n));
+    // What a capture takes is its charge's.
+    let charge = effects.checkout.charge_of(leg).filter(|_| kind == AttemptKind::Capture).map_or(what.n, |charge| charge.n);
+    let attempt = effects.attempt(charge)?;
+    if charge != what.n && attempt.status == AttemptStatus::Approved {
+        // It was seen there before: the money is in the books.
+        return Ok(());
+    }
+    attempt.status = AttemptStatus::Approved;
     match effects.checkout.status {
-        Status::Processing | Status::Reconciling if receipt.amount == asked => effects.succeed(entropy),
-        Status::AwaitingPayment if receipt.amount == asked => {
-            effects.step(Step::Resume)?;
-            effects.succeed(entropy)
+        Status::Processing | Status::Reconciling | Status::AwaitingPayment if receipt.amount == asked => {
+            came_through(effects, Some(charge), entropy)
         }
         Status::Processing | Status::Reconciling | Status::AwaitingPayment => {
             effects.note("charge.mismatch", format!("asked {asked} {currency}, took {}", receipt.amount));
-            effects.add_unapplied(what.n, receipt.amount, entropy)?;
+            effects.add_unapplied(charge, receipt.amount, entropy)?;
             review(effects)
         }
         // Only an operator ends it; until then the money is nobody's.
-        Status::NeedsReview => effects.add_unapplied(what.n, receipt.amount, entropy),
+        Status::NeedsReview => effects.add_unapplied(charge, receipt.amount, entropy),
+        // An operator sold what was promised, and here it comes.
+        Status::Succeeded if kind == AttemptKind::Capture => Ok(()),
         Status::Queued | Status::Succeeded | Status::Failed | Status::Canceled | Status::Expired => {
-            effects.add_unapplied(what.n, receipt.amount, entropy)?;
+            effects.add_unapplied(charge, receipt.amount, entropy)?;
             effects.note("late_money", "the payment came after the end and goes back");
-            open_refund(effects, what.n, receipt.amount, entropy)
+            saga::open_about(effects, AttemptKind::Refund, charge, Some(receipt.amount), entropy).map(drop)
         }
     }
 }
 
-fn declined(effects: &mut Effects, n: u32, decline: &Decline) -> Result<(), DecideError> {
+/// Promised, and taken when every other leg is, too.
+fn authorized(effects: &mut Effects, what: &Settlement, receipt: &Receipt, entropy: &Entropy) -> Result<(), DecideError> {
+    let attempt = effects.attempt(what.n)?;
+    attempt.provider_reference = Some(receipt.provider_reference.clone());
+    let (asked, currency) = (attempt.request.amount, attempt.request.currency);
+    if (asked, currency) != (receipt.amount, receipt.currency) {
+        attempt.status = AttemptStatus::NeedsReview;
+        effects.note("charge.mismatch", format!("asked {asked} {currency}, promised {} {}", receipt.amount, receipt.currency));
+        return review(effects);
+    }
+    attempt.status = AttemptStatus::Authorized;
+    effects.note("charge.authorized", format!("attempt {}", what.n));
+    match effects.checkout.status {
+        Status::Processing | Status::Reconciling | Status::AwaitingPayment => came_through(effects, None, entropy),
+        // An operator decides what becomes of it.
+        Status::NeedsReview => Ok(()),
+        Status::Queued | Status::Succeeded | Status::Failed | Status::Canceled | Status::Expired => {
+            effects.note("late_money", "the promise came after the end and is given up");
+            let leg = effects.attempt(what.n)?.request.leg;
+            match (effects.checkout.was_refused_a_void(leg), effects.checkout.has_asked_to_void(leg)) {
+                (true, _) => review(effects),
+                (false, true) => Ok(()),
+                (false, false) => saga::open_about(effects, AttemptKind::Void, what.n, None, entropy).map(drop),
+            }
+        }
+    }
+}
+
+fn came_through(effects: &mut Effects, taken: Option<u32>, entropy: &Entropy) -> Result<(), DecideError> {
+    if effects.checkout.status == Status::AwaitingPayment {
+        effects.step(Step::Resume)?;
+    }
+    saga::go_on(effects, taken, CodedError::new(Code::PaymentFailed, "the payment was called off before it was made"), entropy)
+}
+
+fn declined(effects: &mut Effects, n: u32, decline: &Decline, entropy: &Entropy) -> Result<(), DecideError> {
     let attempt = effects.attempt(n)?;
     attempt.status = AttemptStatus::Declined;
     attempt.decline_code = Some(decline.decline_code.clone());
     attempt.provider_reference = decline.provider_reference.clone().or(attempt.provider_reference.take());
     effects.note("charge.declined", format!("attempt {n}: {}", decline.decline_code));
     let error = CodedError::new(Code::CardDeclined, decline.message.clone()).at("payment").declined(decline.decline_code.clone());
-    end_unpaid(effects, error)
+    saga::give_up(effects, error, entropy)
 }
 
-/// No charge of this checkout can take money any more.
-pub(super) fn end_unpaid(effects: &mut Effects, error: CodedError) -> Result<(), DecideError> {
-    match effects.checkout.status {
-        Status::Processing | Status::AwaitingPayment if effects.checkout.order.hosted().is_some() => hosted::unpaid(effects, error),
-        Status::Processing => effects.fail(error),
-        Status::AwaitingPayment => {
-            effects.step(Step::Resume)?;
-            effects.fail(error)
-        }
-        Status::Reconciling => effects.close(effects.checkout.closing, error),
-        _ => Ok(()),
+/// A promise that cannot be kept.
+fn capture_refused(effects: &mut Effects, n: u32, decline: &Decline, entropy: &Entropy) -> Result<(), DecideError> {
+    let attempt = effects.attempt(n)?;
+    attempt.status = AttemptStatus::Declined;
+    attempt.decline_code = Some(decline.decline_code.clone());
+    let leg = attempt.request.leg;
+    effects.note("capture.declined", format!("attempt {n}: {}", decline.decline_code));
+    let promised = effects.checkout.charge_of(leg).filter(|charge| charge.status == AttemptStatus::Authorized);
+    if let Some(charge) = promised.map(|charge| charge.n) {
+        let charge = effects.attempt(charge)?;
+        charge.status = AttemptStatus::Declined;
+        charge.decline_code = Some(decline.decline_code.clone());
     }
+    if effects.checkout.status == Status::Succeeded {
+        // An operator sold it on this promise.
+        effects.ask_for_review();
+    }
+    let error = CodedError::new(Code::PaymentFailed, decline.message.clone()).at("payment").declined(decline.decline_code.clone());
+    saga::give_up(effects, error, entropy)
 }
 
 fn requires_action(
@@ -149,6 +201,7 @@ fn requires_action(
     let now = effects.checkout.updated_at;
     let due = now.after(what.retry_in);
     let attempt = effects.attempt(what.n)?;
+    let leg = attempt.request.leg;
     attempt.status = AttemptStatus::RequiresAction;
     attempt.tries = attempt.tries.saturating_add(1);
     attempt.action_url = Some(url.to_owned());
@@ -165,10 +218,10 @@ fn requires_action(
         Status::Reconciling | Status::Queued | Status::Succeeded | Status::Failed | Status::Canceled | Status::Expired => {
             // It is being closed, or its first answer was lost: the customer is not sent anywhere any more. Once a void was
             // refused, all that is left is to look again.
-            let asked = effects.checkout.has_asked_to_void();
+            let asked = effects.checkout.has_asked_to_void(leg);
             effects.checkout.due_at = Some(if asked { due } else { now });
             if !asked {
-                open_void(effects, what.n, now, entropy)?;
+                saga::open_about(effects, AttemptKind::Void, what.n, None, entropy)?;
             }
         }
     }
@@ -195,7 +248,7 @@ fn unknown(effects: &mut Effects, what: &Settlement, cause: &str) -> Result<(), 
     Ok(())
 }
 
-fn not_sent(effects: &mut Effects, what: &Settlement, cause: &str) -> Result<(), DecideError> {
+fn not_sent(effects: &mut Effects, what: &Settlement, cause: &str, entropy: &Entropy) -> Result<(), DecideError> {
     let due = effects.checkout.updated_at.after(what.retry_in);
     let (deadline, closing) = (effects.checkout.expires_at, effects.checkout.closing);
     let attempt = effects.attempt(what.n)?;
@@ -214,25 +267,31 @@ fn not_sent(effects: &mut Effects, what: &Settlement, cause: &str) -> Result<(),
     }
     attempt.status = AttemptStatus::NotSent;
     effects.note("charge.not_sent", format!("attempt {}: {cause}", what.n));
-    end_unpaid(effects, CodedError::new(Code::ProviderUnavailable, "the payment provider could not be reached; nothing was charged"))
+    let error = CodedError::new(Code::ProviderUnavailable, "the payment provider could not be reached; nothing was charged");
+    saga::give_up(effects, error, entropy)
 }
 
 fn voided(effects: &mut Effects, n: u32, entropy: &Entropy) -> Result<(), DecideError> {
-    effects.attempt(n)?.status = AttemptStatus::Approved;
+    let void = effects.attempt(n)?;
+    void.status = AttemptStatus::Approved;
+    let leg = void.request.leg;
     effects.note("void.approved", format!("attempt {n}"));
-    if effects.checkout.approved_charge().is_some() {
-        // It was approved first and undone after all: the money is back, and the books say so.
-        let left = effects.checkout.amount_paid.minus(effects.checkout.amount_refunded)?;
-        return if left > Amount::ZERO { effects.add_refunded(n, left, entropy) } else { Ok(()) };
+    let charge = effects.checkout.charge_of(leg).map(|charge| (charge.n, charge.status, charge.request.amount));
+    match charge {
+        Some((_, AttemptStatus::Approved, amount)) => {
+            // It was approved first and undone after all: the money is back, and the books say so.
+            let left = effects.checkout.amount_paid.minus(effects.checkout.amount_refunded)?;
+            let back = if effects.checkout.is_split() { left.min(amount) } else { left };
+            return if back > Amount::ZERO { effects.add_refunded(n, back, entropy) } else { Ok(()) };
+        }
+        Some((charge, status, _)) if status.is_open() || status == AttemptStatus::Authorized => {
+            let charge = effects.attempt(charge)?;
+            charge.status = AttemptStatus::Declined;
+            charge.decline_code = Some("voided".to_owned());
+        }
+        Some(_) | None => {}
     }
-    let open = |attempt: &&Attempt| attempt.request.kind == AttemptKind::Charge && attempt.status.is_open();
-    let charges: Vec<u32> = effects.checkout.attempts.iter().filter(open).map(|attempt| attempt.n).collect();
-    for charge in charges {
-        let attempt = effects.attempt(charge)?;
-        attempt.status = AttemptStatus::Declined;
-        attempt.decline_code = Some("voided".to_owned());
-    }
-    end_unpaid(effects, CodedError::new(Code::PaymentFailed, "the payment was called off before it was made"))
+    saga::give_up(effects, CodedError::new(Code::PaymentFailed, "the payment was called off before it was made"), entropy)
 }
 
 /// The provider will not void: as a rule because the money came. A look-up tells.
@@ -241,7 +300,13 @@ fn void_refused(effects: &mut Effects, what: &Settlement, decline: &Decline) -> 
     let attempt = effects.attempt(what.n)?;
     attempt.status = AttemptStatus::Declined;
     attempt.decline_code = Some(decline.decline_code.clone());
+    let leg = attempt.request.leg;
     effects.note("void.refused", format!("attempt {}: {}", what.n, decline.decline_code));
+    let promised = effects.checkout.charge_of(leg).filter(|charge| charge.status == AttemptStatus::Authorized);
+    if let Some(n) = promised.map(|charge| charge.n) {
+        let charge = effects.attempt(n)?;
+        (charge.status, charge.tries) = (AttemptStatus::Unknown, 0);
+    }
     effects.checkout.due_at = Some(now);
     Ok(())
 }
@@ -262,7 +327,7 @@ fn refunded(effects: &mut Effects, n: u32, receipt: &Receipt, entropy: &Entropy)
     }
     effects.add_refunded(n, amount, entropy)?;
     effects.note("refund.succeeded", format!("attempt {n}"));
-    Ok(())
+    saga::give_up(effects, CodedError::new(Code::PaymentFailed, "the payment was called off before it was made"), entropy)
 }
 
 fn refund_refused(effects: &mut Effects, n: u32, decline: &Decline, entropy: &Entropy) -> Result<(), DecideError> {
@@ -272,36 +337,16 @@ fn refund_refused(effects: &mut Effects, n: u32, decline: &Decline, entropy: &En
     if refund::refused(effects, n, decline, entropy)? {
         return Ok(());
     }
-    effects.events.push(EventType::RefundFailed);
     effects.note("refund.failed", format!("attempt {n}: {}", decline.decline_code));
-    Ok(())
-}
-
-/// A void that nobody has sent has no more sense once no charge is open: it could only undo what was sold.
-pub(super) fn drop_needless_voids(effects: &mut Effects) -> Result<(), DecideError> {
-    if effects.checkout.has_open_charge() {
-        return Ok(());
+    if effects.checkout.status == Status::Reconciling {
+        // Taken for a sale that is not to be, and it does not go back.
+        return review(effects);
     }
-    let needless = |attempt: &&Attempt| attempt.request.kind == AttemptKind::Void && attempt.was_never_sent();
-    let voids: Vec<u32> = effects.checkout.attempts.iter().filter(needless).map(|attempt| attempt.n).collect();
-    for n in voids {
-        effects.attempt(n)?.status = AttemptStatus::NotSent;
-        effects.note("void.dropped", format!("attempt {n}: nothing is left to be voided"));
-    }
+    effects.events.push(EventType::RefundFailed);
     Ok(())
 }
 
-pub(super) fn open_refund(effects: &mut Effects, charge: u32, amount: Amount, entropy: &Entropy) -> Result<(), DecideError> {
-    let now = effects.checkout.updated_at;
-    let charge = effects.attempt(charge)?.clone();
-    let mut refund = new_attempt(&effects.checkout, AttemptKind::Refund, amount, &charge.provider, now, entropy);
-    refund.request.target = charge.provider_reference;
-    effects.checkout.due_at = Some(now);
-    effects.add_attempt(refund);
-    Ok(())
-}
-
-fn review(effects: &mut Effects) -> Result<(), DecideError> {
+pub(super) fn review(effects: &mut Effects) -> Result<(), DecideError> {
     match effects.checkout.status {
         Status::Processing | Status::AwaitingPayment => {
             effects.step(Step::Reconcile)?;

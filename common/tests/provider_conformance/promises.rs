@@ -48,6 +48,7 @@ over_both! {
     a_customer_who_refuses_has_not_paid
     a_pending_charge_that_was_voided_can_never_be_approved
     approval_and_void_race_and_one_wins
+    what_is_authorized_is_captured_or_voided_once
     a_captured_charge_cannot_be_voided
     refunds_whole_and_in_parts_never_exceed_the_charge
     fifty_racing_refunds_give_back_no_more_than_was_taken
@@ -243,6 +244,26 @@ async fn approval_and_void_race_and_one_wins(rig: Rig) {
         }
     });
     futures::future::join_all(races).await;
+}
+
+async fn what_is_authorized_is_captured_or_voided_once(rig: Rig) {
+    let provider = rig.provider(LONG);
+    let promise = |token: &str| MoneyRequest { capture_later: true, ..rig.charge(token) };
+    for (first, second, left) in [
+        (AttemptKind::Capture, AttemptKind::Void, OperationStatus::Captured),
+        (AttemptKind::Void, AttemptKind::Capture, OperationStatus::Voided),
+    ] {
+        let request = promise("tok_visa");
+        let Outcome::Authorized(receipt) = provider.send(&request).await else { panic!("not authorized") };
+        assert_eq!((receipt.amount, receipt.currency), (request.amount, request.currency));
+        assert!(matches!(look_up(&provider, &request).await, Outcome::Authorized(_)));
+        let done = about(&request, 2, first, 1500, &receipt.provider_reference);
+        let id = approved(provider.send(&done).await, &done);
+        assert_eq!(approved(provider.send(&done).await, &done), id, "once");
+        declined(provider.send(&about(&request, 3, second, 1500, &receipt.provider_reference)).await);
+        assert_eq!(rig.only_charge(&request).await.status, left);
+    }
+    assert_eq!(declined(provider.send(&promise("tok_declined")).await), "generic_decline");
 }
 
 async fn a_captured_charge_cannot_be_voided(rig: Rig) {

@@ -79,6 +79,8 @@ impl Rig {
             currency: Currency::parse("usd").unwrap(),
             token: Some(Secret::new(token.to_owned())),
             target: None,
+            leg: 0,
+            capture_later: false,
         }
     }
 
@@ -133,6 +135,7 @@ pub fn about(charge: &MoneyRequest, n: u32, kind: AttemptKind, amount: i64, targ
         amount: Amount::from_minor(amount),
         token: None,
         target: Some(target.to_owned()),
+        capture_later: false,
         ..charge.clone()
     }
 }

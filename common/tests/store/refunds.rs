@@ -175,9 +175,10 @@ over_both! {
         assert_eq!(rules().await, ["refunded_seat_live"]);
         shop.sql("UPDATE claims SET state = 'released'").await;
         shop.sql("UPDATE inventory SET taken = 0").await;
-        shop.sql("UPDATE refunds SET amount = 1600").await;
-        assert_eq!(rules().await, ["refunds_above_paid", "refunds_differ"]);
-        shop.sql("UPDATE refunds SET amount = 1500, status = 'failed', release_seats = 0").await;
+        shop.sql("UPDATE refund_parts SET amount = 1600").await;
+        assert_eq!(rules().await, ["refunds_above_paid", "refunds_differ", "refund_differs_from_parts"]);
+        shop.sql("UPDATE refund_parts SET amount = 1500, status = 'failed'").await;
+        shop.sql("UPDATE refunds SET status = 'failed', release_seats = 0").await;
         let found = rules().await;
         assert!(found.contains(&"refunds_differ".to_owned()) && found.contains(&"refund_differs_from_attempt".to_owned()), "{found:?}");
     }

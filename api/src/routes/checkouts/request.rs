@@ -2,7 +2,7 @@
 
 use crate::{
     bounds, callback_address,
-    intake::{Buyer, Payment, Submission},
+    intake::{Buyer, Submission},
     problem::Problem,
     trace::TraceParent,
 };
@@ -16,6 +16,7 @@ use boxoffice_common::{
         pricing::{Cart, CartItem, CartLine},
         scope::Scope,
         secret::Secret,
+        tender::{Asked, MAX_METHODS},
     },
     ports::store::IdempotencyRow,
 };
@@ -157,7 +158,7 @@ enum LineType {
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PaymentRequest {
-    /// Exactly one.
+    /// One, or up to five that pay together.
     methods: Option<Vec<MethodRequest>>,
     #[schema(ignore)]
     hosted: Option<IgnoredAny>,
@@ -169,7 +170,7 @@ struct PaymentRequest {
 struct MethodRequest {
     #[serde(rename = "type")]
     kind: MethodType,
-    /// Must be the total when given.
+    /// What it pays, minor units; left out, it pays the rest.
     amount: Option<Amount>,
     /// For `card`: the provider's token, never a card number.
     #[schema(value_type = Option<String>)]
@@ -321,21 +322,20 @@ impl LineRequest {
 }
 
 impl PaymentRequest {
-    fn into_payment(self) -> Result<Payment, Problem> {
+    fn into_payment(self) -> Result<Vec<Asked>, Problem> {
         if self.hosted.is_some() {
             return Err(Problem::unsupported("payment.hosted", "there is no hosted payment page yet"));
         }
-        let mut methods = self.methods.ok_or_else(|| Problem::missing("payment.methods"))?.into_iter();
-        match (methods.next(), methods.next()) {
-            (Some(method), None) => method.into_payment("payment.methods[0]"),
-            (None, _) => Err(Problem::invalid("payment.methods", "name one method")),
-            (Some(_), Some(_)) => Err(Problem::unsupported("payment.methods", "a payment cannot be split yet: name one method")),
+        let methods = self.methods.ok_or_else(|| Problem::missing("payment.methods"))?;
+        if !(1..=MAX_METHODS).contains(&methods.len()) {
+            return Err(Problem::invalid("payment.methods", format!("name 1 to {MAX_METHODS} methods")));
         }
+        methods.into_iter().enumerate().map(|(index, method)| method.into_asked(format!("payment.methods[{index}]"))).collect()
     }
 }
 
 impl MethodRequest {
-    fn into_payment(self, at: &'static str) -> Result<Payment, Problem> {
+    fn into_asked(self, at: String) -> Result<Asked, Problem> {
         let given = [
             ("token", self.token.is_some()),
             ("name", self.name.is_some()),
@@ -347,20 +347,20 @@ impl MethodRequest {
         ];
         let tender = match self.kind {
             MethodType::Card => {
-                refuse_others(&given, &["token"], at)?;
+                refuse_others(&given, &["token"], &at)?;
                 let token = self.token.ok_or_else(|| Problem::missing(format!("{at}.token")))?;
                 bounds::token(token.reveal(), 255, &format!("{at}.token"))?;
                 Tender::Card { token }
             }
             MethodType::Custom => {
-                refuse_others(&given, &["name", "note"], at)?;
+                refuse_others(&given, &["name", "note"], &at)?;
                 let name = self.name.ok_or_else(|| Problem::missing(format!("{at}.name")))?;
                 bounds::text(&name, 200, &format!("{at}.name"))?;
                 bounds::optional(self.note.as_ref(), 1_000, &format!("{at}.note"))?;
                 Tender::Custom { name, note: self.note }
             }
             MethodType::Free => {
-                refuse_others(&given, &[], at)?;
+                refuse_others(&given, &[], &at)?;
                 Tender::Free {}
             }
             MethodType::SavedMethod
@@ -372,7 +372,7 @@ impl MethodRequest {
                 return Err(Problem::unsupported(format!("{at}.type"), "this payment method is not taken yet"));
             }
         };
-        Ok(Payment { tender, amount: self.amount, param: at })
+        Ok(Asked { tender, amount: self.amount, param: at })
     }
 }
 

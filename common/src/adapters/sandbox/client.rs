@@ -166,6 +166,8 @@ struct RequestBody<'a> {
     token: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     charge: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capture: Option<bool>,
 }
 
 impl<'a> RequestBody<'a> {
@@ -178,6 +180,7 @@ impl<'a> RequestBody<'a> {
             // A charge without a card is the provider's to refuse, in its own words.
             token: is_charge.then(|| request.token.as_ref().map_or("none", |token| token.reveal().as_str())),
             charge: request.target.as_deref().filter(|_| !is_charge),
+            capture: request.capture_later.then_some(false),
         }
     }
 }

@@ -69,8 +69,7 @@ impl PaymentProvider for SandboxProvider {
     }
 
     fn capabilities(&self) -> Capabilities {
-        // It could capture later; the port's requests cannot ask for it yet.
-        Capabilities { capture_later: false, void: true, refund: true, look_up: true, key_window: KEY_WINDOW }
+        Capabilities { capture_later: true, void: true, refund: true, look_up: true, key_window: KEY_WINDOW }
     }
 
     async fn send(&self, request: &MoneyRequest) -> Outcome {
@@ -106,7 +105,7 @@ fn operation_request(request: &MoneyRequest) -> OperationRequest {
         currency: request.currency,
         token: is_charge.then(|| request.token.clone().unwrap_or_else(|| Secret::new("none".to_owned()))),
         target: request.target.clone().filter(|_| !is_charge),
-        capture: true,
+        capture: !request.capture_later,
     }
 }
 
@@ -187,8 +186,12 @@ impl Told {
 
 impl From<Told> for Outcome {
     fn from(told: Told) -> Self {
+        let receipt = |told: Told| Receipt { provider_reference: told.id, amount: told.amount, currency: told.currency };
+        if told.status == OperationStatus::Authorized {
+            return Self::Authorized(receipt(told));
+        }
         if is_approved(told.kind, told.status) {
-            return Self::Approved(Receipt { provider_reference: told.id, amount: told.amount, currency: told.currency });
+            return Self::Approved(receipt(told));
         }
         match (told.status, told.action_url) {
             (OperationStatus::Pending, Some(url)) => Self::RequiresAction { url, provider_reference: told.id },

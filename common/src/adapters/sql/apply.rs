@@ -29,7 +29,7 @@ pub(super) async fn apply(tx: &mut Tx<'_>, batch: &[Effects], now: Timestamp, en
     }
     let mut deltas = release(tx, batch).await?;
     let events = super::events::events(tx, batch, now, entropy).await?;
-    let mut writes = vec![checkouts(batch)?, attempts(batch)?, super::refund::refunds(batch)?];
+    let mut writes = vec![checkouts(batch)?, attempts(batch)?, super::refund::refunds(batch)?, super::refund::parts(batch)];
     writes.extend(claims(batch, &mut deltas));
     writes.extend(super::memberships::changes(batch)?);
     writes.push(stock::add(&deltas));
@@ -108,6 +108,7 @@ fn attempts(batch: &[Effects]) -> Result<Write, StoreError> {
         ("id", Text),
         ("kind", Text),
         ("provider", Text),
+        ("leg", Int),
         ("amount", Int),
         ("request", Text),
         ("status", Text),
@@ -128,6 +129,7 @@ fn attempts(batch: &[Effects]) -> Result<Write, StoreError> {
                 attempt.id.as_str().into(),
                 attempt.request.kind.as_str().into(),
                 attempt.provider.clone().into(),
+                attempt.request.leg.into(),
                 attempt.request.amount.into(),
                 serde_json::to_string(&attempt.request).map_err(corrupt)?.into(),
                 attempt.status.as_str().into(),

@@ -46,6 +46,7 @@ const RULES: &[Rule] = &[
         name: "approved_without_sale",
         sql: "SELECT a.checkout, 'charge ' || a.n || ' was approved, the checkout is ' || c.status FROM attempts a JOIN checkouts c ON c.id = a.checkout \
               WHERE a.kind = 'charge' AND a.status = 'approved' AND c.status NOT IN ('succeeded', 'needs_review') \
+              AND (c.completed_at IS NOT NULL OR NOT EXISTS (SELECT 1 FROM attempts s WHERE s.checkout = c.id AND s.leg > 0)) \
               AND NOT EXISTS (SELECT 1 FROM attempts r WHERE r.checkout = a.checkout AND r.kind = 'refund' AND r.status IN ('approved', 'started', 'unknown'))",
     },
     Rule {
@@ -88,8 +89,8 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "refunds_above_paid",
-        sql: "SELECT c.id, 'paid ' || c.amount_paid || ', refunds of ' || CAST(SUM(r.amount) AS BIGINT) FROM checkouts c JOIN refunds r ON r.checkout = c.id \
-              WHERE r.status <> 'failed' GROUP BY c.id, c.amount_paid HAVING SUM(r.amount) > c.amount_paid",
+        sql: "SELECT c.id, 'paid ' || c.amount_paid || ', refunds of ' || CAST(SUM(p.amount) AS BIGINT) FROM checkouts c JOIN refund_parts p ON p.checkout = c.id \
+              WHERE p.status <> 'failed' GROUP BY c.id, c.amount_paid HAVING SUM(p.amount) > c.amount_paid",
     },
     Rule {
         name: "refunds_differ",
@@ -97,16 +98,22 @@ const RULES: &[Rule] = &[
         sql: "SELECT c.id, 'refunded ' || c.amount_refunded || ', and its refunds say otherwise' FROM checkouts c \
               WHERE c.status = 'succeeded' AND (c.amount_refunded <> 0 OR EXISTS (SELECT 1 FROM refunds r WHERE r.checkout = c.id)) \
               AND NOT EXISTS (SELECT 1 FROM attempts v WHERE v.checkout = c.id AND v.kind = 'void' AND v.status = 'approved') \
-              AND c.amount_refunded <> (SELECT COALESCE(SUM(r.amount), 0) FROM refunds r WHERE r.checkout = c.id AND r.status = 'succeeded') \
+              AND c.amount_refunded <> (SELECT COALESCE(SUM(p.amount), 0) FROM refund_parts p WHERE p.checkout = c.id AND p.status = 'succeeded') \
               + (SELECT COALESCE(SUM(a.amount), 0) FROM attempts a WHERE a.checkout = c.id AND a.kind = 'refund' AND a.status = 'approved' \
-              AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.checkout = a.checkout AND r.attempt = a.n))",
+              AND NOT EXISTS (SELECT 1 FROM refund_parts p WHERE p.checkout = a.checkout AND p.attempt = a.n))",
     },
     Rule {
         name: "refund_differs_from_attempt",
-        sql: "SELECT r.id, 'is ' || r.status || ', its attempt ' || COALESCE(a.status, 'is not there') FROM refunds r \
-              LEFT JOIN attempts a ON a.checkout = r.checkout AND a.n = r.attempt WHERE r.attempt IS NOT NULL \
-              AND r.status <> CASE a.status WHEN 'approved' THEN 'succeeded' WHEN 'declined' THEN 'failed' WHEN 'needs_review' THEN 'needs_review' \
+        sql: "SELECT p.refund, 'a part of it is ' || p.status || ', its attempt ' || COALESCE(a.status, 'is not there') FROM refund_parts p \
+              LEFT JOIN attempts a ON a.checkout = p.checkout AND a.n = p.attempt WHERE p.attempt IS NOT NULL \
+              AND p.status <> CASE a.status WHEN 'approved' THEN 'succeeded' WHEN 'declined' THEN 'failed' WHEN 'needs_review' THEN 'needs_review' \
               WHEN 'started' THEN 'pending' WHEN 'unknown' THEN 'pending' WHEN 'requires_action' THEN 'pending' ELSE '' END",
+    },
+    Rule {
+        name: "refund_differs_from_parts",
+        sql: "SELECT r.id, 'is ' || r.status || ' over ' || r.amount || ', its parts come to ' || CAST(COALESCE(SUM(p.amount), 0) AS BIGINT) FROM refunds r \
+              LEFT JOIN refund_parts p ON p.refund = r.id GROUP BY r.id, r.status, r.amount HAVING r.amount <> COALESCE(SUM(p.amount), 0) \
+              OR (r.status = 'succeeded' AND SUM(CASE WHEN p.status <> 'succeeded' THEN 1 ELSE 0 END) > 0)",
     },
     Rule {
         name: "refunded_seat_live",
@@ -139,8 +146,14 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "charged_twice",
-        sql: "SELECT a.checkout, COUNT(*) || ' approved charges' FROM attempts a WHERE a.kind = 'charge' AND a.status = 'approved' \
-              GROUP BY a.checkout HAVING COUNT(*) > 1",
+        sql: "SELECT a.checkout, COUNT(*) || ' approved charges of one leg' FROM attempts a WHERE a.kind = 'charge' AND a.status = 'approved' \
+              GROUP BY a.checkout, a.leg HAVING COUNT(*) > 1",
+    },
+    Rule {
+        name: "promise_left",
+        sql: "SELECT a.checkout, 'charge ' || a.n || ' is promised, the checkout is ' || c.status FROM attempts a JOIN checkouts c ON c.id = a.checkout \
+              WHERE a.kind = 'charge' AND a.status = 'authorized' AND c.completed_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM attempts u \
+              WHERE u.checkout = a.checkout AND u.leg = a.leg AND u.kind IN ('capture', 'void') AND u.status <> 'not_sent')",
     },
     Rule {
         name: "payment_link",

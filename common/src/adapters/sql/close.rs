@@ -39,7 +39,7 @@ impl SqlStore {
             let Some(checkout) = found else { return Ok(CancelResult::Missing) };
             let now = tx.now().await?;
             let before = Box::new(checkout.clone());
-            let (effects, canceled) = match ends::cancel(checkout, now).map_err(inconsistent)? {
+            let (effects, canceled) = match ends::cancel(checkout, now, &self.entropy).map_err(inconsistent)? {
                 CancelAnswer::NotCancelable => return Ok(CancelResult::NotCancelable(before)),
                 CancelAnswer::Canceled(effects) => (effects, true),
                 CancelAnswer::Closing(effects) => (effects, false),

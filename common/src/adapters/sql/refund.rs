@@ -20,6 +20,7 @@ use crate::{
         money::{Amount, Currency},
         refund::{self, Refund, RefundStatus, RefundView},
         refund_membership,
+        refund_part::RefundPart,
         scope::Scope,
         state::Status,
         time::Timestamp,
@@ -32,24 +33,24 @@ use std::collections::HashMap;
 /// HTTP 202: what every refund that was taken in is answered with.
 const ACCEPTED: u16 = 202;
 /// A refund's columns, in the order that `read` reads them.
-const REFUND: &str = "r.id, r.checkout, r.attempt, r.amount, r.currency, r.lines, r.reason, r.release_seats, r.status, r.error, \
+const REFUND: &str = "r.id, r.checkout, r.amount, r.currency, r.lines, r.reason, r.release_seats, r.status, r.error, \
      r.created_at, r.updated_at";
 
 fn read(row: &Row) -> Result<Refund, StoreError> {
-    let status = row.text(8)?;
+    let status = row.text(7)?;
     Ok(Refund {
         id: RefundId::parse(row.text(0)?).map_err(corrupt)?,
         checkout: CheckoutId::parse(row.text(1)?).map_err(corrupt)?,
-        attempt: row.maybe_int(2)?.map(u32::try_from).transpose().map_err(corrupt)?,
-        amount: Amount::from_minor(row.int(3)?),
-        currency: Currency::parse(&row.text(4)?).map_err(corrupt)?,
-        lines: serde_json::from_str(&row.text(5)?).map_err(corrupt)?,
-        reason: row.maybe_text(6)?,
-        release_seats: row.int(7)? != 0,
+        parts: Vec::new(),
+        amount: Amount::from_minor(row.int(2)?),
+        currency: Currency::parse(&row.text(3)?).map_err(corrupt)?,
+        lines: serde_json::from_str(&row.text(4)?).map_err(corrupt)?,
+        reason: row.maybe_text(5)?,
+        release_seats: row.int(6)? != 0,
         status: RefundStatus::parse(&status).ok_or_else(|| corrupt(format!("refund status {status:?}")))?,
-        error: row.maybe_text(9)?.map(|text| serde_json::from_str(&text)).transpose().map_err(corrupt)?,
-        created_at: row.time(10)?,
-        updated_at: row.time(11)?,
+        error: row.maybe_text(8)?.map(|text| serde_json::from_str(&text)).transpose().map_err(corrupt)?,
+        created_at: row.time(9)?,
+        updated_at: row.time(10)?,
     })
 }
 
@@ -61,11 +62,33 @@ pub(super) async fn load(tx: &mut Tx<'_>, checkouts: &mut HashMap<CheckoutId, Ch
         return Ok(());
     }
     let sql = format!("SELECT {REFUND} FROM refunds r WHERE r.checkout IN (SELECT id FROM {{rows}}) ORDER BY r.checkout, r.id");
-    for row in tx.fetch(&sql, Some(&sold), &[]).await? {
-        let refund = read(&row)?;
+    let mut refunds = tx.fetch(&sql, Some(&sold), &[]).await?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    if !refunds.is_empty() {
+        let ids = Rows::ids(refunds.iter().map(|refund| refund.id.as_str()));
+        give_parts(&mut refunds, &tx.fetch(PARTS, Some(&ids), &[]).await?)?;
+    }
+    for refund in refunds {
         if let Some(checkout) = checkouts.get_mut(&refund.checkout) {
             checkout.refunds.push(refund);
         }
+    }
+    Ok(())
+}
+
+const PARTS: &str = "SELECT p.refund, p.leg, p.method, p.amount, p.attempt, p.status FROM refund_parts p \
+     WHERE p.refund IN (SELECT id FROM {rows}) ORDER BY p.refund, p.n";
+
+fn give_parts(refunds: &mut [Refund], rows: &[Row]) -> Result<(), StoreError> {
+    for row in rows {
+        let (id, status) = (row.text(0)?, row.text(5)?);
+        let part = RefundPart {
+            leg: usize::try_from(row.int(1)?).map_err(corrupt)?,
+            method: row.text(2)?,
+            amount: Amount::from_minor(row.int(3)?),
+            attempt: row.maybe_int(4)?.map(u32::try_from).transpose().map_err(corrupt)?,
+            status: RefundStatus::parse(&status).ok_or_else(|| corrupt(format!("refund status {status:?}")))?,
+        };
+        refunds.iter_mut().filter(|refund| refund.id.as_str() == id).for_each(|refund| refund.parts.push(part.clone()));
     }
     Ok(())
 }
@@ -76,7 +99,6 @@ pub(super) fn refunds(batch: &[Effects]) -> Result<Write, StoreError> {
         ("id", Text),
         ("scope", Text),
         ("checkout", Text),
-        ("attempt", Int),
         ("amount", Int),
         ("currency", Text),
         ("lines", Text),
@@ -94,7 +116,6 @@ pub(super) fn refunds(batch: &[Effects]) -> Result<Write, StoreError> {
                 refund.id.as_str().into(),
                 checkout.scope.as_str().into(),
                 checkout.id.as_str().into(),
-                refund.attempt.map_or(Value::Null, Value::from),
                 refund.amount.into(),
                 refund.currency.as_str().into(),
                 serde_json::to_string(&refund.lines).map_err(corrupt)?.into(),
@@ -112,7 +133,49 @@ pub(super) fn refunds(batch: &[Effects]) -> Result<Write, StoreError> {
     Ok(Write::new(sql, rows))
 }
 
+/// Writes the parts of the same refunds.
+pub(super) fn parts(batch: &[Effects]) -> Write {
+    let mut rows = Rows::new(&[
+        ("refund", Text),
+        ("n", Int),
+        ("checkout", Text),
+        ("leg", Int),
+        ("method", Text),
+        ("amount", Int),
+        ("attempt", Int),
+        ("status", Text),
+    ]);
+    for Effects { checkout, refunds, .. } in batch {
+        for refund in checkout.refunds.iter().filter(|refund| refunds.contains(&refund.id)) {
+            for (n, part) in refund.parts.iter().enumerate() {
+                rows.push([
+                    refund.id.as_str().into(),
+                    n.into(),
+                    checkout.id.as_str().into(),
+                    part.leg.into(),
+                    part.method.as_str().into(),
+                    part.amount.into(),
+                    part.attempt.map_or(Value::Null, Value::from),
+                    part.status.as_str().into(),
+                ]);
+            }
+        }
+    }
+    let sql = "INSERT INTO refund_parts ({names}) SELECT {names} FROM {rows} WHERE true ON CONFLICT (refund, n) DO UPDATE SET status = excluded.status";
+    Write::new(sql, rows)
+}
+
 impl SqlStore {
+    /// Refunds as `sql` finds them, with their parts.
+    async fn find_refunds(&self, sql: &str, args: &[Value]) -> Result<Vec<Refund>, StoreError> {
+        let mut refunds = self.db.read(sql, None, args).await?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        if !refunds.is_empty() {
+            let ids = Rows::ids(refunds.iter().map(|refund| refund.id.as_str()));
+            give_parts(&mut refunds, &self.db.read(PARTS, Some(&ids), &[]).await?)?;
+        }
+        Ok(refunds)
+    }
+
     pub(super) async fn refund_one(&self, new: &NewRefund) -> Result<RefundResult, StoreError> {
         let result = transact!(self.db, tx => {
             // The key holds the checkout's path: whoever has the same one waits for the same lock.
@@ -143,12 +206,12 @@ impl SqlStore {
 
     pub(super) async fn read_refund(&self, scope: &Scope, id: &RefundId) -> Result<Option<Refund>, StoreError> {
         let sql = format!("SELECT {REFUND} FROM refunds r WHERE r.id = {{1}} AND r.scope = {{2}}");
-        self.db.read(&sql, None, &[id.as_str().into(), scope.as_str().into()]).await?.first().map(read).transpose()
+        Ok(self.find_refunds(&sql, &[id.as_str().into(), scope.as_str().into()]).await?.pop())
     }
 
     pub(super) async fn list_refunds(&self, scope: &Scope, id: &CheckoutId) -> Result<Vec<Refund>, StoreError> {
         let sql = format!("SELECT {REFUND} FROM refunds r WHERE r.checkout = {{1}} AND r.scope = {{2}} ORDER BY r.id");
-        self.db.read(&sql, None, &[id.as_str().into(), scope.as_str().into()]).await?.iter().map(read).collect()
+        self.find_refunds(&sql, &[id.as_str().into(), scope.as_str().into()]).await
     }
 }
 

@@ -348,7 +348,7 @@ fn a_stray_message_moves_nothing_that_waits_for_an_operator() {
     // The operator says no: what the provider could still take is called off.
     machine.resolve(Verdict::Failed);
     machine.come_to_rest();
-    assert!(!machine.book.values().any(|(_, booked)| *booked == super::machine::Booked::Pending), "{:#?}", machine.checkout);
+    assert!(!machine.book.values().any(|operation| operation.booked == super::machine::Booked::Pending), "{:#?}", machine.checkout);
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn a_decline_lets_the_customer_try_again_and_the_old_form_does_nothing() {
     assert_eq!(machine.checkout.status, Status::AwaitingPayment);
     assert_eq!(machine.checkout.error.as_ref().map(|error| error.code), Some(Code::CardDeclined));
     assert!(!machine.pay(1), "the form of the first try, sent again by the back button");
-    machine.fate = Fate::Approve;
+    machine.fates[0] = Fate::Approve;
     try_to_pay(&mut machine);
     assert_eq!((machine.checkout.status, machine.taken(), machine.checkout.error.clone()), (Status::Succeeded, TOTAL, None));
     machine.check_at_rest();
@@ -155,7 +155,7 @@ fn a_bank_that_asks_the_customer_is_reached_from_our_page_and_its_no_is_a_declin
     machine.work();
     assert_eq!((machine.checkout.status, &machine.checkout.payment_url), (Status::AwaitingPayment, &page));
     assert_eq!(machine.checkout.due_at, Some(machine.checkout.expires_at));
-    machine.fate = Fate::Approve;
+    machine.fates[0] = Fate::Approve;
     try_to_pay(&mut machine);
     assert_eq!((machine.checkout.status, machine.taken()), (Status::Succeeded, TOTAL));
 }
@@ -241,7 +241,7 @@ fn a_move() -> impl Strategy<Value = Move> {
 fn make(machine: &mut Machine, step: Move) {
     match step {
         Move::Pay(back) => drop(machine.pay(machine.checkout.next_n().saturating_sub(back))),
-        Move::Fate(fate) => machine.fate = fate,
+        Move::Fate(fate) => machine.fates[0] = fate,
         Move::Begin => drop(machine.begin()),
         Move::Ask(at, net) => machine.ask(at, net),
         Move::Settle(at, again) => drop(machine.settle(at, again)),

@@ -26,10 +26,12 @@ pub(super) const LEASE: Duration = Duration::from_secs(30);
 pub(super) const WINDOW: Duration = Duration::from_secs(23 * 3600);
 /// The longest wait between two tries.
 const MAX_RETRY: Duration = Duration::from_secs(3600);
-/// More attempts than any checkout needs: a charge, its void, a refund, and one to spare.
+/// More attempts than any leg needs: a charge, its capture, a void, a refund. One to spare of a single leg, which is not captured.
 const MOST_ATTEMPTS: usize = 4;
 /// The same where the customer tries on our page.
 const MOST_ATTEMPTS_HOSTED: usize = hosted::MAX_TRIES + 3;
+
+const ALL_KINDS: [AttemptKind; 4] = [AttemptKind::Charge, AttemptKind::Capture, AttemptKind::Void, AttemptKind::Refund];
 
 /// What the provider does with a charge that it executes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +39,10 @@ pub(super) enum Fate {
     Approve,
     Decline,
     AskCustomer,
+    /// Takes the money at once, although it was asked to authorise only.
+    TakeAtOnce,
+    /// Promises, and does not keep it.
+    BreakPromise,
 }
 
 /// What the network does with one call.
@@ -52,9 +58,20 @@ pub(super) enum Net {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Booked {
     Pending,
+    /// Promised, and not taken.
+    Authorized,
     Done,
     Declined,
     Voided,
+}
+
+/// An operation in the provider's book.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Operation {
+    pub(super) kind: AttemptKind,
+    pub(super) booked: Booked,
+    pub(super) amount: i64,
+    capture_later: bool,
 }
 
 /// A worker between `begin` and `settle`.
@@ -71,10 +88,11 @@ pub(super) struct Machine {
     pub(super) checkout: Checkout,
     pub(super) now: Timestamp,
     pub(super) hands: Vec<Hand>,
-    pub(super) book: BTreeMap<String, (AttemptKind, Booked)>,
+    pub(super) book: BTreeMap<String, Operation>,
     pub(super) events: Vec<EventType>,
     pub(super) resolved: Option<Verdict>,
-    pub(super) fate: Fate,
+    /// Of each leg.
+    pub(super) fates: Vec<Fate>,
     /// Whether a test makes the provider take or give other amounts than it was asked for.
     pub(super) odd_amounts: bool,
     /// How many transitions said that they are the end.
@@ -88,22 +106,31 @@ pub(super) struct Machine {
 
 impl Machine {
     pub(super) fn new(fate: Fate) -> Self {
-        Self::paid_with(fate, Tender::Card { token: Secret::new("tok_visa".to_owned()) })
+        Self::split(&[(TOTAL, fate)])
     }
 
     /// The customer pays on our page.
     pub(super) fn hosted(fate: Fate) -> Self {
         let entropy = Entropy::from_seed(8);
         let page = Hosted::new(Default::default(), Default::default(), "https://pay.example", &entropy);
-        Self::paid_with(fate, Tender::Hosted(Box::new(page)))
+        Self::paid_with(vec![Leg { amount: Amount::from_minor(TOTAL), tender: Tender::Hosted(Box::new(page)) }], vec![fate])
     }
 
-    fn paid_with(fate: Fate, tender: Tender) -> Self {
+    /// A card for each amount.
+    pub(super) fn split(legs: &[(i64, Fate)]) -> Self {
+        let card = |&(amount, _): &(i64, Fate)| Leg {
+            amount: Amount::from_minor(amount),
+            tender: Tender::Card { token: Secret::new("tok_visa".to_owned()) },
+        };
+        Self::paid_with(legs.iter().map(card).collect(), legs.iter().map(|(_, fate)| *fate).collect())
+    }
+
+    fn paid_with(legs: Vec<Leg>, fates: Vec<Fate>) -> Self {
         let (entropy, now) = (Entropy::from_seed(7), Timestamp::from_millis(1_000_000));
-        let (checkout, events) = (queued(tender, &entropy, now), Vec::new());
+        let (checkout, events) = (queued(legs, &entropy, now), Vec::new());
         let (hands, book, resolved) = Default::default();
         let (odd_amounts, ends, held, provider_balance, unapplied, workers) = Default::default();
-        Self { checkout, now, hands, book, events, resolved, fate, odd_amounts, ends, held, provider_balance, unapplied, entropy, workers }
+        Self { checkout, now, hands, book, events, resolved, fates, odd_amounts, ends, held, provider_balance, unapplied, entropy, workers }
     }
 
     pub(super) fn wait(&mut self, by: Duration) {
@@ -194,13 +221,13 @@ impl Machine {
     /// The provider tells of its own accord how charge `n` ended, if it did.
     pub(super) fn webhook(&mut self, n: u32) {
         let Some(attempt) = self.checkout.attempts.iter().find(|attempt| attempt.n == n).cloned() else { return };
-        if let outcome @ (Outcome::Approved(_) | Outcome::Declined(_)) = self.told(&attempt.request) {
+        if let outcome @ (Outcome::Approved(_) | Outcome::Authorized(_) | Outcome::Declined(_)) = self.told(&attempt.request) {
             self.record(n, "the provider", outcome);
         }
     }
 
     pub(super) fn cancel(&mut self) -> bool {
-        match ends::cancel(self.checkout.clone(), self.now).unwrap() {
+        match ends::cancel(self.checkout.clone(), self.now, &self.entropy).unwrap() {
             CancelAnswer::Canceled(effects) => {
                 effects.into_iter().for_each(|effects| self.apply(*effects));
                 true
@@ -235,9 +262,10 @@ impl Machine {
 
     /// The customer acts on the provider's page.
     pub(super) fn customer(&mut self, approves: bool) {
-        for (kind, booked) in self.book.values_mut() {
+        for Operation { kind, booked, capture_later, .. } in self.book.values_mut() {
             if (*kind, *booked) == (AttemptKind::Charge, Booked::Pending) {
-                *booked = if approves { Booked::Done } else { Booked::Declined };
+                let approved = if *capture_later { Booked::Authorized } else { Booked::Done };
+                *booked = if approves { approved } else { Booked::Declined };
             }
         }
     }
@@ -256,26 +284,32 @@ impl Machine {
 
     fn execute(&mut self, request: &MoneyRequest) -> Outcome {
         let target = request.target.clone().unwrap_or_default();
-        let fresh = match request.kind {
-            AttemptKind::Charge => match self.fate {
-                Fate::Approve => Booked::Done,
+        let fate = self.fates[request.leg];
+        let before = self.book.get(&target).map(|target| target.booked);
+        let fresh = match (request.kind, before) {
+            (AttemptKind::Charge, _) => match fate {
+                Fate::Approve | Fate::BreakPromise if request.capture_later => Booked::Authorized,
+                Fate::Approve | Fate::BreakPromise | Fate::TakeAtOnce => Booked::Done,
                 Fate::Decline => Booked::Declined,
                 Fate::AskCustomer => Booked::Pending,
             },
-            AttemptKind::Void => match self.book.get(&target) {
-                Some((_, Booked::Pending | Booked::Voided)) => Booked::Done,
-                _ => Booked::Declined,
-            },
-            AttemptKind::Refund => match self.book.get(&target) {
-                Some((_, Booked::Done)) => Booked::Done,
-                _ => Booked::Declined,
-            },
-            AttemptKind::Capture => panic!("nothing is captured"),
+            (AttemptKind::Capture, Some(Booked::Authorized)) if fate == Fate::BreakPromise => Booked::Declined,
+            (AttemptKind::Capture, Some(Booked::Authorized)) => Booked::Done,
+            (AttemptKind::Void, Some(Booked::Pending | Booked::Authorized | Booked::Voided)) => Booked::Done,
+            (AttemptKind::Refund, Some(Booked::Done)) => Booked::Done,
+            _ => Booked::Declined,
         };
         if !self.book.contains_key(&request.key) {
-            self.book.insert(request.key.clone(), (request.kind, fresh));
-            if (request.kind, fresh) == (AttemptKind::Void, Booked::Done) {
-                self.book.get_mut(&target).unwrap().1 = Booked::Voided;
+            let (kind, amount, capture_later) = (request.kind, request.amount.minor(), request.capture_later);
+            self.book.insert(request.key.clone(), Operation { kind, booked: fresh, amount, capture_later });
+            let becomes = match (kind, fresh) {
+                (AttemptKind::Void, Booked::Done) => Some(Booked::Voided),
+                (AttemptKind::Capture, Booked::Done) => Some(Booked::Done),
+                (AttemptKind::Capture, Booked::Declined) if before == Some(Booked::Authorized) => Some(Booked::Declined),
+                _ => None,
+            };
+            if let Some(becomes) = becomes {
+                self.book.get_mut(&target).unwrap().booked = becomes;
             }
         }
         self.told(request)
@@ -284,18 +318,25 @@ impl Machine {
     /// What the book says. Operations go by their key here, so a target is a key.
     fn told(&self, request: &MoneyRequest) -> Outcome {
         let reference = request.key.clone();
-        match self.book.get(&request.key) {
+        match self.book.get(&request.key).map(|operation| operation.booked) {
             None => Outcome::Unknown("not found".to_owned()),
-            Some((_, Booked::Pending)) => Outcome::RequiresAction { url: "https://bank.example".to_owned(), provider_reference: reference },
-            Some((_, Booked::Done)) => approved(&reference, request.amount.minor()),
-            Some((_, Booked::Declined | Booked::Voided)) => declined(),
+            Some(Booked::Pending) => Outcome::RequiresAction { url: "https://bank.example".to_owned(), provider_reference: reference },
+            Some(Booked::Authorized) => Outcome::Authorized(receipt(&reference, request.amount.minor())),
+            Some(Booked::Done) => approved(&reference, request.amount.minor()),
+            Some(Booked::Declined | Booked::Voided) => declined(),
         }
     }
 
     /// What the provider has of the customer's money in the end.
     pub(super) fn taken(&self) -> i64 {
-        let count = |kind| self.book.values().filter(|entry| **entry == (kind, Booked::Done)).count() as i64;
-        TOTAL * (count(AttemptKind::Charge) - count(AttemptKind::Refund))
+        let sum = |kind| {
+            self.book.values().filter(|entry| (entry.kind, entry.booked) == (kind, Booked::Done)).map(|entry| entry.amount).sum::<i64>()
+        };
+        sum(AttemptKind::Charge) - sum(AttemptKind::Refund)
+    }
+
+    fn total(&self) -> i64 {
+        self.checkout.order.totals.total.minor()
     }
 
     // ---- what must hold
@@ -333,17 +374,26 @@ impl Machine {
         let (paid, refunded) = (checkout.amount_paid.minor(), checkout.amount_refunded.minor());
         assert_eq!(paid - refunded, self.provider_balance, "the ledger knows what was taken: {checkout:#?}");
         if self.resolved != Some(Verdict::Succeeded) && !self.odd_amounts {
-            let count = |kind: AttemptKind| {
-                checkout.attempts.iter().filter(|a| a.request.kind == kind && a.status == AttemptStatus::Approved).count() as i64
+            let sum = |kind: AttemptKind| {
+                let approved = checkout.attempts.iter().filter(|a| a.request.kind == kind && a.status == AttemptStatus::Approved);
+                approved.map(|a| a.request.amount.minor()).sum::<i64>()
             };
-            assert_eq!(paid, TOTAL * count(AttemptKind::Charge), "what was paid is what was approved: {checkout:#?}");
-            assert_eq!(refunded, TOTAL * count(AttemptKind::Refund), "what went back is what was approved: {checkout:#?}");
+            assert_eq!(paid, sum(AttemptKind::Charge), "what was paid is what was approved: {checkout:#?}");
+            assert_eq!(refunded, sum(AttemptKind::Refund), "what went back is what was approved: {checkout:#?}");
         }
-        let most = if checkout.order.hosted().is_some() { MOST_ATTEMPTS_HOSTED } else { MOST_ATTEMPTS };
+        let legs = checkout.order.legs.len();
+        let most = if checkout.order.hosted().is_some() { MOST_ATTEMPTS_HOSTED } else { MOST_ATTEMPTS * legs };
         assert!(checkout.attempts.len() <= most, "attempts without end: {checkout:#?}");
-        for kind in [AttemptKind::Charge, AttemptKind::Void, AttemptKind::Refund] {
-            let open = checkout.attempts.iter().filter(|attempt| attempt.request.kind == kind && attempt.status.is_open()).count();
-            assert!(open <= 1, "{open} open {kind:?}");
+        for (leg, kind) in (0..legs).flat_map(|leg| ALL_KINDS.map(|kind| (leg, kind))) {
+            let about = |a: &&Attempt| (a.request.leg, a.request.kind) == (leg, kind);
+            let open = checkout.attempts.iter().filter(about).filter(|attempt| attempt.status.is_open()).count();
+            assert!(open <= 1, "{open} open {kind:?} of leg {leg}");
+        }
+        let takes = |a: &&Attempt| matches!(a.request.kind, AttemptKind::Charge | AttemptKind::Capture) && a.status.is_open();
+        assert!(self.resolved.is_some() || checkout.attempts.iter().filter(takes).count() <= 1, "one step at a time: {checkout:#?}");
+        if checkout.attempts.iter().any(|a| a.request.kind == AttemptKind::Capture) && self.resolved.is_none() {
+            let came = |leg| checkout.charge_of(leg).is_some();
+            assert!((0..legs).all(came), "nothing is captured before every leg was asked: {checkout:#?}");
         }
         let open = checkout.open_attempt().is_some();
         assert_eq!(self.ends, u32::from(status.is_terminal()), "it ends once, and whatever comes behind is no end: {checkout:#?}");
@@ -367,7 +417,16 @@ impl Machine {
 
     /// No charge is in the provider's hands, and no worker can still send one.
     fn check_nothing_can_be_taken(&self) {
-        let definite = |key: &str| matches!(self.book.get(key), Some((_, Booked::Declined | Booked::Voided)));
+        let definite = |key: &str| {
+            let charge = self.book.get(key).map(|charge| charge.booked);
+            // What was taken of a split payment went back.
+            let went_back = |key: &str| {
+                let leg = self.checkout.attempts.iter().find(|a| a.request.key == key).map(|a| a.request.leg);
+                let refunds = self.checkout.attempts.iter().filter(|a| a.request.kind == AttemptKind::Refund && Some(a.request.leg) == leg);
+                refunds.map(|a| &a.request.key).any(|key| self.book.get(key).is_some_and(|refund| refund.booked == Booked::Done))
+            };
+            matches!(charge, Some(Booked::Declined | Booked::Voided)) || (charge == Some(Booked::Done) && went_back(key))
+        };
         for attempt in self.checkout.attempts.iter().filter(|attempt| attempt.request.kind == AttemptKind::Charge) {
             let known_to_provider = self.book.contains_key(&attempt.request.key);
             let can_be_sent = self.hands.iter().any(|hand| hand.n == attempt.n && hand.action == Action::Send && hand.answer.is_none());
@@ -384,13 +443,14 @@ impl Machine {
         let status = self.checkout.status;
         assert!(status.is_terminal() || status == Status::NeedsReview, "{:#?}", self.checkout);
         if status.is_terminal() && self.resolved.is_none() {
-            let owed = if status == Status::Succeeded { TOTAL } else { 0 };
+            let owed = if status == Status::Succeeded { self.total() } else { 0 };
             assert_eq!(self.taken(), owed, "{status}: {:#?}\n{:#?}", self.checkout, self.book);
             assert_eq!(self.unapplied, 0, "what nobody is entitled to went back");
         }
-        // An operator may sell what a worker that stalled is about to void: then the books tell what the provider did.
-        let is_void = |a: &Attempt| (a.request.kind, a.status) == (AttemptKind::Void, AttemptStatus::Approved);
-        let undone = self.resolved.is_some() && self.checkout.attempts.iter().any(is_void);
+        // An operator may sell what a worker that stalled is about to undo: then the books tell what the provider did.
+        let is_undone =
+            |a: &Attempt| matches!(a.request.kind, AttemptKind::Void | AttemptKind::Refund) && a.status == AttemptStatus::Approved;
+        let undone = self.resolved.is_some() && self.checkout.attempts.iter().any(is_undone);
         if status == Status::Succeeded && !self.odd_amounts && !undone {
             assert_eq!(self.checkout.amount_refunded, Amount::ZERO, "a sale is not given back by itself: {:#?}", self.checkout);
         }
@@ -398,16 +458,20 @@ impl Machine {
 }
 
 pub(super) fn approved(reference: &str, minor: i64) -> Outcome {
+    Outcome::Approved(receipt(reference, minor))
+}
+
+fn receipt(reference: &str, minor: i64) -> Receipt {
     let currency = Currency::parse("usd").unwrap();
-    Outcome::Approved(Receipt { provider_reference: reference.to_owned(), amount: Amount::from_minor(minor), currency })
+    Receipt { provider_reference: reference.to_owned(), amount: Amount::from_minor(minor), currency }
 }
 
 pub(super) fn declined() -> Outcome {
     Outcome::Declined(Decline { decline_code: "generic_decline".to_owned(), message: "no".to_owned(), provider_reference: None })
 }
 
-fn queued(tender: Tender, entropy: &Entropy, now: Timestamp) -> Checkout {
-    let total = Amount::from_minor(TOTAL);
+fn queued(legs: Vec<Leg>, entropy: &Entropy, now: Timestamp) -> Checkout {
+    let total = Amount::from_minor(legs.iter().map(|leg| leg.amount.minor()).sum());
     let line = Line {
         id: LineId::generate(entropy, now),
         item: Item::Custom {},
@@ -425,7 +489,7 @@ fn queued(tender: Tender, entropy: &Entropy, now: Timestamp) -> Checkout {
         totals: Totals { subtotal: total, total, ..Totals::default() },
         promo_code: None,
         promo_uses_counted: false,
-        legs: vec![Leg { amount: total, tender }],
+        legs,
         success_url: None,
         cancel_url: None,
         callback_url: None,

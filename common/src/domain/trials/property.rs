@@ -1,6 +1,6 @@
 //! Moves at random: whoever dies, stalls, loses an answer or changes his mind, and whenever.
 
-use super::machine::{Fate, LEASE, Machine, Net, WINDOW};
+use super::machine::{Fate, LEASE, Machine, Net, TOTAL, WINDOW};
 use crate::domain::{
     attempt::{Attempt, AttemptKind, AttemptStatus},
     ends::Verdict,
@@ -41,7 +41,7 @@ fn a_move() -> impl Strategy<Value = Move> {
         2 => Just(Move::Cancel),
         1 => Just(Move::Expire),
         2 => any::<bool>().prop_map(Move::Customer),
-        2 => (1u32..4).prop_map(Move::Webhook),
+        2 => (1u32..8).prop_map(Move::Webhook),
         1 => any::<bool>().prop_map(|ours| Move::Resolve(if ours { Verdict::Succeeded } else { Verdict::Failed })),
     ]
 }
@@ -67,12 +67,20 @@ fn fate() -> impl Strategy<Value = Fate> {
     prop_oneof![2 => Just(Fate::Approve), 1 => Just(Fate::Decline), 3 => Just(Fate::AskCustomer)]
 }
 
+/// One leg, or several, of which a provider may also break its word.
+fn legs() -> impl Strategy<Value = Vec<(i64, Fate)>> {
+    let any_fate = prop_oneof![
+        4 => Just(Fate::Approve), 1 => Just(Fate::Decline), 2 => Just(Fate::AskCustomer), 1 => Just(Fate::TakeAtOnce), 1 => Just(Fate::BreakPromise)
+    ];
+    prop_oneof![fate().prop_map(|fate| vec![(TOTAL, fate)]), prop::collection::vec((1i64..900, any_fate), 2..4),]
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 5_000, max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn money_and_state_agree_whatever_happens_in_whatever_order(fate in fate(), moves in prop::collection::vec(a_move(), 1..60)) {
-        let mut machine = Machine::new(fate);
+    fn money_and_state_agree_whatever_happens_in_whatever_order(legs in legs(), moves in prop::collection::vec(a_move(), 1..60)) {
+        let mut machine = Machine::split(&legs);
         for &step in &moves {
             make(&mut machine, step);
         }
@@ -87,7 +95,7 @@ proptest! {
         if machine.resolved == Some(Verdict::Failed) && machine.checkout.status == Status::Failed && !no_longer_pursued {
             prop_assert_eq!(machine.taken(), 0, "nobody has to tell us: {:#?}", machine.checkout);
         }
-        (1..=4).for_each(|n| machine.webhook(n));
+        (1..=12).for_each(|n| machine.webhook(n));
         machine.come_to_rest();
         machine.check_at_rest();
         // A refund that was begun and left alone until its key was no good any more is a person's to look at.

@@ -1,0 +1,148 @@
+//! The parts of a refund: one for each leg of the payment that gives something back, each to where it came from.
+//!
+//! What goes back is taken from the legs in the reverse order of the payment, the last leg first. A provider carries the part of its
+//! own leg as an attempt; what was paid without one is settled in the books at once.
+
+use super::{
+    attempt::AttemptKind,
+    checkout::Checkout,
+    effects::{DecideError, Effects},
+    error::{Code, CodedError},
+    id::{Entropy, LineId, RefundId},
+    ledger::{self, Entry, LedgerKind},
+    money::{Amount, MoneyError},
+    refund::{Refund, RefundStatus},
+    refund_membership, saga,
+};
+use serde::{Deserialize, Serialize};
+
+/// What is promised back and has not gone yet.
+pub(super) const PENDING: &str = "refunds_pending";
+
+/// What one leg gives back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundPart {
+    /// The place of the leg.
+    pub leg: usize,
+    /// Its method: `card`, `custom`, ….
+    pub method: String,
+    /// Minor units.
+    pub amount: Amount,
+    /// The attempt that carries it; none where no provider is asked.
+    pub attempt: Option<u32>,
+    /// Where it stands.
+    pub status: RefundStatus,
+}
+
+impl RefundPart {
+    /// Whether it gave its money back, or may yet.
+    pub fn counts(&self) -> bool {
+        self.status != RefundStatus::Failed
+    }
+}
+
+/// Which legs give back how much of `amount`. `None`: they have not that much left.
+pub(super) fn split(checkout: &Checkout, amount: Amount) -> Result<Option<Vec<RefundPart>>, MoneyError> {
+    let mut missing = amount;
+    let mut parts = Vec::new();
+    for (leg, paid) in checkout.order.legs.iter().enumerate().rev() {
+        let gone = checkout.refunds.iter().flat_map(|refund| &refund.parts).filter(|part| part.leg == leg && part.counts());
+        let gone = gone.map(|part| part.amount).try_fold(Amount::ZERO, Amount::plus)?;
+        let share = paid.amount.minus(gone)?.min(missing);
+        if share > Amount::ZERO {
+            missing = missing.minus(share)?;
+            let method = paid.tender.type_name().to_owned();
+            parts.push(RefundPart { leg, method, amount: share, attempt: None, status: RefundStatus::Pending });
+        }
+    }
+    Ok(missing.is_zero().then_some(parts))
+}
+
+/// Opens every part: at a provider, or in the books, where it is done at once. The refund's first booking is one transaction.
+pub(super) fn open(effects: &mut Effects, refund: &mut Refund, entropy: &Entropy) -> Result<Result<(), CodedError>, DecideError> {
+    let charge_of =
+        |effects: &Effects, leg: usize| effects.checkout.approved_charges().find(|charge| charge.request.leg == leg).map(|c| c.n);
+    let mut entries = Vec::with_capacity(refund.parts.len() + 1);
+    let about = Some(refund.id.to_string());
+    let detail = detail(&effects.checkout, &refund.lines).to_owned();
+    for (account, amount) in refund_membership::taken_off(&effects.checkout, refund)? {
+        entries.push(Entry { account: account.to_owned(), amount, detail: detail.clone(), entity: about.clone() });
+    }
+    for part in &mut refund.parts {
+        let Some(leg) = effects.checkout.order.legs.get(part.leg).cloned() else { continue };
+        let account = if leg.is_outside() {
+            let Some(charge) = charge_of(effects, part.leg) else {
+                return Ok(Err(CodedError::new(Code::PaymentMethodInvalid, "no charge is known that could be given back")));
+            };
+            part.attempt = Some(saga::open_about(effects, AttemptKind::Refund, charge, Some(part.amount), entropy)?);
+            PENDING.to_owned()
+        } else {
+            part.status = RefundStatus::Succeeded;
+            effects.checkout.amount_refunded = effects.checkout.amount_refunded.plus(part.amount)?;
+            ledger::account_of(&effects.checkout, part.leg, &leg)
+        };
+        entries.push(Entry { account, amount: part.amount.negated(), detail: "refund".to_owned(), entity: about.clone() });
+    }
+    if !entries.is_empty() {
+        effects.post(LedgerKind::Refund, entries, entropy);
+    }
+    Ok(Ok(()))
+}
+
+/// The type of the one line that it is about.
+fn detail<'c>(checkout: &'c Checkout, lines: &[LineId]) -> &'c str {
+    match lines {
+        [only] => checkout.order.lines.iter().find(|line| line.id == *only).map_or("refund", |line| line.item.type_name()),
+        _ => "refund",
+    }
+}
+
+/// The part that attempt `n` carries, if a client asked for it.
+pub(super) fn carried_by(checkout: &Checkout, n: u32) -> Option<(RefundId, RefundPart)> {
+    let carries = |refund: &Refund| refund.parts.iter().find(|part| part.attempt == Some(n)).map(|part| (refund.id.clone(), part.clone()));
+    checkout.refunds.iter().find_map(carries)
+}
+
+/// The provider gave a part back: the promise becomes money that went.
+pub(super) fn book_gone(effects: &mut Effects, n: u32, part: &RefundPart, entropy: &Entropy) -> Result<(), DecideError> {
+    let attempt = effects.attempt(n)?;
+    let (account, id) = (format!("provider:{}", attempt.provider), attempt.id.to_string());
+    effects.post(LedgerKind::Refund, ledger::refund_entries(&account, PENDING, part.amount, &id), entropy);
+    effects.checkout.amount_refunded = effects.checkout.amount_refunded.plus(part.amount)?;
+    Ok(())
+}
+
+/// The provider will not give a part back: what was booked of it is taken back.
+pub(super) fn book_refused(effects: &mut Effects, id: &RefundId, part: &RefundPart, entropy: &Entropy) -> Result<(), DecideError> {
+    let Some(refund) = effects.checkout.refunds.iter().find(|refund| refund.id == *id).cloned() else { return Ok(()) };
+    let detail = detail(&effects.checkout, &refund.lines).to_owned();
+    let entry = |account: &str, amount, detail: &str| Entry {
+        account: account.to_owned(),
+        amount,
+        detail: detail.to_owned(),
+        entity: Some(id.to_string()),
+    };
+    let failed = refund.parts.iter().filter(|other| !other.counts());
+    let before = failed.map(|other| other.amount).try_fold(Amount::ZERO, Amount::plus)?;
+    let until = before.plus(part.amount)?;
+    let mut rest = part.amount;
+    let mut entries = Vec::with_capacity(3);
+    // Of each account as much as its share of all parts that failed so far, less what was taken back before: nothing is lost to rounding.
+    let mut accounts = refund_membership::taken_off(&effects.checkout, &refund)?;
+    let first = (!accounts.is_empty()).then(|| accounts.remove(0));
+    for (account, booked) in accounts {
+        let share = share(booked, until, refund.amount).minus(share(booked, before, refund.amount))?;
+        rest = rest.minus(share)?;
+        entries.push(entry(account, share.negated(), &detail));
+    }
+    entries.extend(first.map(|(account, _)| entry(account, rest.negated(), &detail)));
+    entries.push(entry(PENDING, part.amount, "refund"));
+    effects.post(LedgerKind::RefundReversal, entries, entropy);
+    Ok(())
+}
+
+/// `booked * part / whole`, rounded down. `part` is at most `whole`, so that it fits.
+fn share(booked: Amount, part: Amount, whole: Amount) -> Amount {
+    let share = i128::from(booked.minor()) * i128::from(part.minor()) / i128::from(whole.minor()).max(1);
+    Amount::from_minor(i64::try_from(share).unwrap_or(0))
+}
