@@ -6,7 +6,7 @@ use boxoffice_common::{
     ports::{
         announcer::Announcement,
         queue::{Lane, Work},
-        store::Moved,
+        store::{ListMoved, Moved},
     },
 };
 
@@ -23,6 +23,14 @@ impl ApiContext {
         }
         for delivery in &moved.deliveries {
             self.hand_on(Lane::Deliveries, delivery.as_str(), &moved.scope, trace);
+        }
+        self.tell_seats(moved.stock.into_iter().map(|level| level.key).collect()).await;
+    }
+
+    /// After a change of a waiting list.
+    pub async fn after_list(&self, moved: ListMoved, trace: &str) {
+        for (scope, delivery) in &moved.deliveries {
+            self.hand_on(Lane::Deliveries, delivery.as_str(), scope, trace);
         }
         self.tell_seats(moved.stock.into_iter().map(|level| level.key).collect()).await;
     }

@@ -1,7 +1,7 @@
 //! `Idempotency-Key`: how it is read, and what it is bound to.
 
 use crate::problem::Problem;
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use boxoffice_common::{
     domain::{
         card_number::holds_card_number,
@@ -67,6 +67,15 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
             detail: "send an Idempotency-Key: a retry with the same key and body never sells twice".to_owned(),
             param: Some("Idempotency-Key".to_owned()),
         })
+    }
+}
+
+/// For what may be asked for without one.
+impl<S: Sync> OptionalFromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Problem> {
+        Self::read(parts)
     }
 }
 

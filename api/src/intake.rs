@@ -16,6 +16,7 @@ use boxoffice_common::{
         scope::{Mode, Scope},
         tender::{self, Asked},
         view::QueueEstimate,
+        waiting::WaitingStatus,
     },
     ports::{
         clock::Clock,
@@ -119,8 +120,23 @@ impl Intake {
         if sells_membership && submission.buyer.is_none() {
             return Err(Problem::missing("customer"));
         }
+        self.check_offers(&submission.scope, &priced).await?;
         let legs = check_payment(submission.payment.as_deref(), priced.totals.total, submission.scope.mode())?;
         Ok((priced, legs))
+    }
+
+    /// What is offered can change until a worker comes to it; that there is such an offer, for just this, is known now.
+    async fn check_offers(&self, scope: &Scope, priced: &Priced) -> Result<(), Problem> {
+        for (at, line) in priced.lines.iter().enumerate() {
+            let Item::Session { session, seats, offer: Some(offer) } = &line.item else { continue };
+            let refused = |code, words: &str| Problem::from(CodedError::new(code, words).at(format!("lines[{at}].offer")));
+            let entry = self.store.waiting_entry(scope, offer).await?;
+            let entry = entry.ok_or_else(|| refused(Code::ResourceMissing, "no such entry of a waiting list"))?;
+            if entry.status != WaitingStatus::Offered || !entry.is_for(session, line.quantity, seats) {
+                return Err(refused(Code::OfferUnavailable, "nothing is offered there, or not just this: an offer is taken whole"));
+            }
+        }
+        Ok(())
     }
 
     async fn make(&self, submission: Submission, priced: (Priced, Vec<Leg>), queue: QueueEstimate) -> Result<Answer, Problem> {

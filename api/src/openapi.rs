@@ -25,6 +25,7 @@ const SECURITY: &str = "api_key";
     tags(
         (name = "checkouts", description = "What is sold: made once, worked on behind the answer, followed by poll, stream or callback"),
         (name = "refunds", description = "What goes back of a sale"),
+        (name = "waiting list", description = "Who waits for places of a session that is full: what comes free is offered in order, and never sold to a stranger"),
         (name = "catalogue", description = "What can be sold"),
         (name = "customers", description = "Who buys"),
         (name = "webhooks", description = "Where results go, and what became of them"),

@@ -25,6 +25,7 @@ pub fn router(ctx: ApiContext) -> Router {
         .merge(routes::checkouts::router())
         .merge(routes::refunds::router())
         .merge(routes::sessions::router())
+        .merge(routes::waiting_list::router())
         .merge(routes::products::router())
         .merge(routes::promo_codes::router())
         .merge(routes::memberships::router())

@@ -10,6 +10,7 @@ use boxoffice_common::{
         ledger::LedgerKind,
         refund::RefundStatus,
         state::{Status, Step},
+        waiting::WaitingStatus,
     },
     failpoint,
 };
@@ -185,6 +186,17 @@ fn every_code_of_the_api_is_explained() {
     assert!(real.contains("json_too_deep") && real.contains("timed_out"), "the codes are found in another way now: {real:?}");
     let rules: BTreeSet<String> = Code::ALL.iter().map(|code| code.as_str().to_owned()).collect();
     assert_same(&documented, &real.difference(&rules).cloned().collect(), "docs/errors.md");
+}
+
+#[test]
+fn the_states_of_a_waiting_list_and_every_event_are_explained() {
+    let page = read("docs/waiting-list.md");
+    let documented = rows(section(&page, "## The states of an entry")).iter().map(|row| name(&row[0])).collect();
+    assert_same(&documented, &WaitingStatus::ALL.iter().map(|status| status.as_str().to_owned()).collect(), "docs/waiting-list.md");
+    let page = read("docs/callbacks.md");
+    let first_cells = rows(section(&page, "## Who is told")).into_iter().map(|row| row[0].clone());
+    let documented = first_cells.flat_map(|cell| cell.split(", ").map(name).collect::<Vec<_>>()).collect();
+    assert_same(&documented, &EventType::ALL.iter().map(|kind| kind.as_str().to_owned()).collect(), "docs/callbacks.md");
 }
 
 #[test]

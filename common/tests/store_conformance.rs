@@ -44,6 +44,8 @@ mod refunds;
 mod settings;
 #[path = "store/tickets.rs"]
 mod tickets;
+#[path = "store/waiting.rs"]
+mod waiting;
 
 use boxoffice_common::{
     domain::{

@@ -33,7 +33,7 @@ pub(crate) async fn run(context: &WorkerContext, work: &Work) -> Result<Done, St
     let result = context.sender.send(&job, context.clock.now()).await;
     failpoint::cross("delivery.after_send").await?;
     let verdict = result.verdict;
-    tracing::info!(delivery = %id, event = %job.record.event_type, checkout = %job.record.checkout, verdict = ?verdict, status = result.status_code, "delivered");
+    tracing::info!(delivery = %id, event = %job.record.event_type, subject = %job.record.subject, verdict = ?verdict, status = result.status_code, "delivered");
     let name = match verdict {
         DeliveryVerdict::Delivered => "delivered",
         DeliveryVerdict::RetryIn(_) => "retry",

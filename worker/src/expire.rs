@@ -1,4 +1,4 @@
-//! The expirer: ends queued checkouts whose deadline has passed.
+//! The expirer: ends queued checkouts whose deadline has passed, and offers of waiting lists whose time is over.
 
 use crate::{
     follow,
@@ -22,6 +22,13 @@ impl Service for Expirer {
     }
 
     async fn round(&self, stop: &CancellationToken) -> Result<(), StepError> {
+        self.expire(stop).await?;
+        self.lapse(stop).await
+    }
+}
+
+impl Expirer {
+    async fn expire(&self, stop: &CancellationToken) -> Result<(), StepError> {
         loop {
             let ended = self.0.store.expire(MOST).await?;
             let full = ended.len() == MOST as usize;
@@ -29,6 +36,16 @@ impl Service for Expirer {
                 follow::follow(&self.0, moved, None).await?;
             }
             if !full || stop.is_cancelled() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn lapse(&self, stop: &CancellationToken) -> Result<(), StepError> {
+        loop {
+            let (looked_at, moved) = self.0.store.lapse(MOST).await?;
+            follow::follow_list(&self.0, moved).await?;
+            if looked_at < MOST || stop.is_cancelled() {
                 return Ok(());
             }
         }

@@ -5,12 +5,13 @@ use crate::{
     lane::{LONGEST_RIDE, StepError},
 };
 use boxoffice_common::{
+    domain::{id::DeliveryId, scope::Scope},
     failpoint,
     ports::{
         announcer::Announcement,
         queue::{Lane, Work},
         seats::Told,
-        store::Moved,
+        store::{ListMoved, Moved},
     },
 };
 
@@ -46,5 +47,25 @@ pub(crate) async fn follow(context: &WorkerContext, moved: Moved, trace: Option<
         context.queue.publish_after(work(lane, moved.checkout.to_string(), now.after(wait)), wait).await?;
     }
     failpoint::cross("publish.after").await?;
+    Ok(())
+}
+
+/// Tells the seat table of what waiting lists gave and took, and publishes what tells their customers.
+pub(crate) async fn follow_list(context: &WorkerContext, moved: ListMoved) -> Result<(), StepError> {
+    if !moved.stock.is_empty() {
+        context.seats.tell(moved.stock.into_iter().map(|level| Told { level, taken_seats: None }).collect()).await;
+    }
+    let enqueued_at = context.clock.now();
+    let work = |(scope, id): (Scope, DeliveryId)| Work {
+        lane: Lane::Deliveries,
+        id: id.into(),
+        scope: scope.to_string(),
+        enqueued_at,
+        wants: Vec::new(),
+        trace: None,
+    };
+    for published in context.queue.publish(moved.deliveries.into_iter().map(work).collect()).await {
+        published?;
+    }
     Ok(())
 }

@@ -17,4 +17,5 @@ pub mod sandbox;
 pub mod sessions;
 pub mod settings;
 pub mod tickets;
+pub mod waiting_list;
 pub mod webhook_endpoints;

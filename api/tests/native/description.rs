@@ -17,6 +17,8 @@ const ROUTES: &[(&str, &[&str])] = &[
     ("/v1/sessions/{id}", &["get", "put"]),
     ("/v1/sessions/{id}/availability", &["get"]),
     ("/v1/products", &["get"]),
+    ("/v1/sessions/{id}/waiting-list", &["get", "post"]),
+    ("/v1/waiting-list/{id}", &["delete", "get"]),
     ("/v1/products/{id}", &["get", "put"]),
     ("/v1/promo-codes", &["get"]),
     ("/v1/promo-codes/{id}", &["get", "put"]),

@@ -16,4 +16,5 @@ mod server;
 mod settings;
 mod tickets;
 mod waiting;
+mod waiting_list;
 mod webhooks;

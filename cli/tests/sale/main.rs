@@ -16,6 +16,7 @@ mod split;
 #[path = "../support/mod.rs"]
 mod support;
 mod tickets;
+mod waiting_list;
 
 /// A provider that is given up on soon, and callbacks that are tried again soon.
 const QUICK: &[(&str, &str)] =
@@ -60,5 +61,6 @@ stories! {
     rush::story as twins_make_one_checkout_and_three_seats_are_sold_three_times with QUICK;
     tickets::story as a_ticket_lets_in_once_is_passed_on_and_void_when_given_back with QUICK;
     closing::story as a_checkout_can_be_canceled_until_money_may_have_moved with closing::SETTINGS;
+    waiting_list::story as what_comes_back_is_offered_to_who_waits_and_to_nobody_else with QUICK;
     review::story as what_nobody_can_find_out_is_decided_by_an_operator with review::SETTINGS;
 }

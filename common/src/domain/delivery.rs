@@ -46,8 +46,10 @@ pub struct DeliveryRecord {
     pub event: EventId,
     /// The event's type.
     pub event_type: String,
-    /// The checkout that it is about.
-    pub checkout: CheckoutId,
+    /// What it is about: a checkout's id, or that of an entry of a waiting list.
+    pub subject: String,
+    /// The checkout that it is about; none when it is about something else.
+    pub checkout: Option<CheckoutId>,
     /// The registered endpoint, or none for a checkout's own `callback_url`.
     pub endpoint: Option<EndpointId>,
     /// Where it goes.

@@ -6,11 +6,12 @@ use super::{
     claim::{ClaimState, NewClaim, StockKey, StockLevel, Want},
     customer::Customer,
     error::{Code, CodedError},
-    id::CustomerId,
+    id::{CustomerId, WaitingId},
     pricing::{bad_promo, check_promo_open},
     scope::Scope,
     time::Timestamp,
     time_zone::TimeZone,
+    waiting::WaitingEntry,
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -34,6 +35,8 @@ pub struct World {
     pub customers: HashMap<(Scope, CustomerId), Customer>,
     /// Places that customers of the batch have already, where a session limits them.
     pub owned: HashMap<(StockKey, CustomerId), u32>,
+    /// The offers that the batch names and that are open.
+    pub offers: HashMap<WaitingId, WaitingEntry>,
     /// Where the days of those are counted who have said so; in UTC elsewhere. Read where a session asks about its buyers.
     pub time_zones: HashMap<Scope, TimeZone>,
 }
@@ -45,6 +48,7 @@ pub struct World {
 pub fn claim_everything(checkout: &Checkout, state: ClaimState, world: &mut World) -> Result<Vec<NewClaim>, CodedError> {
     let wants = checkout.order.wants();
     let buyer = Buyer {
+        checkout,
         scope: &checkout.scope,
         id: checkout.order.customer.as_ref(),
         known: checkout.order.customer.as_ref().and_then(|id| world.customers.get(&(checkout.scope.clone(), id.clone()))),
@@ -57,19 +61,29 @@ pub fn claim_everything(checkout: &Checkout, state: ClaimState, world: &mut Worl
     let claims = wants.iter().filter(|want| taking.iter().any(|taken| taken.key.kind == want.kind && taken.key.id == want.id));
     let claims = claims.flat_map(|want| claims_for(want, checkout, state)).collect();
     take(taking, checkout.order.customer.as_ref(), world);
+    checkout.order.offers().for_each(|offer| drop(world.offers.remove(offer)));
     Ok(claims)
 }
 
 /// Who is buying, as far as we know them.
 struct Buyer<'a> {
+    checkout: &'a Checkout,
     scope: &'a Scope,
     id: Option<&'a CustomerId>,
     known: Option<&'a Customer>,
 }
 
+impl Buyer<'_> {
+    /// The entry of the waiting list whose offer a line takes.
+    fn offer_of(&self, want: &Want) -> Option<&WaitingId> {
+        self.checkout.order.lines.get(want.line?)?.item.offer()
+    }
+}
+
 /// What this checkout takes of one thing, over all its lines.
 struct Taking {
     key: StockKey,
+    /// Beyond what was offered, which is counted already.
     quantity: u32,
     seats: Vec<String>,
     /// Counts against a purchase limit.
@@ -85,6 +99,11 @@ fn check_want(want: &Want, all: &[Want], buyer: &Buyer<'_>, world: &World, takin
             check_buyer(session, buyer, world.time_zones.get(buyer.scope))?;
             check_limit(session, &key, all, buyer, world)?;
             let level = world.stock.get(&key).ok_or_else(|| refuse(Code::SessionUnavailable, "this session is not on sale"))?;
+            if let Some(offer) = buyer.offer_of(want) {
+                check_offer(want, offer, buyer, world)?;
+                let nothing = Want { quantity: 0, seats: Vec::new(), ..want.clone() };
+                return add(&nothing, key, session.purchase_limit.is_some(), level, taking, Code::SessionFull, "no places left");
+            }
             check_seats(want, session, &key, world, taking)?;
             add(want, key, session.purchase_limit.is_some(), level, taking, Code::SessionFull, "no places left")
         }
@@ -108,7 +127,7 @@ fn check_want(want: &Want, all: &[Want], buyer: &Buyer<'_>, world: &World, takin
 }
 
 /// Whether the session is on sale at `now`.
-fn check_sale(session: &Session, now: Timestamp) -> Result<(), CodedError> {
+pub fn check_sale(session: &Session, now: Timestamp) -> Result<(), CodedError> {
     match session.status {
         SessionStatus::Scheduled => {}
         SessionStatus::Canceled => return Err(refuse(Code::SessionUnavailable, "this session was canceled")),
@@ -162,11 +181,51 @@ pub fn check_person(session: &Session, known: Option<&Customer>, time_zone: Opti
 fn check_limit(session: &Session, key: &StockKey, all: &[Want], buyer: &Buyer<'_>, world: &World) -> Result<(), CodedError> {
     let Some(limit) = session.purchase_limit else { return Ok(()) };
     let owned = buyer.id.and_then(|id| world.owned.get(&(key.clone(), id.clone()))).copied().unwrap_or(0);
-    let asked = all.iter().filter(|want| want.kind == key.kind && want.id == key.id).map(|want| u64::from(count(want))).sum::<u64>();
+    // What is offered to him is held for him already, and counted among what he has.
+    let here = all.iter().filter(|want| want.kind == key.kind && want.id == key.id && buyer.offer_of(want).is_none());
+    let asked = here.map(|want| u64::from(count(want))).sum::<u64>();
     if u64::from(owned) + asked > u64::from(limit) {
         return Err(refuse(Code::PurchaseLimitReached, format!("a customer may have {limit} places and has {owned}")));
     }
     Ok(())
+}
+
+/// Whether this customer is offered just what the line asks for.
+fn check_offer(want: &Want, offer: &WaitingId, buyer: &Buyer<'_>, world: &World) -> Result<(), CodedError> {
+    let gone = || refuse(Code::OfferUnavailable, "there is no such offer for this customer, or not any more");
+    let entry = world.offers.get(offer).filter(|entry| entry.is_open() && entry.scope == *buyer.scope).ok_or_else(gone)?;
+    let named_once = buyer.checkout.order.offers().filter(|named| *named == offer).count() == 1;
+    let in_time = entry.expires_at.is_some_and(|end| world.now < end);
+    if buyer.id != Some(&entry.customer) || !in_time || !named_once {
+        return Err(gone());
+    }
+    if !entry.is_for(&want.id, want.quantity, &want.seats) {
+        return Err(refuse(Code::OfferUnavailable, "an offer is taken whole: the same session, places and seats"));
+    }
+    Ok(())
+}
+
+/// Whether a customer may wait for `quantity` places who `owned` places has already: what would keep him from buying them keeps him from
+/// the list. How they are paid is not known yet, so nothing is asked about memberships.
+pub fn check_waiter(
+    session: &Session,
+    customer: &Customer,
+    owned: u32,
+    quantity: u32,
+    now: Timestamp,
+    time_zone: Option<&TimeZone>,
+) -> Result<(), CodedError> {
+    check_sale(session, now)?;
+    check_person(session, Some(customer), time_zone)?;
+    if quantity > session.places() {
+        return Err(refuse(Code::ParameterInvalid, format!("the session has {} places in all", session.places())).at("quantity"));
+    }
+    match session.purchase_limit {
+        Some(limit) if u64::from(owned) + u64::from(quantity) > u64::from(limit) => {
+            Err(refuse(Code::PurchaseLimitReached, format!("a customer may have {limit} places and has {owned}")))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Whether the seats that were named still exist and are free.
@@ -252,9 +311,10 @@ fn refuse(code: Code, message: impl Into<String>) -> CodedError {
 }
 
 fn place(error: CodedError, want: &Want) -> CodedError {
-    match want.line {
-        Some(line) => error.at(format!("lines[{line}]")),
-        None => error.at("promo_code"),
+    match (want.line, error.code) {
+        (Some(line), Code::OfferUnavailable) => error.at(format!("lines[{line}].offer")),
+        (Some(line), _) => error.at(format!("lines[{line}]")),
+        (None, _) => error.at("promo_code"),
     }
 }
 

@@ -67,6 +67,7 @@ fn checkout(n: u64, customer: Option<CustomerId>, lines: &[(&str, u32, &[&str])]
         item: Item::Session {
             session: CatalogueId::parse(*session).unwrap(),
             seats: seats.iter().map(|seat| (*seat).to_owned()).collect(),
+            offer: None,
         },
         name: String::new(),
         quantity: *quantity,
@@ -276,6 +277,113 @@ fn a_counted_promo_code_runs_out_and_is_looked_at_again() {
     let mut lifted = with(|promo| promo.max_uses = None);
     lifted.stock.remove(&key(Kind::PromoCode, "CODE"));
     assert_eq!(claim_everything(&using(1), ClaimState::Held, &mut lifted).unwrap().len(), 1);
+}
+
+/// An open offer of `quantity` places in `session` to Ada.
+fn offered(session: &str, quantity: u32, seats: &[&str]) -> WaitingEntry {
+    let entry = WaitingEntry {
+        id: WaitingId::parse("wle_1").unwrap(),
+        scope: scope(),
+        session: CatalogueId::parse(session).unwrap(),
+        place: 1,
+        customer: ada(),
+        quantity,
+        callback_url: None,
+        offer_for: std::time::Duration::from_secs(60),
+        status: crate::domain::waiting::WaitingStatus::Waiting,
+        version: 1,
+        seats: Vec::new(),
+        expires_at: None,
+        checkout: None,
+        due_at: None,
+        created_at: NOW,
+        updated_at: NOW,
+    };
+    entry.offer(seats.iter().map(|seat| (*seat).to_owned()).collect(), NOW)
+}
+
+/// The world with that offer, which has all that is left; and a checkout of Ada's that takes it.
+fn offering(session: &str, quantity: u32, seats: &[&str]) -> (World, Checkout) {
+    let mut world = world_with(json!({"purchase_limit": 5}));
+    let stock = key(Kind::Session, session);
+    let level = world.stock.get_mut(&stock).unwrap();
+    level.taken = level.capacity;
+    world.owned.insert((stock.clone(), ada()), quantity);
+    world.taken_seats.extend(seats.iter().map(|seat| (stock.clone(), (*seat).to_owned())));
+    let entry = offered(session, quantity, seats);
+    world.offers.insert(entry.id.clone(), entry);
+    let mut taking = checkout(1, Some(ada()), &[(session, quantity, seats)], false);
+    take_offer(&mut taking);
+    (world, taking)
+}
+
+fn take_offer(checkout: &mut Checkout) {
+    for line in &mut checkout.order.lines {
+        if let Item::Session { offer, .. } = &mut line.item {
+            *offer = Some(WaitingId::parse("wle_1").unwrap());
+        }
+    }
+}
+
+#[test]
+fn an_offer_is_taken_of_what_is_full_moves_no_counter_and_is_gone_then() {
+    for (session, quantity, seats) in [("yoga", 5, &[][..]), ("gala", 2, &["A1", "A3"][..])] {
+        let (mut world, taking) = offering(session, quantity, seats);
+        let stock = key(Kind::Session, session);
+        let (before, owned) = (world.stock[&stock].taken, world.owned.clone());
+        let claims = claim_everything(&taking, ClaimState::Held, &mut world).unwrap();
+        assert_eq!(claims.iter().map(|claim| claim.quantity).sum::<u32>(), quantity);
+        assert_eq!((world.stock[&stock].taken, &world.owned), (before, &owned));
+        assert_eq!(refusal(&taking, &mut world), (Code::OfferUnavailable, "lines[0].offer".to_owned()));
+    }
+}
+
+#[test]
+fn an_offer_is_its_customers_whole_in_time_and_named_once() {
+    let refused = (Code::OfferUnavailable, "lines[0].offer".to_owned());
+    let taking = |customer, lines: &[(&str, u32, &[&str])]| {
+        let mut taking = checkout(1, customer, lines, false);
+        take_offer(&mut taking);
+        taking
+    };
+    let wrong = [
+        taking(None, &[("yoga", 2, &[])]),
+        taking(Some(CustomerId::parse("eve").unwrap()), &[("yoga", 2, &[])]),
+        taking(Some(ada()), &[("yoga", 1, &[])]),
+        taking(Some(ada()), &[("gala", 1, &["A1"])]),
+        taking(Some(ada()), &[("yoga", 2, &[]), ("yoga", 2, &[])]),
+    ];
+    for wrong in wrong {
+        let (mut world, _) = offering("yoga", 2, &[]);
+        assert_eq!(refusal(&wrong, &mut world), refused, "{wrong:?}");
+        assert_eq!(world.offers.len(), 1);
+    }
+    let (mut late, taking) = offering("yoga", 2, &[]);
+    late.now = NOW.after(std::time::Duration::from_secs(60));
+    assert_eq!(refusal(&taking, &mut late), refused);
+    // Beside the offer, what is asked for has to be free and within the limit like anything else.
+    let (mut world, _) = offering("yoga", 2, &[]);
+    let mut both = checkout(1, Some(ada()), &[("yoga", 2, &[]), ("yoga", 1, &[])], false);
+    let Item::Session { offer, .. } = &mut both.order.lines[0].item else { panic!() };
+    *offer = Some(WaitingId::parse("wle_1").unwrap());
+    assert_eq!(refusal(&both, &mut world), (Code::SessionFull, "lines[1]".to_owned()));
+}
+
+#[test]
+fn who_could_not_buy_it_does_not_wait_for_it() {
+    let world = world();
+    let customer = &world.customers[&(scope(), ada())];
+    let check = |changes: serde_json::Value, owned, quantity| {
+        let session = world_with(changes).sessions[&key(Kind::Session, "yoga")].clone();
+        check_waiter(&session, customer, owned, quantity, NOW, None).map_err(|error| error.code)
+    };
+    assert_eq!(check(json!({}), 0, 5), Ok(()));
+    assert_eq!(check(json!({"dropins_allowed": false}), 0, 1), Ok(()), "how it is paid is not known yet");
+    assert_eq!(check(json!({}), 0, 6), Err(Code::ParameterInvalid));
+    assert_eq!(check(json!({"purchase_limit": 3}), 2, 2), Err(Code::PurchaseLimitReached));
+    assert_eq!(check(json!({"required_tag": "staff"}), 0, 1), Err(Code::AccessRestricted));
+    assert_eq!(check(json!({"min_age": 99}), 0, 1), Err(Code::AgeRestricted));
+    assert_eq!(check(json!({"status": "canceled"}), 0, 1), Err(Code::SessionUnavailable));
 }
 
 proptest! {

@@ -27,6 +27,8 @@ codes! {
     ProductSoldOut = "product_sold_out";
     /// A named seat is held or sold.
     SeatTaken = "seat_taken";
+    /// What was offered is not this customer's, or not any more, or the line asks for something else.
+    OfferUnavailable = "offer_unavailable";
     /// The session began already.
     SessionPassed = "session_passed";
     /// The sales window has closed.

@@ -30,11 +30,20 @@ pub enum EventType {
     /// Money did not go back.
     #[serde(rename = "refund.failed")]
     RefundFailed,
+    /// Places are held for who waited for them.
+    #[serde(rename = "waiting_list.offered")]
+    WaitingListOffered,
+    /// Who waited, or was offered places, gets none.
+    #[serde(rename = "waiting_list.expired")]
+    WaitingListExpired,
+    /// What was offered was bought.
+    #[serde(rename = "waiting_list.taken")]
+    WaitingListTaken,
 }
 
 impl EventType {
     /// Every type.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::CheckoutAwaitingPayment,
         Self::CheckoutSucceeded,
         Self::CheckoutFailed,
@@ -43,6 +52,9 @@ impl EventType {
         Self::CheckoutNeedsReview,
         Self::RefundSucceeded,
         Self::RefundFailed,
+        Self::WaitingListOffered,
+        Self::WaitingListExpired,
+        Self::WaitingListTaken,
     ];
 
     /// As it stands in JSON and in the store.
@@ -56,6 +68,9 @@ impl EventType {
             Self::CheckoutNeedsReview => "checkout.needs_review",
             Self::RefundSucceeded => "refund.succeeded",
             Self::RefundFailed => "refund.failed",
+            Self::WaitingListOffered => "waiting_list.offered",
+            Self::WaitingListExpired => "waiting_list.expired",
+            Self::WaitingListTaken => "waiting_list.taken",
         }
     }
 

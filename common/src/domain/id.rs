@@ -193,6 +193,8 @@ ids! {
     TicketId "tkt";
     /// A membership that a customer has; ours when it was bought here, else the client's own.
     BoughtMembershipId "bmb";
+    /// An entry of a waiting list.
+    WaitingId "wle";
 }
 
 impl BoughtMembershipId {

@@ -41,6 +41,7 @@ pub mod time;
 pub mod time_zone;
 pub mod timeline;
 pub mod view;
+pub mod waiting;
 
 #[cfg(test)]
 mod trials;

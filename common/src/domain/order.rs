@@ -4,7 +4,7 @@ use super::{
     catalogue::Kind,
     claim::Want,
     hosted::Hosted,
-    id::{BoughtMembershipId, CatalogueId, CustomerId, LineId},
+    id::{BoughtMembershipId, CatalogueId, CustomerId, LineId, WaitingId},
     membership::Terms,
     money::{Amount, Currency},
     secret::Secret,
@@ -59,7 +59,7 @@ impl Order {
             .iter()
             .enumerate()
             .filter_map(|(index, line)| match &line.item {
-                Item::Session { session, seats } => Some(Want {
+                Item::Session { session, seats, .. } => Some(Want {
                     kind: Kind::Session,
                     id: session.clone(),
                     quantity: line.quantity,
@@ -78,6 +78,11 @@ impl Order {
             wants.push(Want { kind: Kind::PromoCode, id: code.clone(), quantity: 1, seats: Vec::new(), line: None });
         }
         wants
+    }
+
+    /// The entries of waiting lists whose offers it takes.
+    pub fn offers(&self) -> impl Iterator<Item = &WaitingId> {
+        self.lines.iter().filter_map(|line| line.item.offer())
     }
 
     /// The legs for which somebody outside is asked, and their places in the order.
@@ -126,6 +131,9 @@ pub enum Item {
         /// By name, or empty when places have none.
         #[serde(default)]
         seats: Vec<String>,
+        /// The entry of the waiting list whose offer it takes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        offer: Option<WaitingId>,
     },
     /// Goods.
     Product {
@@ -156,6 +164,14 @@ impl Item {
             Self::Product { .. } => "product",
             Self::Membership { .. } => "membership",
             Self::Custom {} => "custom",
+        }
+    }
+
+    /// The entry of the waiting list whose offer it takes.
+    pub fn offer(&self) -> Option<&WaitingId> {
+        match self {
+            Self::Session { offer, .. } => offer.as_ref(),
+            Self::Product { .. } | Self::Membership { .. } | Self::Custom {} => None,
         }
     }
 

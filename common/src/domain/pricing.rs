@@ -4,7 +4,7 @@ use super::{
     catalogue::{Kind, Product, PromoCode, Session},
     catalogue_check::check_name,
     error::{Code, CodedError},
-    id::{BoughtMembershipId, CatalogueId, Entropy, LineId},
+    id::{BoughtMembershipId, CatalogueId, Entropy, LineId, WaitingId},
     membership::Membership,
     money::{Amount, Currency, MoneyError},
     order::{Item, Line, Totals},
@@ -48,6 +48,8 @@ pub enum CartItem {
         session: CatalogueId,
         /// By name; empty when places have none.
         seats: Vec<String>,
+        /// The entry of the waiting list whose offer it takes.
+        offer: Option<WaitingId>,
     },
     /// Goods.
     Product {
@@ -173,9 +175,9 @@ struct Found {
 /// Looks the line's thing up, and holds its currency and the client's echo against it.
 fn find(currency: Currency, line: &CartLine, id: &LineId, shelf: &Shelf, param: &str) -> Result<Found, CodedError> {
     let (found, own_currency) = match &line.item {
-        CartItem::Session { session: id, seats } => {
+        CartItem::Session { session: id, seats, offer } => {
             let session = shelf.sessions.get(id).ok_or_else(|| missing("session", format!("{param}.session")))?;
-            let item = Item::Session { session: id.clone(), seats: seats.clone() };
+            let item = Item::Session { session: id.clone(), seats: seats.clone(), offer: offer.clone() };
             let found = Found { item, name: session.name.clone(), unit_amount: session.unit_amount, tax_rate_bp: session.tax_rate_bp };
             (found, session.currency)
         }
@@ -252,7 +254,7 @@ fn check_line<'a>(
     if matches!(line.item, CartItem::Membership { .. }) && line.quantity != 1 {
         return Err(invalid(&format!("{param}.quantity"), "a line sells one membership: use a line for each"));
     }
-    let CartItem::Session { session: id, seats } = &line.item else { return Ok(()) };
+    let CartItem::Session { session: id, seats, .. } = &line.item else { return Ok(()) };
     let at = format!("{param}.seats");
     let named = shelf.sessions.get(id).and_then(|session| session.seats.as_deref());
     match named {

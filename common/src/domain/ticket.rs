@@ -154,7 +154,7 @@ impl Ticket {
     /// The ticket of a place as it is when it was just sold. `None` where nothing was sold, or no place.
     pub fn of(checkout: &Checkout, place: Place) -> Option<Self> {
         let line = checkout.order.lines.get(usize::try_from(place.line).ok()?)?;
-        let Item::Session { session, seats } = &line.item else { return None };
+        let Item::Session { session, seats, .. } = &line.item else { return None };
         if checkout.status != Status::Succeeded || place.index >= line.quantity {
             return None;
         }

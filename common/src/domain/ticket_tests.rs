@@ -27,6 +27,7 @@ fn sale() -> Checkout {
     let session = |id: &str, seats: &[&str]| Item::Session {
         session: CatalogueId::parse(id).unwrap(),
         seats: seats.iter().map(|seat| (*seat).to_owned()).collect(),
+        offer: None,
     };
     Checkout {
         id: CheckoutId::generate(&entropy, NOW),

@@ -148,7 +148,7 @@ impl Shop {
         let unit_amount = Amount::from_minor(1500);
         Line {
             id: LineId::generate(&self.entropy, SystemClock::default().now()),
-            item: Item::Session { session: session.clone(), seats: seats.iter().map(|seat| (*seat).to_owned()).collect() },
+            item: Item::Session { session: session.clone(), seats: seats.iter().map(|seat| (*seat).to_owned()).collect(), offer: None },
             name: "Yoga".to_owned(),
             quantity,
             unit_amount,

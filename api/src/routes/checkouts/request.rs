@@ -10,7 +10,7 @@ use boxoffice_common::{
     domain::{
         customer::{BirthDate, Customer},
         error::{Code, CodedError},
-        id::{CatalogueId, CustomerId},
+        id::{CatalogueId, CustomerId, WaitingId},
         money::{Amount, Currency},
         order::Tender,
         pricing::{Cart, CartItem, CartLine},
@@ -129,6 +129,8 @@ struct LineRequest {
     session: Option<CatalogueId>,
     /// For `session` with named seats.
     seats: Option<Vec<String>>,
+    /// For `session`: the entry of its waiting list whose offer this line takes, whole.
+    offer: Option<WaitingId>,
     /// For `product`.
     product: Option<CatalogueId>,
     /// For `product` with variants.
@@ -288,6 +290,7 @@ impl LineRequest {
         let given = [
             ("session", self.session.is_some()),
             ("seats", self.seats.is_some()),
+            ("offer", self.offer.is_some()),
             ("product", self.product.is_some()),
             ("variant", self.variant.is_some()),
             ("plan", self.plan.is_some()),
@@ -297,8 +300,12 @@ impl LineRequest {
         let missing = |field: &str| Problem::missing(format!("{}.{field}", at()));
         let item = match self.kind {
             LineType::Session => {
-                refuse_others(&given, &["session", "seats"], &at())?;
-                CartItem::Session { session: self.session.ok_or_else(|| missing("session"))?, seats: self.seats.unwrap_or_default() }
+                refuse_others(&given, &["session", "seats", "offer"], &at())?;
+                CartItem::Session {
+                    session: self.session.ok_or_else(|| missing("session"))?,
+                    seats: self.seats.unwrap_or_default(),
+                    offer: self.offer,
+                }
             }
             LineType::Product => {
                 refuse_others(&given, &["product", "variant"], &at())?;

@@ -4,14 +4,15 @@ use super::{
     bulk::{Rows, Type::Int, Type::Text},
     db::Tx,
     script::Write,
-    stock,
+    stock::{self, Locked},
     value::{Value, corrupt},
+    waiting::{self, Turn},
 };
 use crate::{
     domain::{
         claim::{ClaimState, StockKey, StockLevel},
         effects::{ClaimChange, Effects},
-        id::{DeliveryId, Entropy},
+        id::{DeliveryId, Entropy, WaitingId},
         time::Timestamp,
     },
     ports::store::{Moved, StoreError},
@@ -27,12 +28,16 @@ pub(super) async fn apply(tx: &mut Tx<'_>, batch: &[Effects], now: Timestamp, en
     if let Some(broken) = batch.iter().flat_map(|effects| &effects.ledger).find(|transaction| !transaction.is_balanced()) {
         return Err(StoreError::Inconsistent(format!("an unbalanced ledger transaction for {}", broken.checkout)));
     }
-    let mut deltas = release(tx, batch).await?;
+    let (mut deltas, locked) = release(tx, batch).await?;
+    let claims = claims(batch, &mut deltas);
+    let mut turn = Turn::with(deltas);
+    waiting::follow(tx, batch, &mut turn, &locked, now).await?;
+    let offered = turn.write(tx, now, entropy).await?;
     let events = super::events::events(tx, batch, now, entropy).await?;
     let mut writes = vec![checkouts(batch)?, attempts(batch)?, super::refund::refunds(batch)?, super::refund::parts(batch)];
-    writes.extend(claims(batch, &mut deltas));
+    writes.extend(claims);
     writes.extend(super::memberships::changes(batch)?);
-    writes.push(stock::add(&deltas));
+    writes.push(stock::add(&turn.deltas));
     writes.extend(ledger(batch));
     writes.extend(events.writes);
     writes.push(timeline(batch)?);
@@ -41,7 +46,13 @@ pub(super) async fn apply(tx: &mut Tx<'_>, batch: &[Effects], now: Timestamp, en
         .returned()
         .map(|(row, from)| stock::level(row, from).map(|level| (level.key.clone(), level)))
         .collect::<Result<BTreeMap<_, _>, _>>()?;
-    Ok(batch.iter().zip(events.deliveries).map(|(effects, deliveries)| moved(effects, deliveries, &levels, now)).collect())
+    let mut moved: Vec<Moved> =
+        batch.iter().zip(events.deliveries).map(|(effects, deliveries)| moved(effects, deliveries, &levels, now)).collect();
+    for (scope, delivery) in offered {
+        // Whoever freed the place hands on what tells of it.
+        moved.iter_mut().find(|moved| moved.scope == scope).into_iter().for_each(|moved| moved.deliveries.push(delivery.clone()));
+    }
+    Ok(moved)
 }
 
 fn moved(effects: &Effects, deliveries: Vec<DeliveryId>, levels: &BTreeMap<StockKey, StockLevel>, now: Timestamp) -> Moved {
@@ -195,8 +206,8 @@ fn claims(batch: &[Effects], deltas: &mut BTreeMap<StockKey, i64>) -> [Write; 2]
     [Write::insert("claims", inserts), sold]
 }
 
-/// Releases claims and locks what they are given back to. Counters move with what really changed, and with nothing else.
-async fn release(tx: &mut Tx<'_>, batch: &[Effects]) -> Result<BTreeMap<StockKey, i64>, StoreError> {
+/// Releases claims and locks what they are given back to, as it was before. Counters move with what really changed, and with nothing else.
+async fn release(tx: &mut Tx<'_>, batch: &[Effects]) -> Result<(BTreeMap<StockKey, i64>, Vec<Locked>), StoreError> {
     let mut deltas: BTreeMap<StockKey, i64> = BTreeMap::new();
     let releasing = batch.iter().filter(|effects| matches!(effects.claims, ClaimChange::Release));
     let ids = Rows::ids(releasing.map(|effects| effects.checkout.id.as_str()));
@@ -219,11 +230,17 @@ async fn release(tx: &mut Tx<'_>, batch: &[Effects]) -> Result<BTreeMap<StockKey
             *deltas.entry(stock::key(&row, 0)?).or_default() -= row.int(3)?;
         }
     }
-    if deltas.is_empty() {
-        return Ok(deltas);
+    let offers: Vec<&WaitingId> = waiting::taken_offers(batch).collect();
+    if !offers.is_empty() {
+        for (key, quantity) in waiting::give_up(tx, offers).await? {
+            *deltas.entry(key).or_default() -= quantity;
+        }
     }
-    stock::lock(tx, &stock::keys(deltas.keys())).await?;
-    Ok(deltas)
+    if deltas.is_empty() {
+        return Ok((deltas, Vec::new()));
+    }
+    let locked = stock::lock(tx, &stock::keys(deltas.keys())).await?;
+    Ok((deltas, locked))
 }
 
 fn ledger(batch: &[Effects]) -> [Write; 2] {

@@ -163,8 +163,34 @@ const RULES: &[Rule] = &[
     Rule {
         name: "hold_without_checkout",
         sql: "SELECT k.checkout, k.state || ' claims of a checkout that is ' || COALESCE(c.status, 'not there') FROM claims k LEFT JOIN checkouts c ON c.id = k.checkout \
-              WHERE (k.state = 'held' AND (c.status IS NULL OR c.status IN ('queued', 'succeeded', 'failed', 'canceled', 'expired'))) \
+              LEFT JOIN waiting_list w ON w.id = k.checkout AND w.status = 'offered' AND w.checkout IS NULL \
+              WHERE (k.state = 'held' AND w.id IS NULL AND (c.status IS NULL OR c.status IN ('queued', 'succeeded', 'failed', 'canceled', 'expired'))) \
               OR (k.state = 'sold' AND COALESCE(c.status, '') <> 'succeeded')",
+    },
+    Rule {
+        name: "offer_without_claims",
+        // What an offer holds belongs to the entry, or to the checkout that takes it.
+        sql: "SELECT w.id, 'offers ' || w.quantity || ' and holds ' || CAST(COALESCE(SUM(k.quantity), 0) AS BIGINT) FROM waiting_list w \
+              LEFT JOIN claims k ON k.checkout = w.id AND k.kind = 'session' AND k.resource = w.session AND k.state = 'held' \
+              WHERE w.status = 'offered' AND w.checkout IS NULL GROUP BY w.id, w.quantity HAVING w.quantity <> COALESCE(SUM(k.quantity), 0)",
+    },
+    Rule {
+        name: "offer_of_ended_checkout",
+        sql: "SELECT w.id, 'is with ' || w.checkout || ', which is ' || COALESCE(c.status, 'not there') FROM waiting_list w \
+              LEFT JOIN checkouts c ON c.id = w.checkout WHERE (w.status = 'offered' AND w.checkout IS NOT NULL \
+              AND (c.status IS NULL OR c.status IN ('queued', 'succeeded', 'failed', 'canceled', 'expired'))) \
+              OR (w.status = 'taken' AND COALESCE(c.status, '') <> 'succeeded')",
+    },
+    Rule {
+        name: "waiting_drift",
+        sql: "SELECT i.scope || '/' || i.id, i.waiting || ' counted, ' || COUNT(w.id) || ' waiting' FROM inventory i \
+              LEFT JOIN waiting_list w ON w.scope = i.scope AND w.session = i.id AND w.status = 'waiting' \
+              WHERE i.kind = 'session' GROUP BY i.scope, i.kind, i.id, i.waiting HAVING i.waiting <> COUNT(w.id)",
+    },
+    Rule {
+        name: "stuck_waiting",
+        sql: "SELECT w.id, 'is ' || w.status || ' and nobody came when its time was over' FROM waiting_list w \
+              WHERE (w.status = 'waiting' OR (w.status = 'offered' AND w.checkout IS NULL)) AND (w.due_at IS NULL OR w.due_at < {1})",
     },
     Rule {
         name: "end_without_event",
@@ -231,6 +257,13 @@ impl SqlStore {
                  AND c.kind = inventory.kind AND c.resource = inventory.id AND c.state <> 'released') \
                  WHERE taken <> (SELECT COALESCE(SUM(c.quantity), 0) FROM claims c WHERE c.scope = inventory.scope \
                  AND c.kind = inventory.kind AND c.resource = inventory.id AND c.state <> 'released')"
+                    .to_owned(),
+            ),
+            (
+                Some("waiting counters set to their entries"),
+                "UPDATE inventory SET waiting = (SELECT COUNT(*) FROM waiting_list w WHERE w.scope = inventory.scope AND w.session = inventory.id \
+                 AND w.status = 'waiting') WHERE kind = 'session' AND waiting <> (SELECT COUNT(*) FROM waiting_list w \
+                 WHERE w.scope = inventory.scope AND w.session = inventory.id AND w.status = 'waiting')"
                     .to_owned(),
             ),
             (Some("deliveries made due"), due("deliveries", "status = 'pending'")),

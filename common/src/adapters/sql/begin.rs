@@ -8,6 +8,7 @@ use super::{
     sessions::Sessions,
     stock,
     value::corrupt,
+    waiting,
 };
 use crate::{
     batch::BatchRun,
@@ -147,6 +148,7 @@ async fn world<'c>(tx: &mut Tx<'_>, queued: impl Iterator<Item = &'c Checkout>, 
             world.taken_seats.insert((stock::key(&row, 0)?, row.text(3)?));
         }
     }
+    world.offers = waiting::open_offers(tx, queued.iter().copied()).await?;
     buyers(tx, &queued, &mut world).await?;
     Ok(world)
 }

@@ -56,6 +56,9 @@ impl SqlStore {
                 let args: [Value; 4] = [key.scope.as_str().into(), key.kind.as_str().into(), key.id.as_str().into(), row.version.into()];
                 tx.execute(sql, None, &args).await?;
             }
+            if key.kind == Kind::Session && row.version > 1 {
+                self.session_changed(tx, key, now).await?;
+            }
             Ok(if row.version == 1 { Put::Created(row) } else { Put::Replaced(row) })
         })
     }

@@ -14,7 +14,7 @@ use crate::{
     batch::BatchRun,
     domain::{
         delivery::{DeliveryJob, DeliveryRecord, DeliveryResult, DeliveryStatus, DeliveryTaken, DeliveryVerdict},
-        id::{CheckoutId, DeliveryId, EndpointId, Entropy, EventId},
+        id::{CheckoutId, DeliveryId, EndpointId, Entropy, EventId, WaitingId},
         scope::Scope,
         secret::Secret,
         time::Timestamp,
@@ -29,12 +29,15 @@ const COLUMNS: &str = "d.id, d.event, d.event_kind, d.checkout, d.endpoint, d.ur
      d.due_at, d.created_at, d.updated_at, d.scope, d.lease_token, d.lease_until";
 
 fn read(row: &Row) -> Result<DeliveryRecord, StoreError> {
-    let (endpoint, status) = (row.text(4)?, row.text(6)?);
+    let (subject, endpoint, status) = (row.text(3)?, row.text(4)?, row.text(6)?);
+    // Other subjects have ids with other beginnings, all of our own making.
+    let is_checkout = !subject.starts_with(WaitingId::PREFIX);
     Ok(DeliveryRecord {
         id: DeliveryId::parse(row.text(0)?).map_err(corrupt)?,
         event: EventId::parse(row.text(1)?).map_err(corrupt)?,
         event_type: row.text(2)?,
-        checkout: CheckoutId::parse(row.text(3)?).map_err(corrupt)?,
+        checkout: is_checkout.then(|| CheckoutId::parse(subject.as_str())).transpose().map_err(corrupt)?,
+        subject,
         endpoint: EndpointId::parse(endpoint).ok(),
         url: row.text(5)?,
         status: DeliveryStatus::parse(&status).ok_or_else(|| corrupt(format!("delivery status {status:?}")))?,

@@ -23,7 +23,7 @@ use crate::{
 use std::collections::HashMap;
 
 /// Who hears of a scope's events.
-struct Listener {
+pub(super) struct Listener {
     endpoint: String,
     url: String,
     events: Vec<String>,
@@ -32,6 +32,107 @@ struct Listener {
 impl Listener {
     fn hears(&self, event: EventType) -> bool {
         self.events.iter().any(|name| name == "*" || name == event.as_str())
+    }
+}
+
+/// Who hears of what, by scope.
+pub(super) type Listeners = HashMap<Scope, Vec<Listener>>;
+
+/// An event with its body as it will be sent.
+pub(super) struct Frozen<'e> {
+    pub(super) id: &'e EventId,
+    pub(super) scope: &'e Scope,
+    /// The id of the checkout, or of whatever else it is about.
+    pub(super) subject: &'e str,
+    pub(super) kind: EventType,
+    pub(super) version: i64,
+    pub(super) body: String,
+}
+
+/// Events and deliveries on their way into the store.
+pub(super) struct Outgoing {
+    events: Rows,
+    deliveries: Rows,
+}
+
+impl Default for Outgoing {
+    fn default() -> Self {
+        let events = Rows::new(&[
+            ("id", Text),
+            ("scope", Text),
+            ("checkout", Text),
+            ("kind", Text),
+            ("version", Int),
+            ("body", Text),
+            ("created_at", Int),
+        ]);
+        let deliveries = Rows::new(&[
+            ("id", Text),
+            ("scope", Text),
+            ("event", Text),
+            ("event_kind", Text),
+            ("checkout", Text),
+            ("endpoint", Text),
+            ("url", Text),
+            ("status", Text),
+            ("tries", Int),
+            ("due_at", Int),
+            ("rescues", Int),
+            ("created_at", Int),
+            ("updated_at", Int),
+        ]);
+        Self { events, deliveries }
+    }
+}
+
+impl Outgoing {
+    /// Adds an event, and a delivery to its subject's own address and to each listener that hears of it. Answers those.
+    pub(super) fn tell(
+        &mut self,
+        event: Frozen<'_>,
+        own: Option<&str>,
+        listeners: &Listeners,
+        now: Timestamp,
+        entropy: &Entropy,
+    ) -> Vec<DeliveryId> {
+        let Frozen { id, scope, subject, kind, version, body } = event;
+        self.events.push([
+            id.as_str().into(),
+            scope.as_str().into(),
+            subject.into(),
+            kind.as_str().into(),
+            version.into(),
+            body.into(),
+            now.into(),
+        ]);
+        let registered = listeners.get(scope).map(Vec::as_slice).unwrap_or_default();
+        let registered = registered.iter().filter(|listener| listener.hears(kind));
+        let registered = registered.map(|listener| (listener.endpoint.as_str(), listener.url.as_str()));
+        let mut opened = Vec::new();
+        for (endpoint, url) in own.map(|url| ("", url)).into_iter().chain(registered) {
+            let delivery = DeliveryId::generate(entropy, now);
+            self.deliveries.push([
+                delivery.as_str().into(),
+                scope.as_str().into(),
+                id.as_str().into(),
+                kind.as_str().into(),
+                subject.into(),
+                endpoint.into(),
+                url.into(),
+                DeliveryStatus::Pending.as_str().into(),
+                0i64.into(),
+                now.into(),
+                0i64.into(),
+                now.into(),
+                now.into(),
+            ]);
+            opened.push(delivery);
+        }
+        opened
+    }
+
+    pub(super) fn into_writes(self) -> [Write; 2] {
+        [Write::insert("events", self.events), Write::insert("deliveries", self.deliveries)]
     }
 }
 
@@ -44,34 +145,12 @@ pub(super) struct Events {
 
 /// Freezes each event's body and opens its deliveries.
 pub(super) async fn events(tx: &mut Tx<'_>, batch: &[Effects], now: Timestamp, entropy: &Entropy) -> Result<Events, StoreError> {
-    let mut events = Rows::new(&[
-        ("id", Text),
-        ("scope", Text),
-        ("checkout", Text),
-        ("kind", Text),
-        ("version", Int),
-        ("body", Text),
-        ("created_at", Int),
-    ]);
-    let mut deliveries = Rows::new(&[
-        ("id", Text),
-        ("scope", Text),
-        ("event", Text),
-        ("event_kind", Text),
-        ("checkout", Text),
-        ("endpoint", Text),
-        ("url", Text),
-        ("status", Text),
-        ("tries", Int),
-        ("due_at", Int),
-        ("rescues", Int),
-        ("created_at", Int),
-        ("updated_at", Int),
-    ]);
-    let listeners = listeners(tx, batch).await?;
-    let mut opened = Vec::with_capacity(batch.len());
+    let telling = batch.iter().filter(|effects| !effects.events.is_empty());
+    let listeners = listeners(tx, telling.map(|effects| &effects.checkout.scope)).await?;
+    let mut out = Outgoing::default();
+    let mut deliveries = Vec::with_capacity(batch.len());
     for effects @ Effects { checkout, events: kinds, .. } in batch {
-        let mut ids = Vec::new();
+        let mut opened = Vec::new();
         for &kind in kinds {
             let id = EventId::generate(entropy, now);
             let view = EventView {
@@ -82,41 +161,13 @@ pub(super) async fn events(tx: &mut Tx<'_>, batch: &[Effects], now: Timestamp, e
                 refund: refund_of(effects, kind),
             };
             let body = serde_json::to_string(&view).map_err(corrupt)?;
-            events.push([
-                id.as_str().into(),
-                checkout.scope.as_str().into(),
-                checkout.id.as_str().into(),
-                kind.as_str().into(),
-                checkout.version.into(),
-                body.into(),
-                now.into(),
-            ]);
-            let own = checkout.order.callback_url.iter().map(|url| ("", url.as_str()));
-            let registered = listeners.get(&checkout.scope).map(Vec::as_slice).unwrap_or_default();
-            let registered = registered.iter().filter(|listener| listener.hears(kind));
-            for (endpoint, url) in own.chain(registered.map(|listener| (listener.endpoint.as_str(), listener.url.as_str()))) {
-                let delivery = DeliveryId::generate(entropy, now);
-                deliveries.push([
-                    delivery.as_str().into(),
-                    checkout.scope.as_str().into(),
-                    id.as_str().into(),
-                    kind.as_str().into(),
-                    checkout.id.as_str().into(),
-                    endpoint.into(),
-                    url.into(),
-                    DeliveryStatus::Pending.as_str().into(),
-                    0i64.into(),
-                    now.into(),
-                    0i64.into(),
-                    now.into(),
-                    now.into(),
-                ]);
-                ids.push(delivery);
-            }
+            let (scope, subject, version) = (&checkout.scope, checkout.id.as_str(), checkout.version);
+            let event = Frozen { id: &id, scope, subject, kind, version, body };
+            opened.extend(out.tell(event, checkout.order.callback_url.as_deref(), &listeners, now, entropy));
         }
-        opened.push(ids);
+        deliveries.push(opened);
     }
-    Ok(Events { writes: [Write::insert("events", events), Write::insert("deliveries", deliveries)], deliveries: opened })
+    Ok(Events { writes: out.into_writes(), deliveries })
 }
 
 /// The refund that an event is about, where a client asked for it.
@@ -125,16 +176,16 @@ fn refund_of(effects: &Effects, kind: EventType) -> Option<RefundView<'_>> {
     effects.checkout.refunds.iter().find(|refund| refund.id == *id).map(RefundView::from)
 }
 
-async fn listeners(tx: &mut Tx<'_>, batch: &[Effects]) -> Result<HashMap<Scope, Vec<Listener>>, StoreError> {
-    let mut scopes: Vec<&str> =
-        batch.iter().filter(|effects| !effects.events.is_empty()).map(|effects| effects.checkout.scope.as_str()).collect();
+/// Who hears of what in these scopes.
+pub(super) async fn listeners<'s>(tx: &mut Tx<'_>, scopes: impl Iterator<Item = &'s Scope>) -> Result<Listeners, StoreError> {
+    let mut scopes: Vec<&str> = scopes.map(Scope::as_str).collect();
     scopes.sort_unstable();
     scopes.dedup();
     if scopes.is_empty() {
         return Ok(HashMap::new());
     }
     let sql = "SELECT scope, id, url, events FROM webhook_endpoints WHERE enabled = 1 AND scope IN (SELECT id FROM {rows})";
-    let mut listeners: HashMap<Scope, Vec<Listener>> = HashMap::new();
+    let mut listeners = Listeners::new();
     for row in tx.fetch(sql, Some(&Rows::ids(scopes)), &[]).await? {
         let events = serde_json::from_str(&row.text(3)?).map_err(corrupt)?;
         let listener = Listener { endpoint: row.text(1)?, url: row.text(2)?, events };

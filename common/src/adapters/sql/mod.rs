@@ -5,6 +5,7 @@
 //! | `open` | connecting, migrating |
 //! | `db`, `bulk`, `value` | running one statement on either database, for one row or many |
 //! | `accept`, `begin`, `pay`, `settle` | the batched transitions |
+//! | `answers` | first answers, bound to their keys |
 //! | `close` | cancel, expire, resolve |
 //! | `load`, `apply` | rows into checkouts, decisions into rows |
 //! | `stock` | counters of what can run out |
@@ -15,9 +16,11 @@
 //! | `ledger` | the ledger as people read it |
 //! | `settings` | a tenant's settings |
 //! | `tickets` | tickets of which something has become, and their keys |
+//! | `waiting` | waiting lists |
 //! | `audit` | recomputing every invariant |
 
 mod accept;
+mod answers;
 mod apply;
 mod audit;
 mod begin;
@@ -47,5 +50,6 @@ mod stock;
 mod store;
 mod tickets;
 mod value;
+mod waiting;
 
 pub use open::SqlStore;

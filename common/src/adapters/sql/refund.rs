@@ -2,6 +2,7 @@
 
 use super::{
     SqlStore,
+    answers::{self, Bound},
     apply::apply,
     bulk::{Rows, Type::Int, Type::Text},
     db::{Tx, transact},
@@ -23,7 +24,6 @@ use crate::{
         refund_part::RefundPart,
         scope::Scope,
         state::Status,
-        time::Timestamp,
     },
     failpoint,
     ports::store::{Moved, NewRefund, RefundResult, StoreError, StoredAnswer},
@@ -181,8 +181,11 @@ impl SqlStore {
             // The key holds the checkout's path: whoever has the same one waits for the same lock.
             let found = load::lock(tx, [&new.checkout]).await?.remove(&new.checkout).filter(|checkout| checkout.scope == new.scope);
             let Some(checkout) = found else { return Ok(RefundResult::Missing) };
-            if let Some(before) = answered(tx, new).await? {
-                return Ok(before);
+            match answers::bound(tx, &new.scope, &new.idempotency, new.id.as_str()).await? {
+                None => {}
+                Some(Bound::Ours(answer)) => return Ok(RefundResult::Created { answer, moved: None }),
+                Some(Bound::Same(answer)) => return Ok(RefundResult::Replayed(answer)),
+                Some(Bound::Other) => return Ok(RefundResult::KeyReused),
             }
             let now = tx.now().await?;
             let opened = refund::open(checkout, &new.id, &new.ask, now, &self.entropy);
@@ -195,7 +198,7 @@ impl SqlStore {
                 return Ok(RefundResult::Refused(used.into()));
             }
             let answer = answer(&effects, &new.id)?;
-            bind_key(tx, new, &answer, now).await?;
+            answers::bind(tx, &new.scope, &new.idempotency, &answer, now).await?;
             let moved: Option<Moved> = apply(tx, &[effects], now, &self.entropy).await?.pop();
             failpoint::cross("accept.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
             Ok(RefundResult::Created { answer, moved })
@@ -229,37 +232,4 @@ fn answer(effects: &Effects, id: &RefundId) -> Result<StoredAnswer, StoreError> 
     let refund = opened.ok_or_else(|| StoreError::Inconsistent("a refund that was not opened".to_owned()))?;
     let body = serde_json::to_string(&RefundView::from(refund)).map_err(corrupt)?;
     Ok(StoredAnswer { status: ACCEPTED, object: id.to_string(), body })
-}
-
-/// What the key is bound to. Our own id means that our own earlier run has written it.
-async fn answered(tx: &mut Tx<'_>, new: &NewRefund) -> Result<Option<RefundResult>, StoreError> {
-    let sql = "SELECT status, object, body, body_hash FROM idempotency WHERE scope = {1} AND route = {2} AND key = {3}";
-    let key = &new.idempotency;
-    let args: [Value; 3] = [new.scope.as_str().into(), key.route.as_str().into(), key.key.as_str().into()];
-    let Some(row) = tx.fetch(sql, None, &args).await?.into_iter().next() else { return Ok(None) };
-    let answer = StoredAnswer { status: u16::try_from(row.int(0)?).map_err(corrupt)?, object: row.text(1)?, body: row.text(2)? };
-    Ok(Some(if answer.object == new.id.as_str() {
-        RefundResult::Created { answer, moved: None }
-    } else if row.text(3)? == key.body_hash {
-        RefundResult::Replayed(answer)
-    } else {
-        RefundResult::KeyReused
-    }))
-}
-
-async fn bind_key(tx: &mut Tx<'_>, new: &NewRefund, answer: &StoredAnswer, now: Timestamp) -> Result<(), StoreError> {
-    let sql = "INSERT INTO idempotency (scope, route, key, body_hash, object, status, body, created_at) \
-               VALUES ({1}, {2}, {3}, {4}, {5}, {6}, {7}, {8})";
-    let key = &new.idempotency;
-    let args: [Value; 8] = [
-        new.scope.as_str().into(),
-        key.route.as_str().into(),
-        key.key.as_str().into(),
-        key.body_hash.as_str().into(),
-        answer.object.as_str().into(),
-        i64::from(answer.status).into(),
-        answer.body.as_str().into(),
-        now.into(),
-    ];
-    tx.execute(sql, None, &args).await.map(drop)
 }

@@ -62,7 +62,7 @@ mod tests {
 
     fn locked(document: i64) -> Vec<Locked> {
         let key = StockKey { scope: Scope::parse("demo/test").unwrap(), kind: Kind::Session, id: CatalogueId::parse("yoga").unwrap() };
-        vec![Locked { level: StockLevel { key, capacity: 5, taken: 0, version: 9 }, document }]
+        vec![Locked { level: StockLevel { key, capacity: 5, taken: 0, version: 9 }, document, waiting: 0 }]
     }
 
     fn learn(sessions: &Sessions, document: i64, name: &str, padding: usize) {

@@ -49,6 +49,8 @@ pub(super) struct Locked {
     pub(super) level: StockLevel,
     /// The version of its document; 0 when the row does not tell.
     pub(super) document: i64,
+    /// How many entries of its waiting list wait for their turn.
+    pub(super) waiting: u32,
 }
 
 /// Locks rows in key order: always this order, or two batches wait for each other for ever.
@@ -56,10 +58,10 @@ pub(super) async fn lock(tx: &mut Tx<'_>, wanted: &Rows) -> Result<Vec<Locked>, 
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let sql = "SELECT i.scope, i.kind, i.id, i.capacity, i.taken, i.version, i.document FROM inventory i \
+    let sql = "SELECT i.scope, i.kind, i.id, i.capacity, i.taken, i.version, i.document, i.waiting FROM inventory i \
                WHERE (i.scope, i.kind, i.id) IN (SELECT scope, kind, id FROM {rows}) ORDER BY i.scope, i.kind, i.id {lock}";
     let rows = tx.fetch(sql, Some(wanted), &[]).await?;
-    rows.iter().map(|row| Ok(Locked { level: level(row, 0)?, document: row.int(6)? })).collect()
+    rows.iter().map(|row| Ok(Locked { level: level(row, 0)?, document: row.int(6)?, waiting: row.count(7)? })).collect()
 }
 
 /// Moves counters by what claims changed, and returns the new levels. The caller holds the locks.

@@ -12,7 +12,7 @@ use crate::{
         delivery::{DeliveryRecord, DeliveryResult, DeliveryStatus, DeliveryTaken},
         ends::Verdict,
         hosted::Pay,
-        id::{BoughtMembershipId, CatalogueId, CheckoutId, CustomerId, DeliveryId, EndpointId, KeyId, RefundId, TicketId},
+        id::{BoughtMembershipId, CatalogueId, CheckoutId, CustomerId, DeliveryId, EndpointId, KeyId, RefundId, TicketId, WaitingId},
         ledger_view::{Balance, LedgerRecord},
         refund::Refund,
         scope::{Mode, Scope},
@@ -23,6 +23,7 @@ use crate::{
         ticket::{Place, Ticket},
         time::Timestamp,
         timeline::TimelineEntry,
+        waiting::{WaitingEntry, WaitingStatus},
     },
     ports::{queue::Lane, seats::Told, store::*},
 };
@@ -304,6 +305,35 @@ impl MembershipStore for SqlStore {
 
     async fn freeze(&self, scope: &Scope, customer: &CustomerId, id: &BoughtMembershipId, freezing: Freezing) -> Result<Froze, StoreError> {
         self.freeze_one(scope, customer, id, freezing).await
+    }
+}
+
+#[async_trait]
+impl WaitingStore for SqlStore {
+    async fn join(&self, new: &NewWaiting) -> Result<JoinResult, StoreError> {
+        self.join_list(new).await
+    }
+
+    async fn leave(&self, scope: &Scope, id: &WaitingId) -> Result<LeaveResult, StoreError> {
+        self.leave_list(scope, id).await
+    }
+
+    async fn waiting_entry(&self, scope: &Scope, id: &WaitingId) -> Result<Option<WaitingEntry>, StoreError> {
+        self.read_waiting(scope, id).await
+    }
+
+    async fn waiting_list(
+        &self,
+        scope: &Scope,
+        session: &CatalogueId,
+        status: Option<WaitingStatus>,
+        page: &PageRequest,
+    ) -> Result<Page<WaitingEntry>, StoreError> {
+        self.list_waiting(scope, session, status, page).await
+    }
+
+    async fn lapse(&self, limit: u32) -> Result<(u32, ListMoved), StoreError> {
+        self.lapse_some(limit).await
     }
 }
 

@@ -11,6 +11,7 @@
 //! | `settings` | how a tenant presents itself, and where its days are counted |
 //! | `tickets` | tickets, and what they are signed with |
 //! | `upkeep` | migrations, the audit, what is forgotten |
+//! | `waiting` | waiting lists |
 //! | `paging`, `error` | what all of them share |
 
 mod catalogue;
@@ -24,6 +25,7 @@ mod paging;
 mod settings;
 mod tickets;
 mod upkeep;
+mod waiting;
 
 pub use catalogue::*;
 pub use checkouts::*;
@@ -36,15 +38,34 @@ pub use paging::*;
 pub use settings::*;
 pub use tickets::*;
 pub use upkeep::*;
+pub use waiting::*;
 
 /// The truth as a whole.
 pub trait Store:
-    CheckoutStore + CatalogueStore + KeyStore + DeliveryStore + LedgerStore + MembershipStore + SettingsStore + TicketStore + UpkeepStore
+    CheckoutStore
+    + CatalogueStore
+    + KeyStore
+    + DeliveryStore
+    + LedgerStore
+    + MembershipStore
+    + SettingsStore
+    + TicketStore
+    + UpkeepStore
+    + WaitingStore
 {
 }
 
 impl<
-    T: CheckoutStore + CatalogueStore + KeyStore + DeliveryStore + LedgerStore + MembershipStore + SettingsStore + TicketStore + UpkeepStore,
+    T: CheckoutStore
+        + CatalogueStore
+        + KeyStore
+        + DeliveryStore
+        + LedgerStore
+        + MembershipStore
+        + SettingsStore
+        + TicketStore
+        + UpkeepStore
+        + WaitingStore,
 > Store for T
 {
 }
