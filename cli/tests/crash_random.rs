@@ -46,8 +46,11 @@ fn at_random(_: usize, dice: &mut StdRng) -> Order {
         8..10 => Tender::Declined,
         10..12 => Tender::TimeoutCharged,
         12..14 => Tender::TimeoutNotCharged,
-        14..16 => Tender::Flaky,
-        16..19 => Tender::Cash,
+        14..15 => Tender::Flaky,
+        15..16 => Tender::TwoCards,
+        16..17 => Tender::SecondDeclined,
+        17..18 => Tender::SecondLost,
+        18..19 => [Tender::Cash, Tender::CardAndCash][dice.random_range(0..2)],
         _ => Tender::ThreeDs,
     };
     let places = match dice.random_range(0..20) {

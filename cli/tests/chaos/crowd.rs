@@ -62,7 +62,11 @@ impl Crowd {
     }
 }
 
-/// One order; one in ten is posted twice at once, and one in twenty is called off if it still can be.
+/// A part that is given back, in cents.
+const PART: i64 = 700;
+
+/// One order; one in ten is posted twice at once, and one in twenty is called off if it still can be. One in eight is given back when it
+/// was sold, whole or in part.
 async fn visit(shop: &Shop, key: &str, order: Order, dice: &mut StdRng) -> Sale {
     let (twice, fickle) = (dice.random_ratio(1, 10), dice.random_ratio(1, 20));
     let undecided = order.tender == Tender::ThreeDs;
@@ -73,7 +77,21 @@ async fn visit(shop: &Shop, key: &str, order: Order, dice: &mut StdRng) -> Sale 
     if fickle || undecided {
         shop.call_off(&mut sale).await;
     }
+    if dice.random_ratio(1, 8) {
+        let part = dice.random_bool(0.5).then_some(PART);
+        await_end(shop, &sale).await;
+        shop.give_back(&mut sale, part).await;
+    }
     sale
+}
+
+/// Until it has ended, whichever way.
+async fn await_end(shop: &Shop, sale: &Sale) {
+    super::until("an end", super::PATIENCE, || async {
+        let status = shop.get(&format!("/v1/checkouts/{}", sale.id)).await["status"].as_str().unwrap_or_default().to_owned();
+        ["succeeded", "failed", "canceled", "expired"].contains(&status.as_str()).then_some(())
+    })
+    .await;
 }
 
 /// Until the provider's page is known, or there will be none.

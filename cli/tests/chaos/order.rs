@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 /// The price of everything here, in cents.
 pub const PRICE: i64 = 1_500;
+/// What the first of two methods pays, in cents.
+const FIRST_PART: i64 = 600;
 
 /// How it is paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,13 +20,35 @@ pub enum Tender {
     ThreeDs,
     /// No outside call.
     Cash,
+    /// Two cards, each authorised before either is captured.
+    TwoCards,
+    /// The second card is declined: the first is undone.
+    SecondDeclined,
+    /// The answer about the second card is lost.
+    SecondLost,
+    /// A card, and the rest over the counter.
+    CardAndCash,
 }
 
 impl Tender {
     /// Those that come to an end by themselves, and soon.
-    pub const MIXED: [Self; 6] = [Self::Visa, Self::Declined, Self::TimeoutCharged, Self::TimeoutNotCharged, Self::Flaky, Self::Cash];
+    pub const MIXED: [Self; 10] = [
+        Self::Visa,
+        Self::Declined,
+        Self::TimeoutCharged,
+        Self::TimeoutNotCharged,
+        Self::Flaky,
+        Self::Cash,
+        Self::TwoCards,
+        Self::SecondDeclined,
+        Self::SecondLost,
+        Self::CardAndCash,
+    ];
 
-    fn method(self) -> Value {
+    fn methods(self) -> Value {
+        let card = |token: &str| json!({"type": "card", "token": token});
+        let first = json!({"type": "card", "token": "tok_visa", "amount": FIRST_PART});
+        let cash = || json!({"type": "custom", "name": "Cash"});
         let token = match self {
             Self::Visa => "tok_visa",
             Self::Declined => "tok_declined",
@@ -33,14 +57,32 @@ impl Tender {
             Self::Flaky => "tok_flaky",
             Self::Slow => "tok_slow",
             Self::ThreeDs => "tok_3ds",
-            Self::Cash => return json!({"type": "custom", "name": "Cash"}),
+            Self::Cash => return json!([cash()]),
+            Self::TwoCards => return json!([first, card("tok_visa")]),
+            Self::SecondDeclined => return json!([first, card("tok_declined")]),
+            Self::SecondLost => return json!([first, card("tok_timeout_charged")]),
+            Self::CardAndCash => return json!([first, cash()]),
         };
-        json!({"type": "card", "token": token})
+        json!([card(token)])
+    }
+
+    /// How many cards are charged at the most.
+    pub const fn cards(self) -> usize {
+        match self {
+            Self::Cash => 0,
+            Self::TwoCards | Self::SecondDeclined | Self::SecondLost => 2,
+            _ => 1,
+        }
+    }
+
+    /// Whether a card of it is declined.
+    pub const fn is_declined(self) -> bool {
+        matches!(self, Self::Declined | Self::SecondDeclined)
     }
 
     /// Whether money can be taken at all.
     pub const fn can_pay(self) -> bool {
-        !matches!(self, Self::Declined | Self::ThreeDs)
+        !matches!(self, Self::Declined | Self::SecondDeclined | Self::ThreeDs)
     }
 }
 
@@ -81,6 +123,15 @@ impl Order {
         PRICE * i64::from(self.wants().1)
     }
 
+    /// What of the total, and of what went back of it, is the cards'. The last method gives back first.
+    pub fn by_card(&self, total: i64, refunded: i64) -> i64 {
+        match self.tender {
+            Tender::Cash => 0,
+            Tender::CardAndCash => FIRST_PART - (refunded - (total - FIRST_PART)).max(0),
+            _ => total - refunded,
+        }
+    }
+
     /// The request's body.
     pub fn body(&self, callback_url: &str) -> Value {
         let line = match &self.places {
@@ -90,7 +141,7 @@ impl Order {
         let mut body = json!({
             "currency": "usd",
             "lines": [line],
-            "payment": {"methods": [self.tender.method()]},
+            "payment": {"methods": self.tender.methods()},
             "callback_url": callback_url,
         });
         if let Some(seconds) = self.expires_in {

@@ -16,6 +16,8 @@ pub struct Sale {
     pub order: Order,
     /// The shopper called it off, and had an answer.
     pub called_off: bool,
+    /// What the shopper had given back, in cents.
+    pub refunded: i64,
 }
 
 /// An answer with its body whole.
@@ -64,7 +66,7 @@ impl Shop {
         let answer = self.post(idempotency_key, &order).await;
         assert_eq!(answer.status, StatusCode::ACCEPTED, "{order:?}: {}", answer.body);
         let id = answer.body["id"].as_str().expect("an id").to_owned();
-        Sale { id, idempotency_key: idempotency_key.to_owned(), order, called_off: false }
+        Sale { id, idempotency_key: idempotency_key.to_owned(), order, called_off: false, refunded: 0 }
     }
 
     /// The same from two windows at once, which get the same checkout.
@@ -88,6 +90,20 @@ impl Shop {
         let known = [StatusCode::OK, StatusCode::ACCEPTED, StatusCode::CONFLICT].contains(&answer.status);
         assert!(known, "cancel {id}: {} {}", answer.status, answer.body);
         sale.called_off |= answer.status != StatusCode::CONFLICT;
+    }
+
+    /// Has a sale given back, whole or in part. Another order has nothing to give.
+    pub async fn give_back(&self, sale: &mut Sale, part: Option<i64>) {
+        let body = part.map_or_else(|| json!({}), |amount| json!({"amount": amount}));
+        let (id, key) = (sale.id.clone(), format!("{}-back", sale.idempotency_key));
+        let request =
+            |base: &str| self.client.post(format!("{base}/v1/checkouts/{id}/refunds")).header("Idempotency-Key", &key).json(&body);
+        let answer = self.insist(request).await;
+        match answer.status {
+            StatusCode::ACCEPTED => sale.refunded = part.unwrap_or_else(|| sale.order.total()),
+            StatusCode::CONFLICT => {}
+            other => panic!("refund of {id}: {other} {}", answer.body),
+        }
     }
 
     /// Reads a page until it is there.
