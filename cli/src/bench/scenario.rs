@@ -42,6 +42,10 @@ pub enum Kind {
     Free,
     /// Paid at the counter.
     Custom,
+    /// As card, and a third of it is paid at the counter.
+    Split,
+    /// As card, with two cards: both are authorised before either is captured.
+    TwoCards,
     /// 80 % card, 10 % declined, 5 % free, 5 % at the counter.
     Mix,
 }
@@ -72,15 +76,20 @@ enum Tender {
     Declined,
     Free,
     Custom,
+    CardAndCustom,
+    TwoCards,
 }
 
 impl Tender {
+    /// Its methods.
     fn json(self) -> &'static str {
         match self {
             Self::Card => r#"{"type":"card","token":"tok_visa"}"#,
             Self::Declined => r#"{"type":"card","token":"tok_declined"}"#,
             Self::Free => r#"{"type":"free"}"#,
             Self::Custom => r#"{"type":"custom","name":"Cash"}"#,
+            Self::CardAndCustom => r#"{"type":"custom","name":"Cash","amount":500},{"type":"card","token":"tok_visa"}"#,
+            Self::TwoCards => r#"{"type":"card","token":"tok_visa","amount":500},{"type":"card","token":"tok_visa"}"#,
         }
     }
 }
@@ -198,6 +207,8 @@ impl Scenario {
         match self.kind {
             Kind::Declined => Tender::Declined,
             Kind::Custom => Tender::Custom,
+            Kind::Split => Tender::CardAndCustom,
+            Kind::TwoCards => Tender::TwoCards,
             _ if self.is_free(session) => Tender::Free,
             Kind::Mix => match rng.random_range(0..95) {
                 0..80 => Tender::Card,
