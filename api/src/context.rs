@@ -32,15 +32,19 @@ const TIDY_EVERY: Duration = Duration::from_secs(5);
 pub struct ApiConfig {
     /// Whether callbacks may go to private addresses.
     pub allow_private_callbacks: bool,
+    /// How browsers reach us, without a slash at the end.
+    pub public_url: String,
     /// Requests per second and key; 0 for no limit.
     pub rate_limit_per_second: u32,
     /// Above so many waiting checkouts, new ones are shed.
     pub max_queue_depth: u64,
 }
 
-impl From<&Config> for ApiConfig {
-    fn from(config: &Config) -> Self {
+impl ApiConfig {
+    /// As the environment says; `listening` is how this server is reached where it does not say.
+    pub fn new(config: &Config, listening: &str) -> Self {
         Self {
+            public_url: config.public_url.clone().unwrap_or_else(|| listening.to_owned()),
             allow_private_callbacks: config.allow_private_callbacks,
             rate_limit_per_second: config.rate_limit_per_second,
             max_queue_depth: config.max_queue_depth,
@@ -109,6 +113,7 @@ impl ApiContext {
             gate: Arc::clone(&gate),
             waiters: Arc::clone(&waiters),
             publisher: publisher.clone(),
+            public_url: parts.config.public_url.clone(),
         };
         let context = Self(Arc::new(Inner {
             keys: Keys::new(Arc::clone(&parts.store)),

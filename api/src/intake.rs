@@ -9,6 +9,7 @@ use boxoffice_common::{
     domain::{
         customer::Customer,
         error::{Code, CodedError},
+        hosted::{Hosted, PaymentOptions, UiMode},
         id::{CheckoutId, CustomerId, Entropy},
         money::Amount,
         order::{Item, Leg, Order, Tender},
@@ -36,6 +37,15 @@ pub enum Buyer {
     Described(Box<Customer>),
 }
 
+/// What a page that the customer pays on offers, and how it is shown.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// What it offers.
+    pub options: PaymentOptions,
+    /// How it is shown.
+    pub ui_mode: UiMode,
+}
+
 /// A checkout as a client asks for it: well formed, not yet priced.
 #[derive(Debug)]
 pub struct Submission {
@@ -49,6 +59,8 @@ pub struct Submission {
     pub buyer: Option<Buyer>,
     /// How; may be left out when nothing is due.
     pub payment: Option<Vec<Asked>>,
+    /// Instead: the customer pays on our page.
+    pub page: Option<Page>,
     /// Where the browser goes after a payment.
     pub success_url: Option<String>,
     /// Where the browser goes after a cancel.
@@ -85,6 +97,8 @@ pub struct Intake {
     pub(crate) gate: Arc<Gate>,
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) publisher: Publisher,
+    /// How browsers reach us.
+    pub(crate) public_url: String,
 }
 
 impl Intake {
@@ -121,7 +135,11 @@ impl Intake {
             return Err(Problem::missing("customer"));
         }
         self.check_offers(&submission.scope, &priced).await?;
-        let legs = check_payment(submission.payment.as_deref(), priced.totals.total, submission.scope.mode())?;
+        let (total, mode) = (priced.totals.total, submission.scope.mode());
+        let legs = match &submission.page {
+            Some(page) => vec![Leg { amount: total, tender: Tender::Hosted(Box::new(self.open_page(page, mode)?)) }],
+            None => check_payment(submission.payment.as_deref(), total, mode)?,
+        };
         Ok((priced, legs))
     }
 
@@ -137,6 +155,21 @@ impl Intake {
             }
         }
         Ok(())
+    }
+
+    /// A page with a link of its own, on which something can be paid with.
+    fn open_page(&self, page: &Page, mode: Mode) -> Result<Hosted, Problem> {
+        if !takes_cards(mode) {
+            let message = "no provider that takes live money is configured; the sandbox is for test keys";
+            return Err(CodedError::new(Code::ProviderNotConfigured, message).at("payment.hosted").into());
+        }
+        if page.options.card.disable {
+            return Err(Problem::unsupported(
+                "payment.hosted.options",
+                "nothing but cards is taken on the page yet, and they are disabled",
+            ));
+        }
+        Ok(Hosted::new(page.options.clone(), page.ui_mode, self.public_url.as_str(), &self.entropy))
     }
 
     async fn make(&self, submission: Submission, priced: (Priced, Vec<Leg>), queue: QueueEstimate) -> Result<Answer, Problem> {

@@ -18,6 +18,7 @@ pub mod json;
 pub mod key;
 pub mod metering;
 pub mod openapi;
+mod pages;
 pub mod problem;
 pub mod publisher;
 pub mod rate_limit;

@@ -5,6 +5,7 @@ use crate::{
     context::ApiContext,
     edge::edge,
     openapi::{self, Frame},
+    pages,
     problem::Problem,
     routes,
 };
@@ -43,6 +44,7 @@ pub fn router(ctx: ApiContext) -> Router {
     let compression = CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_ABOVE).and(NotForContentType::SSE));
     routes
         .merge(openapi::router(api))
+        .merge(pages::router().with_state(ctx.clone()))
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(from_fn_with_state(ctx, edge))

@@ -42,7 +42,7 @@ pub async fn serve(args: Serve) -> Result<(), Failure> {
     let sandbox = Arc::new(Sandbox::open(&engine.config, &engine.entropy, &public_url).await?);
     let stop = CancellationToken::new();
     let synced = tokio::spawn(engine.clock.clone().keep_in_sync(engine.store.clone(), stop.clone()));
-    let api = api_context(&engine, Some(sandbox.clone()), metrics, &stop);
+    let api = api_context(&engine, &public_url, Some(sandbox.clone()), metrics, &stop);
     let mut router = boxoffice_api::router(api.clone());
     if let Sandbox::Here(service) = &*sandbox {
         router = router.merge(actions_router(Arc::clone(service)));
@@ -81,8 +81,8 @@ pub async fn api(args: Api) -> Result<(), Failure> {
     };
     let stop = CancellationToken::new();
     let synced = tokio::spawn(engine.clock.clone().keep_in_sync(engine.store.clone(), stop.clone()));
-    let api = api_context(&engine, book, metrics, &stop);
     let url = listening.url.clone();
+    let api = api_context(&engine, &url, book, metrics, &stop);
     let server = listening.serve(boxoffice_api::router(api.clone()), stop.clone());
     println!("listening on {url}");
     asked_to_stop().await;
@@ -143,7 +143,13 @@ pub async fn sandbox(args: SandboxArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn api_context(engine: &Engine, sandbox: Option<Arc<dyn SandboxBook>>, metrics: PrometheusHandle, stop: &CancellationToken) -> ApiContext {
+fn api_context(
+    engine: &Engine,
+    listening: &str,
+    sandbox: Option<Arc<dyn SandboxBook>>,
+    metrics: PrometheusHandle,
+    stop: &CancellationToken,
+) -> ApiContext {
     ApiContext::start(ApiParts {
         store: engine.store.clone(),
         queue: Arc::clone(&engine.queue),
@@ -151,7 +157,7 @@ fn api_context(engine: &Engine, sandbox: Option<Arc<dyn SandboxBook>>, metrics: 
         announcer: Arc::clone(&engine.announcer),
         clock: engine.clock.clone(),
         entropy: Arc::clone(&engine.entropy),
-        config: ApiConfig::from(&engine.config),
+        config: ApiConfig::new(&engine.config, listening),
         sandbox,
         metrics: Some(metrics),
         shutdown: stop.clone(),

@@ -10,6 +10,7 @@ mod idempotency;
 mod ledger;
 mod limits;
 mod memberships;
+mod pay;
 mod refunds;
 mod review;
 mod server;

@@ -100,7 +100,12 @@ impl Server {
         let url = Secret::new(format!("sqlite:{}", dir.path().join("store.db").display()));
         let store = Arc::new(SqlStore::open(&url, Arc::clone(&clock), Arc::clone(&entropy)).await.unwrap());
         store.migrate().await.unwrap();
-        let mut config = ApiConfig { allow_private_callbacks: true, rate_limit_per_second: 0, max_queue_depth: 1_000 };
+        let mut config = ApiConfig {
+            allow_private_callbacks: true,
+            public_url: "https://pay.example".to_owned(),
+            rate_limit_per_second: 0,
+            max_queue_depth: 1_000,
+        };
         change(&mut config);
         let (queue, announcer) = (Arc::new(MemoryQueue::new()), Arc::new(MemoryAnnouncer::new()));
         let shutdown = CancellationToken::new();

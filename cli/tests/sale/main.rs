@@ -6,6 +6,7 @@
 mod callbacks;
 mod cards;
 mod closing;
+mod hosted;
 mod prices;
 mod reading;
 mod refunds;
@@ -58,6 +59,7 @@ stories! {
     callbacks::story as callbacks_are_signed_filtered_retried_and_replayed with QUICK;
     refunds::story as what_was_sold_is_given_back_once_and_its_places_are_sold_again with QUICK;
     split::story as several_methods_pay_together_or_not_at_all_and_get_back_what_was_theirs with QUICK;
+    hosted::story as a_customer_pays_on_our_page_or_not_and_is_sent_back_to_the_shop with QUICK;
     rush::story as twins_make_one_checkout_and_three_seats_are_sold_three_times with QUICK;
     tickets::story as a_ticket_lets_in_once_is_passed_on_and_void_when_given_back with QUICK;
     closing::story as a_checkout_can_be_canceled_until_money_may_have_moved with closing::SETTINGS;

@@ -143,7 +143,12 @@ async fn what_cannot_be_sold_is_refused_at_once(shop: &Client) {
             "lines[0]",
         ),
         (line(json!({"type": "plan", "plan": "pln_1"})), 422, "unsupported", "lines[0].type"),
-        (with(&plain, json!({"payment": {"hosted": {}}})), 422, "unsupported", "payment.hosted"),
+        (
+            with(&plain, json!({"payment": {"hosted": {"options": {"card": {"disable": true}}}}})),
+            422,
+            "unsupported",
+            "payment.hosted.options",
+        ),
     ] {
         let problem = shop.refused(&body).await.expect_problem(status, code);
         assert_eq!(problem["param"], param, "{body}");

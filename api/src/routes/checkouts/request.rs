@@ -2,7 +2,7 @@
 
 use crate::{
     bounds, callback_address,
-    intake::{Buyer, Submission},
+    intake::{Buyer, Page, Submission},
     problem::Problem,
     trace::TraceParent,
 };
@@ -10,6 +10,7 @@ use boxoffice_common::{
     domain::{
         customer::{BirthDate, Customer},
         error::{Code, CodedError},
+        hosted::{PaymentOptions, UiMode},
         id::{CatalogueId, CustomerId, WaitingId},
         money::{Amount, Currency},
         order::Tender,
@@ -30,6 +31,8 @@ use std::{fmt, sync::Arc, time::Duration};
 /// How long a checkout may wait, seconds.
 const EXPIRES_IN: std::ops::RangeInclusive<u32> = 10..=86_400;
 const DEFAULT_EXPIRES_IN: u32 = 1_800;
+/// The most providers that a list of them names.
+const MAX_PROVIDERS: usize = 50;
 
 /// What a client wants to buy, and how it pays.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -162,8 +165,19 @@ enum LineType {
 struct PaymentRequest {
     /// One, or up to five that pay together.
     methods: Option<Vec<MethodRequest>>,
-    #[schema(ignore)]
-    hosted: Option<IgnoredAny>,
+    /// Instead of `methods`: the customer pays on our page, at `payment_url`.
+    hosted: Option<HostedRequest>,
+}
+
+/// What the page offers, and how it is shown.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct HostedRequest {
+    /// What is left out is offered, as far as there is somebody who takes it.
+    #[serde(default)]
+    options: PaymentOptions,
+    #[serde(default)]
+    ui_mode: UiMode,
 }
 
 /// One shape for all methods, for the same reason.
@@ -226,13 +240,15 @@ impl CreateCheckout {
         if !EXPIRES_IN.contains(&expires_in) {
             return Err(Problem::invalid("expires_in", format!("is {} to {} seconds", EXPIRES_IN.start(), EXPIRES_IN.end())));
         }
+        let (payment, page) = self.payment.map(PaymentRequest::into_parts).transpose()?.unwrap_or_default();
         let lines = self.lines.into_iter().enumerate().map(|(index, line)| line.into_cart(index)).collect::<Result<_, _>>()?;
         Ok(Submission {
             scope,
             idempotency,
             cart: Cart { currency: self.currency, lines, promo_code: self.promo_code.map(promo_code).transpose()? },
             buyer: self.customer.map(CustomerRef::into_buyer).transpose()?,
-            payment: self.payment.map(PaymentRequest::into_payment).transpose()?,
+            payment,
+            page,
             success_url: self.success_url,
             cancel_url: self.cancel_url,
             callback_url: self.callback_url,
@@ -329,15 +345,41 @@ impl LineRequest {
 }
 
 impl PaymentRequest {
-    fn into_payment(self) -> Result<Vec<Asked>, Problem> {
-        if self.hosted.is_some() {
-            return Err(Problem::unsupported("payment.hosted", "there is no hosted payment page yet"));
+    /// The methods, or what the page offers.
+    fn into_parts(self) -> Result<(Option<Vec<Asked>>, Option<Page>), Problem> {
+        match (self.methods, self.hosted) {
+            (methods, None) => Self::into_methods(methods).map(|methods| (Some(methods), None)),
+            (None, Some(hosted)) => hosted.into_page().map(|page| (None, Some(page))),
+            (Some(_), Some(_)) => Err(Problem::invalid("payment", "has either methods or hosted")),
         }
-        let methods = self.methods.ok_or_else(|| Problem::missing("payment.methods"))?;
+    }
+
+    fn into_methods(methods: Option<Vec<MethodRequest>>) -> Result<Vec<Asked>, Problem> {
+        let methods = methods.ok_or_else(|| Problem::missing("payment.methods"))?;
         if !(1..=MAX_METHODS).contains(&methods.len()) {
             return Err(Problem::invalid("payment.methods", format!("name 1 to {MAX_METHODS} methods")));
         }
         methods.into_iter().enumerate().map(|(index, method)| method.into_asked(format!("payment.methods[{index}]"))).collect()
+    }
+}
+
+impl HostedRequest {
+    fn into_page(self) -> Result<Page, Problem> {
+        let Self { options, ui_mode } = self;
+        let kinds = [("mobile_money", &options.mobile_money), ("bank", &options.bank), ("wallet", &options.wallet)];
+        for (kind, option) in kinds {
+            for (list, providers) in [("enabled_providers", &option.enabled_providers), ("disabled_providers", &option.disabled_providers)]
+            {
+                let at = format!("payment.hosted.options.{kind}.{list}");
+                if providers.len() > MAX_PROVIDERS {
+                    return Err(Problem::invalid(at, format!("has at most {MAX_PROVIDERS} providers")));
+                }
+                for (index, provider) in providers.iter().enumerate() {
+                    bounds::token(provider, 64, &format!("{at}[{index}]"))?;
+                }
+            }
+        }
+        Ok(Page { options, ui_mode })
     }
 }
 

@@ -123,7 +123,6 @@ fn fields_that_are_missing_or_do_not_belong_are_named() {
 fn what_this_engine_does_not_do_yet_is_refused_and_never_dropped() {
     for (key, value, param) in [
         ("lines", json!([{"type": "plan", "plan": "pln_1"}]), "lines[0].type"),
-        ("payment", json!({"hosted": {"options": {}}}), "payment.hosted"),
         ("payment", json!({"methods": [{"type": "saved_method", "id": "pm_1"}]}), "payment.methods[0].type"),
         ("payment", json!({"methods": [{"type": "membership", "bought_membership": "bmb_1"}]}), "payment.methods[0].type"),
         ("payment", json!({"methods": [{"type": "balance"}]}), "payment.methods[0].type"),

@@ -3,7 +3,7 @@
 //! Spec: <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>.
 
 use crate::domain::{id::Entropy, secret::Secret, time::Timestamp};
-use data_encoding::BASE64;
+use data_encoding::{BASE64, HEXLOWER};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::time::Duration;
@@ -80,13 +80,24 @@ pub fn verify(
     if off <= tolerance { Ok(()) } else { Err(Forged::Timestamp) }
 }
 
-fn mac(secret: &Secret<String>, id: &str, timestamp: &str, body: &[u8]) -> Result<Hmac<Sha256>, BadSecret> {
+/// HMAC-SHA256 of a text that is no message, in lower-case hex: what the query of a redirect is signed with.
+pub fn sign_text(secret: &Secret<String>, text: &str) -> Result<String, BadSecret> {
+    let mut mac = keyed(secret)?;
+    mac.update(text.as_bytes());
+    Ok(HEXLOWER.encode(&mac.finalize().into_bytes()))
+}
+
+fn keyed(secret: &Secret<String>) -> Result<Hmac<Sha256>, BadSecret> {
     let text = secret.reveal().strip_prefix(PREFIX).ok_or(BadSecret)?;
     let key = BASE64.decode(text.as_bytes()).map_err(|_| BadSecret)?;
     if !(24..=64).contains(&key.len()) {
         return Err(BadSecret);
     }
-    let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|_| BadSecret)?;
+    Hmac::<Sha256>::new_from_slice(&key).map_err(|_| BadSecret)
+}
+
+fn mac(secret: &Secret<String>, id: &str, timestamp: &str, body: &[u8]) -> Result<Hmac<Sha256>, BadSecret> {
+    let mut mac = keyed(secret)?;
     for part in [id.as_bytes(), b".", timestamp.as_bytes(), b".", body] {
         mac.update(part);
     }

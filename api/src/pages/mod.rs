@@ -1,0 +1,35 @@
+//! The pages that customers see, rendered here and complete without a script.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `handlers` | `GET` and `POST /pay/{link}` |
+//! | `standing` | what a checkout's page is about now |
+//! | `form` | who may send the form, and what it says |
+//! | `templates` | what is filled into the templates in `api/templates/pay` |
+//! | `words` | amounts, times and declines as people read them |
+//! | `redirect` | the way back to the shop, signed |
+//! | `headers` | what a browser may do with a page |
+//! | `assets` | the stylesheet, the script, a tenant's colour |
+
+mod assets;
+mod form;
+mod handlers;
+mod headers;
+mod redirect;
+mod standing;
+mod templates;
+mod words;
+
+use crate::context::ApiContext;
+use axum::{Router, extract::DefaultBodyLimit, routing::get};
+
+/// The longest form, bytes.
+const MAX_FORM: usize = 4 * 1024;
+
+/// `/pay/…`
+pub fn router() -> Router<ApiContext> {
+    Router::new()
+        .route("/pay/{link}", get(handlers::show).post(handlers::submit))
+        .route("/pay/assets/{file}", get(assets::file))
+        .layer(DefaultBodyLimit::max(MAX_FORM))
+}

@@ -1,0 +1,46 @@
+//! What a checkout's page is about now.
+
+use boxoffice_common::domain::{
+    attempt::{Attempt, AttemptKind, AttemptStatus},
+    checkout::{Checkout, Closing},
+    state::Status,
+};
+
+/// What the page shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing<'c> {
+    /// It is the customer's turn to choose and pay.
+    Open,
+    /// The bank has asked the customer for a word, at this attempt's address.
+    Bank(&'c Attempt),
+    /// Something is under way, and tells more soon.
+    Working,
+    /// It is being called off.
+    Closing,
+    /// A person looks at it.
+    Review,
+    /// It has ended.
+    Ended,
+}
+
+impl<'c> Standing<'c> {
+    pub(super) fn of(checkout: &'c Checkout) -> Self {
+        match checkout.status {
+            Status::Queued | Status::Processing => Self::Working,
+            Status::Reconciling if checkout.closing == Some(Closing::Cancel) => Self::Closing,
+            Status::Reconciling => Self::Working,
+            Status::AwaitingPayment => {
+                let asks =
+                    |attempt: &&Attempt| (attempt.request.kind, attempt.status) == (AttemptKind::Charge, AttemptStatus::RequiresAction);
+                checkout.attempts.iter().find(asks).map_or(Self::Open, Self::Bank)
+            }
+            Status::NeedsReview => Self::Review,
+            Status::Succeeded | Status::Failed | Status::Canceled | Status::Expired => Self::Ended,
+        }
+    }
+
+    /// Whether waiting a moment may show something else without anybody's doing.
+    pub(super) fn moves_by_itself(&self) -> bool {
+        matches!(self, Self::Working | Self::Closing)
+    }
+}

@@ -1,0 +1,113 @@
+//! Amounts, times and declines as people read them.
+
+use boxoffice_common::domain::{
+    error::{Code, CodedError},
+    money::{Amount, Currency},
+    order::{Item, Line},
+    time::Timestamp,
+    time_zone::TimeZone,
+};
+
+/// `USD 1,234.50`, with as many decimals as the currency has.
+pub(super) fn money(currency: Currency, amount: Amount) -> String {
+    let decimal = currency.decimal(amount);
+    let (whole, rest) = decimal.split_at(decimal.find('.').unwrap_or(decimal.len()));
+    let (sign, digits) = whole.split_at(usize::from(whole.starts_with('-')));
+    let mut grouped = String::with_capacity(decimal.len() + 8);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    // A no-break space: a price is not torn apart.
+    format!("{}\u{a0}{sign}{grouped}{rest}", currency.as_str().to_ascii_uppercase())
+}
+
+/// Seats, or how many at which price; nothing for one of a thing.
+pub(super) fn detail(currency: Currency, line: &Line) -> Option<String> {
+    let each = money(currency, line.unit_amount);
+    match &line.item {
+        Item::Session { seats, .. } if !seats.is_empty() => {
+            let word = if seats.len() == 1 { "Seat" } else { "Seats" };
+            Some(format!("{word} {} · {each} each", seats.join(", ")))
+        }
+        _ if line.quantity > 1 => Some(format!("{} × {each}", line.quantity)),
+        _ => None,
+    }
+}
+
+/// A deadline: by the clock where the shop is, for a machine, and how far off it is.
+pub(super) struct Deadline {
+    pub(super) machine: String,
+    pub(super) clock: String,
+    pub(super) words: String,
+    pub(super) seconds: u64,
+}
+
+impl Deadline {
+    pub(super) fn new(at: Timestamp, now: Timestamp, zone: &TimeZone) -> Self {
+        let (local, today) = (zone.local(at), zone.local(now));
+        let time = format!("{:02}:{:02}", local.hour(), local.minute());
+        let time = match zone.name() {
+            "UTC" => format!("{time} UTC"),
+            // `Europe/Berlin` is Berlin to those who live there.
+            name => format!("{time}, {} time", name.rsplit('/').next().unwrap_or(name).replace('_', " ")),
+        };
+        let clock = if local.date() == today.date() { time } else { format!("{} {}, {time}", local.day(), local.month()) };
+        let seconds = at.since(now).as_secs();
+        let plural = |count: u64, unit: &str| format!("{count} {unit}{}", if count == 1 { "" } else { "s" });
+        let words = match (seconds / 3600, seconds / 60) {
+            (_, 0) => "in less than a minute".to_owned(),
+            (0, minutes) => format!("in {}", plural(minutes, "minute")),
+            (hours, minutes) => format!("in {} {}", plural(hours, "hour"), plural(minutes % 60, "minute")),
+        };
+        Self { machine: at.to_rfc3339(), clock, words, seconds }
+    }
+}
+
+/// Why the last try did not pay, and what to do.
+pub(super) fn no(error: &CodedError) -> &'static str {
+    match (error.code, error.decline_code.as_deref()) {
+        (Code::ProviderUnavailable, _) => "The payment service could not be reached, and nothing was charged. Try again.",
+        (_, Some("insufficient_funds")) => "There is not enough money on this card. Nothing was charged. Try another card.",
+        (_, Some("expired_card")) => "This card has expired. Nothing was charged. Try another card.",
+        (_, Some("authentication_failed")) => {
+            "The payment was not confirmed at the bank. Nothing was charged. Try again, or with another card."
+        }
+        (_, Some("invalid_token")) => "This is not a card that the payment service knows. Nothing was charged. Try another card.",
+        _ => "The card was declined. Nothing was charged. Try another card.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_has_the_digits_of_its_currency_and_is_grouped() {
+        let money = |code, minor| money(Currency::parse(code).unwrap(), Amount::from_minor(minor)).replace('\u{a0}', " ");
+        assert_eq!((money("usd", 1500), money("usd", 123_456_789)), ("USD 15.00".to_owned(), "USD 1,234,567.89".to_owned()));
+        assert_eq!((money("jpy", 1500), money("kwd", 1500)), ("JPY 1,500".to_owned(), "KWD 1.500".to_owned()));
+        assert_eq!((money("usd", 0), money("usd", -100_000)), ("USD 0.00".to_owned(), "USD -1,000.00".to_owned()));
+    }
+
+    #[test]
+    fn a_deadline_is_told_where_the_shop_is() {
+        let at = |text: &str| Timestamp::parse(text).unwrap();
+        let told = |by, now, zone: &str| {
+            let deadline = Deadline::new(at(by), at(now), &TimeZone::parse(zone).unwrap());
+            format!("{} {}", deadline.clock, deadline.words)
+        };
+        assert_eq!(told("2030-01-01T14:32:00Z", "2030-01-01T14:19:30Z", "UTC"), "14:32 UTC in 12 minutes");
+        assert_eq!(told("2030-01-01T14:32:00Z", "2030-01-01T14:31:30Z", "UTC"), "14:32 UTC in less than a minute");
+        assert_eq!(
+            told("2030-01-01T23:10:00Z", "2030-01-01T22:09:00Z", "Europe/Berlin"),
+            "2 January, 00:10, Berlin time in 1 hour 1 minute"
+        );
+        assert_eq!(
+            told("2030-01-02T14:32:00Z", "2030-01-01T15:32:00Z", "America/New_York"),
+            "2 January, 09:32, New York time in 23 hours 0 minutes"
+        );
+    }
+}
