@@ -26,6 +26,8 @@ const MAX_REST: usize = 16 * 1024 * 1024;
 const REST_WITHIN: Duration = Duration::from_secs(5);
 /// How long a client may take to hang up after our last word.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// How long a client may leave our answers unread before its connection is given to somebody else.
+const UNREAD: Duration = Duration::from_secs(30);
 /// Thrown away at once, bytes.
 const PIECE: usize = 8 * 1024;
 
@@ -90,9 +92,13 @@ async fn discard(mut body: Incoming) {
     }
 }
 
-/// A connection that is closed only when its client has hung up, or could have.
+/// A connection that is closed only when its client has hung up, or could have; or when it does not read what it is told.
 pub struct Lingering {
     stream: TcpStream,
+    /// How long nothing may go out that is to go out.
+    unread: Duration,
+    /// Since nothing goes out.
+    stalled: Option<Pin<Box<Sleep>>>,
     /// Since our last word.
     farewell: Option<Pin<Box<Sleep>>>,
     left: usize,
@@ -101,7 +107,18 @@ pub struct Lingering {
 impl Lingering {
     /// Around a connection.
     pub fn new(stream: TcpStream) -> Self {
-        Self { stream, farewell: None, left: MAX_REST }
+        Self { stream, unread: UNREAD, stalled: None, farewell: None, left: MAX_REST }
+    }
+
+    /// What came of a write, unless nothing has gone out for too long.
+    fn in_time<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let unread = self.unread;
+        ready!(self.stalled.get_or_insert_with(|| Box::pin(sleep(unread))).as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))
     }
 }
 
@@ -113,15 +130,17 @@ impl AsyncRead for Lingering {
 
 impl AsyncWrite for Lingering {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.in_time(cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.in_time(cx, flushed)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, farewell, left } = self.get_mut();
+        let Self { stream, farewell, left, .. } = self.get_mut();
         let farewell = match farewell {
             Some(farewell) => farewell,
             None => {
@@ -145,10 +164,47 @@ impl AsyncWrite for Lingering {
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.in_time(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    async fn pair(unread: Duration) -> (Lingering, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap());
+        let (server, client) = tokio::join!(listener.accept(), client);
+        (Lingering { unread, ..Lingering::new(server.unwrap().0) }, client.unwrap())
+    }
+
+    #[tokio::test]
+    async fn who_never_reads_loses_the_connection_and_who_reads_slowly_keeps_it() {
+        let endless = vec![0u8; 64 << 20];
+        let (mut server, _client) = pair(Duration::from_millis(200)).await;
+        let written = timeout(Duration::from_secs(20), server.write_all(&endless)).await.expect("it has an end");
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
+
+        let (mut server, mut client) = pair(Duration::from_millis(500)).await;
+        let reading = tokio::spawn(async move {
+            let (mut read, mut piece) = (0, vec![0u8; 4 << 20]);
+            while read < 64 << 20 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                read += client.read(&mut piece).await.unwrap();
+            }
+            read
+        });
+        server.write_all(&endless).await.unwrap();
+        assert_eq!(reading.await.unwrap(), 64 << 20);
     }
 }
