@@ -10,12 +10,14 @@ use boxoffice_common::{
         customer::Customer,
         error::{Code, CodedError},
         hosted::{Hosted, PaymentOptions, UiMode},
-        id::{CheckoutId, CustomerId, Entropy},
+        id::{BoughtMembershipId, CheckoutId, CustomerId, Entropy},
         money::Amount,
         order::{Item, Leg, Order, Tender},
-        pricing::{Cart, Priced, price},
+        pricing::{Cart, Priced, Shelf, price},
+        redeem::{self, Redeeming, Whose},
         scope::{Mode, Scope},
         tender::{self, Asked},
+        time::Timestamp,
         view::QueueEstimate,
         waiting::WaitingStatus,
     },
@@ -135,12 +137,32 @@ impl Intake {
             return Err(Problem::missing("customer"));
         }
         self.check_offers(&submission.scope, &priced).await?;
-        let (total, mode) = (priced.totals.total, submission.scope.mode());
         let legs = match &submission.page {
-            Some(page) => vec![Leg { amount: total, tender: Tender::Hosted(Box::new(self.open_page(page, mode)?)) }],
-            None => check_payment(submission.payment.as_deref(), total, mode)?,
+            Some(page) => {
+                vec![Leg { amount: priced.totals.total, tender: Tender::Hosted(Box::new(self.open_page(page, submission.scope.mode())?)) }]
+            }
+            None => self.legs(submission, &priced, &shelf, now).await?,
         };
         Ok((priced, legs))
+    }
+
+    /// How it is paid. Whoever names memberships waits for a look at them, and nobody else.
+    async fn legs(&self, submission: &Submission, priced: &Priced, shelf: &Shelf, now: Timestamp) -> Result<Vec<Leg>, Problem> {
+        let (total, mode) = (priced.totals.total, submission.scope.mode());
+        let methods = submission.payment.as_deref();
+        let named: Vec<BoughtMembershipId> = methods.into_iter().flat_map(redeem::named).cloned().collect();
+        if named.is_empty() {
+            return check_payment(methods, total, mode);
+        }
+        let bought = self.store.bought_by_id(&submission.scope, &named).await?;
+        let buyer = match &submission.buyer {
+            Some(Buyer::Known(customer)) => Whose::Known(customer),
+            Some(Buyer::Described(customer)) if customer.external_id.is_some() => Whose::ToBeFound,
+            Some(Buyer::Described(_)) | None => Whose::Nobody,
+        };
+        let mut methods = methods.unwrap_or_default().to_vec();
+        redeem::cover(&mut methods, &Redeeming { lines: &priced.lines, sessions: &shelf.sessions, bought: &bought, buyer, now })?;
+        check_payment(Some(&methods), total, mode)
     }
 
     /// What is offered can change until a worker comes to it; that there is such an offer, for just this, is known now.

@@ -26,6 +26,8 @@ macro_rules! over_both {
 
 #[path = "store/attacks.rs"]
 mod attacks;
+#[path = "store/credits.rs"]
+mod credits;
 #[path = "store/fixture.rs"]
 mod fixture;
 #[path = "store/hosted.rs"]

@@ -176,3 +176,88 @@ async fn another_customer_and_another_tenant_see_and_change_nothing() {
     assert_eq!(server.post_json(&format!("{path}/freeze"), &reader, "{}").await.problem().0, 403);
     assert_eq!(server.get(&path).await.json()["status"], "active");
 }
+
+/// A checkout for the customer, of these lines, paid like this.
+async fn pay(server: &Server, key: &str, customer: Value, lines: Value, methods: Value) -> crate::server::Reply {
+    let body = json!({"customer": customer, "currency": "usd", "lines": lines, "payment": {"methods": methods}});
+    server.checkout(key, &body).await
+}
+
+fn with_pack() -> Value {
+    json!([{"type": "membership", "bought_membership": "bmb_adas"}])
+}
+
+/// The shop, with a session that Ada's pack of so many credits pays for.
+async fn members_shop(credits: u32) -> Server {
+    let server = shop().await;
+    let mut yoga = crate::server::yoga();
+    yoga["compatible_memberships"] = json!(["mem_pack"]);
+    yoga["dropins_allowed"] = json!(false);
+    assert_eq!(server.put("/v1/sessions/ses_members", &yoga).await.code(), 201);
+    let put = server.put(&format!("{ADAS}/bmb_adas"), &json!({"membership": "mem_pack", "credits": credits})).await;
+    assert_eq!(put.code(), 201, "{:?}", put.body);
+    server
+}
+
+fn places(quantity: u32) -> Value {
+    json!([{"type": "session", "session": "ses_members", "quantity": quantity}])
+}
+
+#[tokio::test]
+async fn credits_pay_for_places_at_their_price_and_come_back_with_them() {
+    let server = members_shop(3).await;
+    let reply = pay(&server, "k", json!("cus_ada"), places(2), with_pack()).await;
+    assert_eq!((reply.code(), &reply.json()["amount_total"]), (202, &json!(3000)), "{:?}", reply.body);
+    let id = reply.json()["id"].as_str().unwrap().to_owned();
+    server.work(&id).await;
+    let sale = server.get(&format!("/v1/checkouts/{id}")).await.json();
+    assert_eq!((&sale["status"], &sale["amount_paid"]), (&json!("succeeded"), &json!(3000)));
+    let credits = async || {
+        let pack = server.get(&format!("{ADAS}/bmb_adas")).await.json();
+        [pack["credits_used"].clone(), pack["credits_held"].clone(), pack["credits_left"].clone()]
+    };
+    assert_eq!(credits().await, [json!(2), json!(0), json!(1)]);
+    assert_eq!(refund(&server, &sale, "r", json!({})).await.code(), 202);
+    assert_eq!(credits().await, [json!(0), json!(0), json!(3)]);
+    assert_eq!(server.get("/v1/sessions/ses_members/availability").await.json()["sold"], 0);
+}
+
+#[tokio::test]
+async fn a_membership_that_does_not_fit_is_refused_at_once_and_nothing_is_left_behind() {
+    let server = members_shop(3).await;
+    server.yoga_for_anybody().await;
+    let named = |id: &str| json!([{"type": "membership", "bought_membership": id}]);
+    let at = "payment.methods[0].bought_membership";
+    for (customer, lines, methods, code, param) in [
+        (json!("cus_bob"), places(1), with_pack(), "membership_incompatible", at),
+        (json!(null), places(1), with_pack(), "membership_incompatible", at),
+        (json!({"email": "ada@example.com"}), places(1), with_pack(), "membership_incompatible", at),
+        (json!("cus_ada"), places(1), named("bmb_none"), "membership_incompatible", at),
+        (json!("cus_ada"), json!([{"type": "session", "session": "ses_anybody"}]), with_pack(), "membership_incompatible", at),
+        (json!("cus_ada"), places(4), with_pack(), "membership_insufficient", at),
+        (
+            json!("cus_ada"),
+            json!([{"type": "session", "session": "ses_members", "unit_amount": 1}]),
+            with_pack(),
+            "price_mismatch",
+            "lines[0].unit_amount",
+        ),
+        (
+            json!("cus_ada"),
+            places(1),
+            json!([{"type": "membership", "bought_membership": "bmb_adas", "amount": 1}]),
+            "payment_amount_mismatch",
+            "payment.methods[0].amount",
+        ),
+    ] {
+        let reply = pay(&server, "k", customer.clone(), lines.clone(), methods).await;
+        assert_eq!(reply.problem(), (422, code.to_owned()), "{customer} {lines}");
+        assert_eq!(reply.json()["param"], param, "{customer} {lines}");
+    }
+    let frozen = server.post_json(&format!("{ADAS}/bmb_adas/freeze"), &[], "{}").await;
+    assert_eq!(frozen.code(), 200);
+    let reply = pay(&server, "k", json!("cus_ada"), places(1), with_pack()).await;
+    assert_eq!(reply.problem(), (422, "membership_incompatible".to_owned()));
+    assert_eq!(server.get("/v1/checkouts").await.json()["data"], json!([]));
+    assert_eq!(server.get(&format!("{ADAS}/bmb_adas")).await.json()["credits_left"], 3);
+}

@@ -179,6 +179,11 @@ impl Server {
         assert_eq!(self.put("/v1/sessions/ses_yoga", &yoga()).await.code(), 201);
     }
 
+    /// A session that no membership pays for.
+    pub async fn yoga_for_anybody(&self) {
+        assert_eq!(self.put("/v1/sessions/ses_anybody", &yoga()).await.code(), 201);
+    }
+
     /// A free checkout, accepted.
     pub async fn free(&self, key: &str) -> String {
         let body = json!({"currency": "usd", "lines": [{"type": "custom", "name": "Nothing", "unit_amount": 0}]});

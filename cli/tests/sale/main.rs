@@ -7,6 +7,7 @@ mod callbacks;
 mod cards;
 mod closing;
 mod hosted;
+mod memberships;
 mod prices;
 mod reading;
 mod refunds;
@@ -60,6 +61,7 @@ stories! {
     refunds::story as what_was_sold_is_given_back_once_and_its_places_are_sold_again with QUICK;
     split::story as several_methods_pay_together_or_not_at_all_and_get_back_what_was_theirs with QUICK;
     hosted::story as a_customer_pays_on_our_page_or_not_and_is_sent_back_to_the_shop with QUICK;
+    memberships::story as a_pack_is_sold_pays_until_its_credits_are_used_up_and_gets_them_back with QUICK;
     rush::story as twins_make_one_checkout_and_three_seats_are_sold_three_times with QUICK;
     tickets::story as a_ticket_lets_in_once_is_passed_on_and_void_when_given_back with QUICK;
     closing::story as a_checkout_can_be_canceled_until_money_may_have_moved with closing::SETTINGS;

@@ -1,6 +1,7 @@
 //! Who may buy what, and whether there is any left: decided under the store's locks, one checkout after the other.
 
 use super::{
+    bought_membership::BoughtMembership,
     catalogue::{Kind, PromoCode, Session, SessionStatus},
     checkout::Checkout,
     claim::{ClaimState, NewClaim, StockKey, StockLevel, Want},
@@ -8,6 +9,7 @@ use super::{
     error::{Code, CodedError},
     id::{CustomerId, WaitingId},
     pricing::{bad_promo, check_promo_open},
+    redeem,
     scope::Scope,
     time::Timestamp,
     time_zone::TimeZone,
@@ -27,6 +29,8 @@ pub struct World {
     pub sessions: HashMap<StockKey, Arc<Session>>,
     /// The promo codes that the batch asks for and that are counted.
     pub promo_codes: HashMap<StockKey, PromoCode>,
+    /// The memberships that the batch pays with.
+    pub bought: HashMap<StockKey, BoughtMembership>,
     /// What is left of each.
     pub stock: HashMap<StockKey, StockLevel>,
     /// Named seats with a live claim, of those that the batch asks for.
@@ -96,7 +100,10 @@ fn check_want(want: &Want, all: &[Want], buyer: &Buyer<'_>, world: &World, takin
         Kind::Session => {
             let session = world.sessions.get(&key).ok_or_else(|| refuse(Code::SessionUnavailable, "this session is not there"))?;
             check_sale(session, world.now)?;
-            check_buyer(session, buyer, world.time_zones.get(buyer.scope))?;
+            if !session.dropins_allowed && !is_paid_with_memberships(want, all) {
+                return Err(refuse(Code::DropinsNotAllowed, "this session takes members only: memberships pay for all places"));
+            }
+            check_person(session, buyer.known, world.time_zones.get(buyer.scope))?;
             check_limit(session, &key, all, buyer, world)?;
             let level = world.stock.get(&key).ok_or_else(|| refuse(Code::SessionUnavailable, "this session is not on sale"))?;
             if let Some(offer) = buyer.offer_of(want) {
@@ -122,7 +129,13 @@ fn check_want(want: &Want, all: &[Want], buyer: &Buyer<'_>, world: &World, takin
             // No level, no limit.
             None => Ok(()),
         },
-        Kind::Membership | Kind::BoughtMembership => Ok(()),
+        Kind::BoughtMembership => {
+            check_membership(want, &key, all, buyer, world)?;
+            let level = world.stock.get(&key).ok_or_else(|| refuse(Code::MembershipIncompatible, "the customer has no such membership"))?;
+            add(want, key, false, level, taking, Code::MembershipInsufficient, "not so many credits are left")
+        }
+        // One is made for whoever buys it.
+        Kind::Membership => Ok(()),
     }
 }
 
@@ -145,15 +158,6 @@ pub fn check_sale(session: &Session, now: Timestamp) -> Result<(), CodedError> {
     Ok(())
 }
 
-/// Whether this buyer gets in.
-fn check_buyer(session: &Session, buyer: &Buyer<'_>, time_zone: Option<&TimeZone>) -> Result<(), CodedError> {
-    // No tender is a membership yet, so whoever comes is a drop-in.
-    if !session.dropins_allowed {
-        return Err(refuse(Code::DropinsNotAllowed, "this session takes members only"));
-    }
-    check_person(session, buyer.known, time_zone)
-}
-
 /// Whether the session is open to this person, by tag and age. Whoever is not known carries no tag and has no age. Ages are
 /// those of the day on which the session starts where the tenant is; in UTC when `time_zone` is none.
 pub fn check_person(session: &Session, known: Option<&Customer>, time_zone: Option<&TimeZone>) -> Result<(), CodedError> {
@@ -174,6 +178,26 @@ pub fn check_person(session: &Session, known: Option<&Customer>, time_zone: Opti
     let old_enough = age >= i64::from(session.min_age.unwrap_or(0));
     let young_enough = session.max_age.is_none_or(|max| age <= i64::from(max));
     if old_enough && young_enough { Ok(()) } else { Err(refuse(Code::AgeRestricted, "outside the age limits of this session")) }
+}
+
+/// Whether a membership may pay for the session of its line: what was true when the checkout was accepted may have changed.
+fn check_membership(want: &Want, key: &StockKey, all: &[Want], buyer: &Buyer<'_>, world: &World) -> Result<(), CodedError> {
+    let incompatible = |words: &str| refuse(Code::MembershipIncompatible, words);
+    let is_his = |bought: &&BoughtMembership| buyer.id == Some(&bought.customer);
+    let bought = world.bought.get(key).filter(is_his).ok_or_else(|| incompatible("the customer has no such membership"))?;
+    let place = all.iter().find(|other| other.kind == Kind::Session && other.line == want.line);
+    let session = place.map(|place| StockKey { scope: key.scope.clone(), kind: Kind::Session, id: place.id.clone() });
+    let session = session.and_then(|key| world.sessions.get(&key)).ok_or_else(|| incompatible("a membership pays for places"))?;
+    match redeem::check_session(bought, session, world.now)? {
+        true => Ok(()),
+        false => Err(incompatible("this membership does not pay for this session")),
+    }
+}
+
+/// Whether memberships pay for all places of a line.
+fn is_paid_with_memberships(want: &Want, all: &[Want]) -> bool {
+    let paid = all.iter().filter(|other| other.kind == Kind::BoughtMembership && other.line == want.line);
+    paid.map(|other| u64::from(other.quantity)).sum::<u64>() >= u64::from(count(want))
 }
 
 /// Whether all lines of this checkout together stay within what one customer may have. A guest's other checkouts cannot
@@ -312,6 +336,7 @@ fn refuse(code: Code, message: impl Into<String>) -> CodedError {
 
 fn place(error: CodedError, want: &Want) -> CodedError {
     match (want.line, error.code) {
+        (Some(_), _) if want.kind == Kind::BoughtMembership => error.at("payment"),
         (Some(line), Code::OfferUnavailable) => error.at(format!("lines[{line}].offer")),
         (Some(line), _) => error.at(format!("lines[{line}]")),
         (None, _) => error.at("promo_code"),

@@ -77,12 +77,30 @@ impl Order {
         if let (Some(code), true) = (&self.promo_code, self.promo_uses_counted) {
             wants.push(Want { kind: Kind::PromoCode, id: code.clone(), quantity: 1, seats: Vec::new(), line: None });
         }
+        wants.extend(self.credits());
         wants
     }
 
     /// The entries of waiting lists whose offers it takes.
     pub fn offers(&self) -> impl Iterator<Item = &WaitingId> {
         self.lines.iter().filter_map(|line| line.item.offer())
+    }
+
+    /// The credits that memberships pay with.
+    fn credits<'o>(&'o self) -> impl Iterator<Item = Want> + 'o {
+        let membership = |leg: &'o Leg| match leg {
+            Leg { tender: Tender::Membership { bought_membership, covers }, .. } => Some((bought_membership, covers)),
+            _ => None,
+        };
+        self.legs.iter().filter_map(membership).flat_map(|(bought, covers)| {
+            covers.iter().map(|cover| Want {
+                kind: Kind::BoughtMembership,
+                id: bought.in_stock(),
+                quantity: cover.places,
+                seats: Vec::new(),
+                line: self.lines.iter().position(|line| line.id == cover.line),
+            })
+        })
     }
 
     /// The legs for which somebody outside is asked, and their places in the order.
@@ -214,7 +232,7 @@ impl Leg {
     pub fn is_outside(&self) -> bool {
         match self.tender {
             Tender::Card { .. } | Tender::Hosted(_) => !self.amount.is_zero(),
-            Tender::Custom { .. } | Tender::Free {} => false,
+            Tender::Membership { .. } | Tender::Custom { .. } | Tender::Free {} => false,
         }
     }
 
@@ -222,9 +240,18 @@ impl Leg {
     pub fn account(&self, provider: &str) -> String {
         match self.tender {
             Tender::Card { .. } | Tender::Hosted(_) => format!("provider:{provider}"),
-            Tender::Custom { .. } | Tender::Free {} => format!("tender:{}", self.tender.type_name()),
+            Tender::Membership { .. } | Tender::Custom { .. } | Tender::Free {} => format!("tender:{}", self.tender.type_name()),
         }
     }
+}
+
+/// Places of a line that a membership pays for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cover {
+    /// Which line.
+    pub line: LineId,
+    /// How many of its places, at least one.
+    pub places: u32,
 }
 
 /// A way to pay.
@@ -238,6 +265,13 @@ pub enum Tender {
     },
     /// Whatever the customer chooses on our page.
     Hosted(Box<Hosted>),
+    /// Credits of a membership of the customer's.
+    Membership {
+        /// Which.
+        bought_membership: BoughtMembershipId,
+        /// Which places it pays for: one credit for each.
+        covers: Vec<Cover>,
+    },
     /// Cash, an invoice: paid outside, recorded here.
     Custom {
         /// What kind.
@@ -256,6 +290,7 @@ impl Tender {
         match self {
             Self::Card { .. } => "card",
             Self::Hosted(_) => "hosted",
+            Self::Membership { .. } => "membership",
             Self::Custom { .. } => "custom",
             Self::Free {} => "free",
         }
@@ -265,7 +300,7 @@ impl Tender {
     pub fn token(&self) -> Option<&Secret<String>> {
         match self {
             Self::Card { token } => Some(token),
-            Self::Hosted(_) | Self::Custom { .. } | Self::Free {} => None,
+            Self::Hosted(_) | Self::Membership { .. } | Self::Custom { .. } | Self::Free {} => None,
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{
     id::{CheckoutId, Entropy, LineId, RefundId},
     money::{Amount, Currency, MoneyError},
     order::{Item, Line},
-    refund_membership,
+    refund_credits, refund_membership,
     refund_part::{self, RefundPart},
     state::Status,
     time::Timestamp,
@@ -191,7 +191,10 @@ pub fn refundable(checkout: &Checkout) -> Result<Amount, MoneyError> {
     let may_go = |status: AttemptStatus| status.is_open() || status == AttemptStatus::NeedsReview;
     let under_way = checkout.attempts.iter().filter(|attempt| attempt.request.kind == AttemptKind::Refund && may_go(attempt.status));
     let under_way = under_way.map(|attempt| attempt.request.amount).try_fold(Amount::ZERO, Amount::plus)?;
-    checkout.amount_paid.minus(checkout.amount_refunded)?.minus(under_way)
+    let parts = checkout.refunds.iter().flat_map(|refund| &refund.parts);
+    let waiting = parts.filter(|part| part.attempt.is_none() && matches!(part.status, RefundStatus::Pending | RefundStatus::NeedsReview));
+    let waiting = waiting.map(|part| part.amount).try_fold(Amount::ZERO, Amount::plus)?;
+    checkout.amount_paid.minus(checkout.amount_refunded)?.minus(under_way)?.minus(waiting)
 }
 
 /// Decides on a refund, and opens it or, where no provider is asked, does it.
@@ -232,7 +235,11 @@ fn terms(checkout: &Checkout, id: &RefundId, ask: &RefundAsk, now: Timestamp) ->
     let is_whole = !about_lines && ask.amount.is_none_or(|amount| amount == left);
     let release_seats = ask.release_seats.unwrap_or(about_lines || is_whole);
     let amount = ask.amount.unwrap_or(if about_lines { worth } else { left });
-    let parts = refund_part::split(checkout, amount)?;
+    let gone = |id: &LineId| checkout.refunds.iter().any(|other| other.counts() && other.freed(checkout).any(|line| line.id == *id));
+    let goes_back = |id: &LineId| release_seats && (!about_lines || ask.lines.contains(id)) && !gone(id);
+    let credits = refund_credits::of_lines(checkout, goes_back)?;
+    let by_credits = credits.iter().map(|(_, amount)| *amount).try_fold(Amount::ZERO, Amount::plus)?;
+    let parts = refund_part::split(checkout, amount, &credits)?;
     let is_there = parts.is_some();
     let refund = Refund {
         id: id.clone(),
@@ -257,8 +264,13 @@ fn terms(checkout: &Checkout, id: &RefundId, ask: &RefundAsk, now: Timestamp) ->
         Some(CodedError::new(Code::ParameterInvalid, "an amount is not negative").at("amount"))
     } else if about_lines && amount > worth {
         Some(exceeds(format!("{amount} is more than the lines came to, which is {worth} minor units")))
-    } else if amount > left || !is_there {
+    } else if by_credits > amount {
+        let words = format!("credits have paid {by_credits} minor units of it, and go back with their places");
+        Some(CodedError::new(Code::ParameterInvalid, words).at("amount"))
+    } else if amount > left {
         Some(exceeds(format!("{amount} is more than what is left, which is {left} minor units")))
+    } else if !is_there {
+        Some(exceeds("more than what is left beside credits, which go back with their places only".to_owned()))
     } else if amount.is_zero() && !frees_anything(checkout, &refund) {
         Some(exceeds("nothing is left to be given back".to_owned()))
     } else {
@@ -301,6 +313,7 @@ pub(super) fn gone(effects: &mut Effects, n: u32, entropy: &Entropy) -> Result<b
     let Some((id, part)) = refund_part::carried_by(&effects.checkout, n) else { return Ok(false) };
     refund_part::book_gone(effects, n, &part, entropy)?;
     mark(effects, &id, n, RefundStatus::Succeeded);
+    refund_credits::settle(effects, &id, entropy)?;
     finish(effects, &id, None)?;
     Ok(true)
 }
@@ -310,6 +323,7 @@ pub(super) fn refused(effects: &mut Effects, n: u32, decline: &Decline, entropy:
     let Some((id, part)) = refund_part::carried_by(&effects.checkout, n) else { return Ok(false) };
     refund_part::book_refused(effects, &id, &part, entropy)?;
     mark(effects, &id, n, RefundStatus::Failed);
+    refund_credits::settle(effects, &id, entropy)?;
     let error = CodedError::new(Code::RefundRefused, decline.message.clone()).declined(decline.decline_code.clone());
     finish(effects, &id, Some(error))?;
     Ok(true)

@@ -1,7 +1,8 @@
 //! The parts of a refund: one for each leg of the payment that gives something back, each to where it came from.
 //!
 //! What goes back is taken from the legs in the reverse order of the payment, the last leg first. A provider carries the part of its
-//! own leg as an attempt; what was paid without one is settled in the books at once.
+//! own leg as an attempt; what was paid without one is settled in the books at once; credits go back with their
+//! places only (`refund_credits`).
 
 use super::{
     attempt::AttemptKind,
@@ -11,8 +12,9 @@ use super::{
     id::{Entropy, LineId, RefundId},
     ledger::{self, Entry, LedgerKind},
     money::{Amount, MoneyError},
+    order::Leg,
     refund::{Refund, RefundStatus},
-    refund_membership, saga,
+    refund_credits, refund_membership, saga,
 };
 use serde::{Deserialize, Serialize};
 
@@ -41,11 +43,15 @@ impl RefundPart {
     }
 }
 
-/// Which legs give back how much of `amount`. `None`: they have not that much left.
-pub(super) fn split(checkout: &Checkout, amount: Amount) -> Result<Option<Vec<RefundPart>>, MoneyError> {
+/// Which legs give back how much of `amount`, of which `credits` go back by themselves. `None`: they have not that much left.
+pub(super) fn split(checkout: &Checkout, amount: Amount, credits: &[(usize, Amount)]) -> Result<Option<Vec<RefundPart>>, MoneyError> {
     let mut missing = amount;
     let mut parts = Vec::new();
-    for (leg, paid) in checkout.order.legs.iter().enumerate().rev() {
+    for &(leg, amount) in credits {
+        missing = missing.minus(amount)?;
+        parts.push(RefundPart { leg, method: "membership".to_owned(), amount, attempt: None, status: RefundStatus::Pending });
+    }
+    for (leg, paid) in checkout.order.legs.iter().enumerate().rev().filter(|(_, leg)| !refund_credits::is_credits(leg)) {
         let gone = checkout.refunds.iter().flat_map(|refund| &refund.parts).filter(|part| part.leg == leg && part.counts());
         let gone = gone.map(|part| part.amount).try_fold(Amount::ZERO, Amount::plus)?;
         let share = paid.amount.minus(gone)?.min(missing);
@@ -68,6 +74,8 @@ pub(super) fn open(effects: &mut Effects, refund: &mut Refund, entropy: &Entropy
     for (account, amount) in refund_membership::taken_off(&effects.checkout, refund)? {
         entries.push(Entry { account: account.to_owned(), amount, detail: detail.clone(), entity: about.clone() });
     }
+    let outside = |part: &RefundPart| effects.checkout.order.legs.get(part.leg).is_some_and(Leg::is_outside);
+    let credits_wait = refund.parts.iter().any(outside);
     for part in &mut refund.parts {
         let Some(leg) = effects.checkout.order.legs.get(part.leg).cloned() else { continue };
         let account = if leg.is_outside() {
@@ -75,6 +83,8 @@ pub(super) fn open(effects: &mut Effects, refund: &mut Refund, entropy: &Entropy
                 return Ok(Err(CodedError::new(Code::PaymentMethodInvalid, "no charge is known that could be given back")));
             };
             part.attempt = Some(saga::open_about(effects, AttemptKind::Refund, charge, Some(part.amount), entropy)?);
+            PENDING.to_owned()
+        } else if credits_wait && refund_credits::is_credits(&leg) {
             PENDING.to_owned()
         } else {
             part.status = RefundStatus::Succeeded;

@@ -50,7 +50,9 @@ pub fn legs(asked: &[Asked], total: Amount) -> Result<Vec<Leg>, CodedError> {
         if is_alone && amount != total {
             return Err(mismatch(format!("{amount} is not the total, which is {total} minor units")));
         }
-        if !is_alone && amount <= Amount::ZERO {
+        // Places that cost nothing are paid for with credits all the same.
+        let is_for_nothing = amount.is_zero() && matches!(method.tender, Tender::Membership { .. });
+        if !is_alone && amount <= Amount::ZERO && !is_for_nothing {
             let words = if method.amount.is_some() {
                 "a method pays more than nothing".to_owned()
             } else {

@@ -12,7 +12,8 @@ use boxoffice_common::{
         id::{BoughtMembershipId, CatalogueId, CheckoutId, CustomerId, Entropy, KeyId, LineId},
         membership::{MembershipType, Terms},
         money::{Amount, Currency},
-        order::{Item, Leg, Line, Order, Tender, Totals},
+        order::{Cover, Item, Leg, Line, Order, Tender, Totals},
+        redeem,
         scope::{Mode, Scope},
         secret::Secret,
         settle::Settlement,
@@ -180,6 +181,31 @@ impl Shop {
         let item = Item::Membership { membership: pack, bought_membership: BoughtMembershipId::sold_by(&line.id), terms };
         let mut new = self.new_checkout(vec![Line { item, ..line }], Tender::Card { token: Secret::new("tok_visa".to_owned()) });
         new.order.customer = Some(customer.clone());
+        new
+    }
+
+    /// A session that the pack pays for.
+    pub async fn members_session(&self, id: &str, capacity: u32) -> CatalogueId {
+        self.session_with(id, capacity, |session| session.compatible_memberships = vec![CatalogueId::parse("mem_pack").unwrap()]).await
+    }
+
+    /// So many places for the customer, of which credits pay for `places`, and cash for the rest.
+    pub fn buy_with_credits(&self, session: &CatalogueId, quantity: u32, customer: &CustomerId, bought: &str, places: u32) -> NewCheckout {
+        self.with_credits(self.buy_cash(session, quantity), customer, bought, places)
+    }
+
+    /// The same checkout, of which credits pay for `places`.
+    pub fn with_credits(&self, mut new: NewCheckout, customer: &CustomerId, bought: &str, places: u32) -> NewCheckout {
+        let line = &new.order.lines[0];
+        let paid = redeem::price(line, 0, places).unwrap();
+        let bought_membership = BoughtMembershipId::parse(bought).unwrap();
+        let tender = Tender::Membership { bought_membership, covers: vec![Cover { line: line.id.clone(), places }] };
+        let rest = new.order.totals.total.minus(paid).unwrap();
+        let mut legs = vec![Leg { amount: paid, tender }];
+        if let (false, Some(money)) = (rest.is_zero(), new.order.legs.pop()) {
+            legs.push(Leg { amount: rest, ..money });
+        }
+        (new.order.legs, new.order.customer) = (legs, Some(customer.clone()));
         new
     }
 

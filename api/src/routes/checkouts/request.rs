@@ -11,7 +11,7 @@ use boxoffice_common::{
         customer::{BirthDate, Customer},
         error::{Code, CodedError},
         hosted::{PaymentOptions, UiMode},
-        id::{CatalogueId, CustomerId, WaitingId},
+        id::{BoughtMembershipId, CatalogueId, CustomerId, WaitingId},
         money::{Amount, Currency},
         order::Tender,
         pricing::{Cart, CartItem, CartLine},
@@ -197,8 +197,8 @@ struct MethodRequest {
     note: Option<String>,
     #[schema(ignore)]
     id: Option<IgnoredAny>,
-    #[schema(ignore)]
-    bought_membership: Option<IgnoredAny>,
+    /// For `membership`.
+    bought_membership: Option<BoughtMembershipId>,
     #[schema(ignore)]
     provider: Option<IgnoredAny>,
     #[schema(ignore)]
@@ -412,12 +412,13 @@ impl MethodRequest {
                 refuse_others(&given, &[], &at)?;
                 Tender::Free {}
             }
-            MethodType::SavedMethod
-            | MethodType::Membership
-            | MethodType::Balance
-            | MethodType::MobileMoney
-            | MethodType::Bank
-            | MethodType::Wallet => {
+            MethodType::Membership => {
+                refuse_others(&given, &["bought_membership"], &at)?;
+                let missing = || Problem::missing(format!("{at}.bought_membership"));
+                // What it pays for is found out when the lines have their prices.
+                Tender::Membership { bought_membership: self.bought_membership.ok_or_else(missing)?, covers: Vec::new() }
+            }
+            MethodType::SavedMethod | MethodType::Balance | MethodType::MobileMoney | MethodType::Bank | MethodType::Wallet => {
                 return Err(Problem::unsupported(format!("{at}.type"), "this payment method is not taken yet"));
             }
         };

@@ -78,6 +78,13 @@ const RULES: &[Rule] = &[
               LEFT JOIN checkouts c ON c.id = b.checkout WHERE b.checkout IS NOT NULL AND COALESCE(c.status, '') <> 'succeeded'",
     },
     Rule {
+        name: "credits_not_taken",
+        sql: "SELECT c.id, 'was paid with a membership, and took none of its credits' FROM checkouts c WHERE c.status = 'succeeded' \
+              AND c.doc LIKE '%\"type\":\"membership\",\"bought_membership\":\"%' AND c.doc NOT LIKE '%\"metadata\":{%\"type\":\"membership\"%' \
+              AND NOT EXISTS (SELECT 1 FROM claims k WHERE k.checkout = c.id AND k.kind = 'bought_membership' AND k.state = 'sold') \
+              AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.checkout = c.id AND r.status = 'succeeded' AND r.release_seats = 1)",
+    },
+    Rule {
         name: "credits_differ",
         sql: "SELECT b.scope || '/' || b.id, COALESCE(CAST(b.credits AS TEXT), 'any number of') || ' credits, ' || COALESCE(CAST(i.capacity AS TEXT), 'none') || ' in stock' \
               FROM bought_memberships b LEFT JOIN inventory i ON i.scope = b.scope AND i.kind = 'bought_membership' AND i.id = b.id \

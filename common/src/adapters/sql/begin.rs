@@ -141,6 +141,10 @@ async fn world<'c>(tx: &mut Tx<'_>, queued: impl Iterator<Item = &'c Checkout>, 
             Kind::Product | Kind::Membership | Kind::BoughtMembership => {}
         }
     }
+    let credits = stock::keys(wanted.iter().filter(|key| key.kind == Kind::BoughtMembership));
+    if !credits.is_empty() {
+        world.bought = super::memberships::locked(tx, &credits).await?.into_iter().collect();
+    }
     if !seats.is_empty() {
         let sql = "SELECT c.scope, c.kind, c.resource, c.seat FROM claims c WHERE c.seat IS NOT NULL AND c.state <> 'released' \
                    AND (c.scope, c.kind, c.resource, c.seat) IN (SELECT scope, kind, id, seat FROM {rows})";

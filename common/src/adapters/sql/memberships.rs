@@ -142,6 +142,18 @@ pub(super) fn changes(batch: &[Effects]) -> Result<[Write; 3], StoreError> {
     Ok([Write::insert("bought_memberships", bought), Write::insert("inventory", stock), Write::new(end, ended)])
 }
 
+/// Reads some under the locks of their stock.
+pub(super) async fn locked(tx: &mut Tx<'_>, keys: &Rows) -> Result<Vec<(StockKey, BoughtMembership)>, StoreError> {
+    let sql = format!("SELECT {BOUGHT} FROM bought_memberships b WHERE (b.scope, b.id) IN (SELECT scope, id FROM {{rows}})");
+    let rows = tx.fetch(&sql, Some(keys), &[]).await?;
+    rows.iter()
+        .map(|row| {
+            let bought = read(row)?;
+            Ok((stock_key(&super::load::scope(&row.text(17)?)?, &bought.id), bought))
+        })
+        .collect()
+}
+
 /// Reads one and what its claims say.
 async fn one(tx: &mut Tx<'_>, scope: &Scope, id: &BoughtMembershipId) -> Result<Option<Credited>, StoreError> {
     let sql = format!("SELECT {BOUGHT}, {CREDITS} FROM bought_memberships b WHERE b.scope = {{1}} AND b.id = {{2}}");
