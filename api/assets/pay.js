@@ -25,7 +25,9 @@
       button.textContent = button.dataset.busy;
     });
     // Back from another page: it may be clicked again.
-    addEventListener("pageshow", () => {
+    addEventListener("pageshow", (event) => {
+      // Out of the browser's memory it may be long out of date.
+      if (event.persisted) return location.reload();
       button.removeAttribute("aria-disabled");
       button.textContent = label;
     });
