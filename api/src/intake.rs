@@ -146,21 +146,36 @@ impl Intake {
         Ok((priced, legs))
     }
 
-    /// How it is paid. Whoever names memberships waits for a look at them, and nobody else.
+    /// Gives saved methods their tokens: those of the checkout's own customer, who pays.
+    async fn unseal(&self, submission: &Submission, methods: &mut [Asked]) -> Result<(), Problem> {
+        for method in methods {
+            let Tender::SavedMethod { id, token } = &mut method.tender else { continue };
+            let found = match &submission.buyer {
+                Some(Buyer::Known(customer)) => self.store.method(&submission.scope, customer, id).await?,
+                Some(Buyer::Described(_)) | None => None,
+            };
+            let words = "the customer has no such payment method";
+            let missing = || CodedError::new(Code::PaymentMethodInvalid, words).at(format!("{}.id", method.param));
+            *token = Some(found.ok_or_else(missing)?.token);
+        }
+        Ok(())
+    }
+
+    /// How it is paid. Whoever names what is kept here waits for a look at it, and nobody else.
     async fn legs(&self, submission: &Submission, priced: &Priced, shelf: &Shelf, now: Timestamp) -> Result<Vec<Leg>, Problem> {
         let (total, mode) = (priced.totals.total, submission.scope.mode());
         let methods = submission.payment.as_deref();
-        let named: Vec<BoughtMembershipId> = methods.into_iter().flat_map(redeem::named).cloned().collect();
-        if named.is_empty() {
-            return check_payment(methods, total, mode);
-        }
+        let is_kept = |method: &Asked| matches!(method.tender, Tender::Membership { .. } | Tender::SavedMethod { .. });
+        let Some(methods) = methods.filter(|methods| methods.iter().any(is_kept)) else { return check_payment(methods, total, mode) };
+        let mut methods = methods.to_vec();
+        self.unseal(submission, &mut methods).await?;
+        let named: Vec<BoughtMembershipId> = redeem::named(&methods).cloned().collect();
         let bought = self.store.bought_by_id(&submission.scope, &named).await?;
         let buyer = match &submission.buyer {
             Some(Buyer::Known(customer)) => Whose::Known(customer),
             Some(Buyer::Described(customer)) if customer.external_id.is_some() => Whose::ToBeFound,
             Some(Buyer::Described(_)) | None => Whose::Nobody,
         };
-        let mut methods = methods.unwrap_or_default().to_vec();
         redeem::cover(&mut methods, &Redeeming { lines: &priced.lines, sessions: &shelf.sessions, bought: &bought, buyer, now })?;
         check_payment(Some(&methods), total, mode)
     }
@@ -267,7 +282,11 @@ fn check_payment(payment: Option<&[Asked]>, total: Amount, mode: Mode) -> Result
     let Some(methods) = payment else {
         return if total.is_zero() { Ok(vec![Leg { amount: total, tender: Tender::Free {} }]) } else { Err(Problem::missing("payment")) };
     };
-    if let Some(card) = methods.iter().find(|method| matches!(method.tender, Tender::Card { .. })).filter(|_| !takes_cards(mode)) {
+    if let Some(card) = methods
+        .iter()
+        .find(|method| matches!(method.tender, Tender::Card { .. } | Tender::SavedMethod { .. }))
+        .filter(|_| !takes_cards(mode))
+    {
         let message = "no provider for live cards is configured; the sandbox is for test keys";
         return Err(CodedError::new(Code::ProviderNotConfigured, message).at(format!("{}.type", card.param)).into());
     }

@@ -32,6 +32,7 @@ pub fn router(ctx: ApiContext) -> Router {
         .merge(routes::memberships::router())
         .merge(routes::customers::router())
         .merge(routes::bought_memberships::router())
+        .merge(routes::payment_methods::router())
         .merge(routes::webhook_endpoints::router())
         .merge(routes::deliveries::router())
         .merge(routes::ledger::router())

@@ -28,6 +28,8 @@ macro_rules! over_both {
 mod attacks;
 #[path = "store/credits.rs"]
 mod credits;
+#[path = "store/credits_random.rs"]
+mod credits_random;
 #[path = "store/fixture.rs"]
 mod fixture;
 #[path = "store/hosted.rs"]
@@ -38,6 +40,8 @@ mod ledger;
 mod memberships;
 #[path = "store/outages.rs"]
 mod outages;
+#[path = "store/payment_methods.rs"]
+mod payment_methods;
 #[path = "store/races.rs"]
 mod races;
 #[path = "store/refunds.rs"]

@@ -27,3 +27,20 @@ CREATE TABLE bought_memberships (
 CREATE INDEX bought_memberships_customer ON bought_memberships (scope, customer, id);
 -- A line sells one.
 CREATE UNIQUE INDEX bought_memberships_line ON bought_memberships (checkout, line) WHERE checkout IS NOT NULL;
+
+-- What customers have saved to pay with. The token goes to its provider, and nowhere else.
+CREATE TABLE payment_methods (
+    scope      TEXT NOT NULL,
+    customer   TEXT NOT NULL,
+    id         TEXT NOT NULL,
+    token      TEXT NOT NULL,
+    card       TEXT NOT NULL,
+    is_default BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (scope, customer, id)
+) WITHOUT ROWID;
+
+-- The family that the document names, to be found by.
+ALTER TABLE customers ADD COLUMN family TEXT;
+CREATE INDEX customers_family ON customers (scope, family, id) WHERE family IS NOT NULL;

@@ -22,7 +22,7 @@ use boxoffice_common::{
         ledger_view::{Balance, LedgerRecord},
         time::Timestamp,
     },
-    ports::store::LedgerFilter,
+    ports::store::{BalancesOf, LedgerFilter},
 };
 use http::{HeaderMap, HeaderValue, header};
 use serde::Deserialize;
@@ -51,6 +51,8 @@ struct Filter {
     checkout: Option<CheckoutId>,
     /// Only for checkouts of this customer.
     customer: Option<CustomerId>,
+    /// Only for checkouts of this family's customers, as it is now.
+    family: Option<String>,
     /// Only with an entry in this account, such as `revenue`.
     account: Option<String>,
     /// Only of this kind.
@@ -71,6 +73,7 @@ struct Filter {
 
 impl Filter {
     fn narrowing(&self) -> Result<LedgerFilter, Problem> {
+        bounds::optional(self.family.as_ref(), 64, "family")?;
         if let Some(account) = &self.account {
             bounds::token(account, 128, "account")?;
         }
@@ -80,6 +83,7 @@ impl Filter {
         Ok(LedgerFilter {
             checkout: self.checkout.clone(),
             customer: self.customer.clone(),
+            family: self.family.clone(),
             account: self.account.clone(),
             kind: self.kind,
             from: self.from,
@@ -128,6 +132,8 @@ async fn transactions(
 struct Whose {
     /// Only of this customer's checkouts.
     customer: Option<CustomerId>,
+    /// Only of the checkouts of this family's customers, as it is now. Not with `customer`.
+    family: Option<String>,
 }
 
 /// The sum of every account in every currency, by account.
@@ -145,7 +151,14 @@ async fn balances(
     Query(whose): Query<Whose>,
     State(ctx): State<ApiContext>,
 ) -> Result<List<Balance>, Problem> {
-    Ok(List::whole(ctx.store().ledger_balances(caller.scope(), whose.customer.as_ref()).await?))
+    bounds::optional(whose.family.as_ref(), 64, "family")?;
+    let of = match (&whose.customer, &whose.family) {
+        (None, None) => BalancesOf::Everybody,
+        (Some(customer), None) => BalancesOf::Customer(customer),
+        (None, Some(family)) => BalancesOf::Family(family),
+        (Some(_), Some(_)) => return Err(Problem::invalid("family", "give either customer or family")),
+    };
+    Ok(List::whole(ctx.store().ledger_balances(caller.scope(), of).await?))
 }
 
 /// Whether `Accept` names `text/csv`, and JSON not with a greater weight.

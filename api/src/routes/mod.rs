@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod memberships;
 pub mod paging;
 pub mod paths;
+pub mod payment_methods;
 pub mod products;
 pub mod promo_codes;
 pub mod refunds;

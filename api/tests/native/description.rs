@@ -26,6 +26,8 @@ const ROUTES: &[(&str, &[&str])] = &[
     ("/v1/memberships/{id}", &["get", "put"]),
     ("/v1/customers", &["get"]),
     ("/v1/customers/{id}", &["get", "put"]),
+    ("/v1/customers/{customer}/payment-methods", &["get"]),
+    ("/v1/customers/{customer}/payment-methods/{id}", &["delete", "get", "put"]),
     ("/v1/customers/{customer}/bought-memberships", &["get"]),
     ("/v1/customers/{customer}/bought-memberships/{id}", &["get", "put"]),
     ("/v1/customers/{customer}/bought-memberships/{id}/freeze", &["post"]),

@@ -11,6 +11,7 @@ mod ledger;
 mod limits;
 mod memberships;
 mod pay;
+mod payment_methods;
 mod refunds;
 mod review;
 mod server;

@@ -17,6 +17,19 @@ pub async fn story(system: &System) {
     put(&shop, "sessions", "ses_members", with(&session(50), json!({"compatible_memberships": ["mem_three"]}))).await;
     let bought = sold(&shop).await;
     the_last_credits(&shop, &bought).await;
+    saved(&shop).await;
+}
+
+/// A saved card pays, and is shown nowhere.
+async fn saved(shop: &Client) {
+    let path = "/v1/customers/cus_member/payment-methods/pm_1";
+    let card = json!({"type": "card", "token": "tok_visa", "brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2030});
+    assert_eq!(shop.put(path, &card).await.status, 201);
+    let place = json!([{"type": "session", "session": "ses_members", "quantity": 1}]);
+    let sale = shop.buy(&paid(place, json!([{"type": "saved_method", "id": "pm_1"}]))).await;
+    assert_eq!(sale["status"], "succeeded", "{sale}");
+    assert_eq!(shop.charged(sale["id"].as_str().unwrap()).await, ["captured"]);
+    assert!(!sale.to_string().contains("tok_visa") && !shop.get(path).await.text.contains("tok_visa"));
 }
 
 fn paid(lines: Value, methods: Value) -> Value {

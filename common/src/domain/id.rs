@@ -193,6 +193,8 @@ ids! {
     TicketId "tkt";
     /// A membership that a customer has; ours when it was bought here, else the client's own.
     BoughtMembershipId "bmb";
+    /// A payment method that a customer has saved; the client's own.
+    PaymentMethodId "pm";
     /// An entry of a waiting list.
     WaitingId "wle";
 }

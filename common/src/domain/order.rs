@@ -4,7 +4,7 @@ use super::{
     catalogue::Kind,
     claim::Want,
     hosted::Hosted,
-    id::{BoughtMembershipId, CatalogueId, CustomerId, LineId, WaitingId},
+    id::{BoughtMembershipId, CatalogueId, CustomerId, LineId, PaymentMethodId, WaitingId},
     membership::Terms,
     money::{Amount, Currency},
     secret::Secret,
@@ -231,7 +231,7 @@ impl Leg {
     /// Whether somebody outside is asked for the money.
     pub fn is_outside(&self) -> bool {
         match self.tender {
-            Tender::Card { .. } | Tender::Hosted(_) => !self.amount.is_zero(),
+            Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::Hosted(_) => !self.amount.is_zero(),
             Tender::Membership { .. } | Tender::Custom { .. } | Tender::Free {} => false,
         }
     }
@@ -239,7 +239,7 @@ impl Leg {
     /// The account that its money comes into, `provider` being who took it.
     pub fn account(&self, provider: &str) -> String {
         match self.tender {
-            Tender::Card { .. } | Tender::Hosted(_) => format!("provider:{provider}"),
+            Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::Hosted(_) => format!("provider:{provider}"),
             Tender::Membership { .. } | Tender::Custom { .. } | Tender::Free {} => format!("tender:{}", self.tender.type_name()),
         }
     }
@@ -262,6 +262,13 @@ pub enum Tender {
     Card {
         /// The token. Never a card number.
         token: Secret<String>,
+    },
+    /// A card that the customer has saved.
+    SavedMethod {
+        /// Which of his.
+        id: PaymentMethodId,
+        /// Its token, as it was when the checkout was accepted. Never shown.
+        token: Option<Secret<String>>,
     },
     /// Whatever the customer chooses on our page.
     Hosted(Box<Hosted>),
@@ -289,6 +296,7 @@ impl Tender {
     pub const fn type_name(&self) -> &'static str {
         match self {
             Self::Card { .. } => "card",
+            Self::SavedMethod { .. } => "saved_method",
             Self::Hosted(_) => "hosted",
             Self::Membership { .. } => "membership",
             Self::Custom { .. } => "custom",
@@ -300,6 +308,7 @@ impl Tender {
     pub fn token(&self) -> Option<&Secret<String>> {
         match self {
             Self::Card { token } => Some(token),
+            Self::SavedMethod { token, .. } => token.as_ref(),
             Self::Hosted(_) | Self::Membership { .. } | Self::Custom { .. } | Self::Free {} => None,
         }
     }

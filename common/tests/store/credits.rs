@@ -54,7 +54,7 @@ async fn refund(shop: &Shop, checkout: &CheckoutId, key: &str, ask: RefundAsk) -
 }
 
 async fn balance(shop: &Shop, account: &str) -> i64 {
-    let balances = shop.store.ledger_balances(&shop.scope, None).await.unwrap();
+    let balances = shop.store.ledger_balances(&shop.scope, BalancesOf::Everybody).await.unwrap();
     balances.iter().find(|balance| balance.account == account).map_or(0, |balance| balance.amount.minor())
 }
 

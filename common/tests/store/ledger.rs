@@ -1,8 +1,9 @@
 //! The ledger as people read it.
 
-use super::fixture::{Shop, approved, page};
+use super::fixture::{Shop, approved, customer, page};
 use boxoffice_common::{
     domain::{
+        customer::Customer,
         id::{CheckoutId, CustomerId, LedgerId},
         ledger::LedgerKind,
         ledger_view::LedgerRecord,
@@ -28,12 +29,38 @@ async fn ids(shop: &Shop, filter: LedgerFilter) -> Vec<LedgerId> {
 }
 
 async fn balances(shop: &Shop, customer: Option<&CustomerId>) -> Vec<(String, i64)> {
-    let sums = shop.store.ledger_balances(&shop.scope, customer).await.unwrap();
+    balances_of(shop, customer.map_or(BalancesOf::Everybody, BalancesOf::Customer)).await
+}
+
+async fn balances_of(shop: &Shop, of: BalancesOf<'_>) -> Vec<(String, i64)> {
+    let sums = shop.store.ledger_balances(&shop.scope, of).await.unwrap();
     assert!(sums.iter().all(|balance| balance.currency.as_str() == "usd"));
     sums.into_iter().map(|balance| (balance.account, balance.amount.minor())).collect()
 }
 
 over_both! {
+    async fn a_familys_ledger_is_that_of_its_customers_as_it_is_now(shop) {
+        let session = shop.session("yoga", 50).await;
+        let member = |id: &str, family: Option<&str>| {
+            let described = Customer { family: family.map(str::to_owned), external_id: None, ..customer(id) };
+            let (id, store, scope) = (CustomerId::parse(id).unwrap(), std::sync::Arc::clone(&shop.store), shop.scope.clone());
+            async move { store.put_customer(&scope, &id, &described).await.unwrap().unwrap(); id }
+        };
+        let (ada, ben, eve) = (member("cus_ada", Some("byron")).await, member("cus_ben", Some("byron")).await, member("cus_eve", Some("other")).await);
+        for (customer, places) in [(&ada, 1), (&ben, 2), (&eve, 4)] {
+            let mut new = shop.buy_cash(&session, places);
+            new.order.customer = Some(customer.clone());
+            sell(&shop, new).await;
+        }
+        sell(&shop, shop.buy_cash(&session, 8)).await;
+        let sum = |places: i64| vec![("revenue".to_owned(), places * -1500), ("tender:custom".to_owned(), places * 1500)];
+        assert_eq!(balances_of(&shop, BalancesOf::Family("byron")).await, sum(3));
+        assert_eq!(ids(&shop, LedgerFilter { family: Some("byron".to_owned()), ..LedgerFilter::default() }).await.len(), 2);
+        member("cus_ben", None).await;
+        assert_eq!(balances_of(&shop, BalancesOf::Family("byron")).await, sum(1));
+        assert_eq!(balances_of(&shop, BalancesOf::Family("nobody")).await, []);
+    }
+
     async fn the_ledger_is_paged_newest_first_and_nothing_twice(shop) {
         let session = shop.session("yoga", 50).await;
         let mut sold = Vec::new();
@@ -111,6 +138,7 @@ over_both! {
         let next = boxoffice_common::domain::time::Timestamp::from_millis(at.millis() + 1);
         let everything = LedgerFilter {
             checkout: Some(hers.clone()),
+            family: None,
             customer: Some(ada),
             account: Some("tender:custom".to_owned()),
             kind: Some(LedgerKind::Sale),
@@ -154,7 +182,7 @@ over_both! {
             assert_eq!(shop.store.ledger_transactions(&other, &filter, &page(10)).await.unwrap().data, [], "{filter:?}");
             assert_eq!(listed(&shop, filter).await.len(), 1);
         }
-        assert_eq!(shop.store.ledger_balances(&other, None).await.unwrap(), []);
-        assert_eq!(shop.store.ledger_balances(&other, Some(&ada)).await.unwrap(), []);
+        assert_eq!(shop.store.ledger_balances(&other, BalancesOf::Everybody).await.unwrap(), []);
+        assert_eq!(shop.store.ledger_balances(&other, BalancesOf::Customer(&ada)).await.unwrap(), []);
     }
 }

@@ -11,7 +11,7 @@ use boxoffice_common::{
         customer::{BirthDate, Customer},
         error::{Code, CodedError},
         hosted::{PaymentOptions, UiMode},
-        id::{BoughtMembershipId, CatalogueId, CustomerId, WaitingId},
+        id::{BoughtMembershipId, CatalogueId, CustomerId, PaymentMethodId, WaitingId},
         money::{Amount, Currency},
         order::Tender,
         pricing::{Cart, CartItem, CartLine},
@@ -195,8 +195,8 @@ struct MethodRequest {
     name: Option<String>,
     /// For `custom`: for people.
     note: Option<String>,
-    #[schema(ignore)]
-    id: Option<IgnoredAny>,
+    /// For `saved_method`: which of the customer's.
+    id: Option<PaymentMethodId>,
     /// For `membership`.
     bought_membership: Option<BoughtMembershipId>,
     #[schema(ignore)]
@@ -418,7 +418,13 @@ impl MethodRequest {
                 // What it pays for is found out when the lines have their prices.
                 Tender::Membership { bought_membership: self.bought_membership.ok_or_else(missing)?, covers: Vec::new() }
             }
-            MethodType::SavedMethod | MethodType::Balance | MethodType::MobileMoney | MethodType::Bank | MethodType::Wallet => {
+            MethodType::SavedMethod => {
+                refuse_others(&given, &["id"], &at)?;
+                let id = self.id.ok_or_else(|| Problem::missing(format!("{at}.id")))?;
+                // Whose it is, and its token, is looked up with the prices.
+                Tender::SavedMethod { id, token: None }
+            }
+            MethodType::Balance | MethodType::MobileMoney | MethodType::Bank | MethodType::Wallet => {
                 return Err(Problem::unsupported(format!("{at}.type"), "this payment method is not taken yet"));
             }
         };

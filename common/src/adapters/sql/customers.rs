@@ -27,14 +27,9 @@ pub(super) fn read(row: &Row, from: usize) -> Result<Customer, StoreError> {
 ///
 /// An UPDATE that meets the unique index on `external_id` is an error and ends the transaction; an INSERT that does nothing then is
 /// none. So a row whose `external_id` changes is taken out and put in again.
-async fn replace(
-    tx: &mut Tx<'_>,
-    scope: &Scope,
-    id: &CustomerId,
-    external_id: Option<&str>,
-    doc: &str,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
+async fn replace(tx: &mut Tx<'_>, scope: &Scope, id: &CustomerId, customer: &Customer, now: Timestamp) -> Result<bool, StoreError> {
+    let (external_id, doc) = (customer.external_id.as_deref(), document(customer)?);
+    let family: Value = customer.family.as_deref().into();
     let whose: [Value; 2] = [scope.as_str().into(), id.as_str().into()];
     let sql = "SELECT external_id, created_at FROM customers WHERE scope = {1} AND id = {2} {lock}";
     let before = tx.fetch(sql, None, &whose).await?;
@@ -42,17 +37,17 @@ async fn replace(
     let created_at = match before.first() {
         None => now,
         Some(row) if row.maybe_text(0)?.as_deref() == external_id => {
-            let sql = "UPDATE customers SET doc = {3}, updated_at = {4} WHERE scope = {1} AND id = {2}";
-            return Ok(tx.execute(sql, None, &[scope, id, doc.into(), now.into()]).await? == 1);
+            let sql = "UPDATE customers SET doc = {3}, updated_at = {4}, family = {5} WHERE scope = {1} AND id = {2}";
+            return Ok(tx.execute(sql, None, &[scope, id, doc.into(), now.into(), family]).await? == 1);
         }
         Some(row) => {
             tx.execute("DELETE FROM customers WHERE scope = {1} AND id = {2}", None, &whose).await?;
             row.time(1)?
         }
     };
-    let sql = "INSERT INTO customers (scope, id, external_id, doc, created_at, updated_at) \
-               VALUES ({1}, {2}, {3}, {4}, {5}, {6}) ON CONFLICT DO NOTHING";
-    Ok(tx.execute(sql, None, &[scope, id, external_id.into(), doc.into(), created_at.into(), now.into()]).await? == 1)
+    let sql = "INSERT INTO customers (scope, id, external_id, doc, created_at, updated_at, family) \
+               VALUES ({1}, {2}, {3}, {4}, {5}, {6}, {7}) ON CONFLICT DO NOTHING";
+    Ok(tx.execute(sql, None, &[scope, id, external_id.into(), doc.into(), created_at.into(), now.into(), family]).await? == 1)
 }
 
 impl SqlStore {
@@ -63,7 +58,6 @@ impl SqlStore {
         id: &CustomerId,
         customer: &Customer,
     ) -> Result<Result<Customer, CustomerId>, StoreError> {
-        let doc = document(customer)?;
         transact!(self.db, tx => {
             let now = tx.now().await?;
             if let Some(external) = &customer.external_id {
@@ -73,7 +67,7 @@ impl SqlStore {
                     return Ok(Err(CustomerId::parse(row.text(0)?).map_err(corrupt)?));
                 }
             }
-            if !replace(tx, scope, id, customer.external_id.as_deref(), &doc, now).await? {
+            if !replace(tx, scope, id, customer, now).await? {
                 // Run again: whoever has it is found then.
                 return Err(StoreError::Unavailable("the same customer was written twice at once".to_owned()));
             }

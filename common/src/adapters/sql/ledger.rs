@@ -17,12 +17,16 @@ use crate::{
         money::{Amount, Currency},
         scope::Scope,
     },
-    ports::store::{LedgerFilter, Page, PageRequest, StoreError},
+    ports::store::{BalancesOf, LedgerFilter, Page, PageRequest, StoreError},
 };
 use std::collections::HashMap;
 
 /// The checkouts of a customer.
 const OF_CUSTOMER: &str = "t.checkout IN (SELECT k.id FROM checkouts k WHERE k.scope = {1} AND k.customer = {})";
+
+/// The checkouts of a family's customers.
+const OF_FAMILY: &str = "t.checkout IN (SELECT k.id FROM checkouts k JOIN customers u ON u.scope = k.scope AND u.id = k.customer \
+     WHERE k.scope = {1} AND u.family = {})";
 
 /// The conditions of a list, and what is bound to them.
 fn conditions(scope: &Scope, filter: &LedgerFilter, after: Option<&str>) -> (String, Vec<Value>) {
@@ -46,6 +50,9 @@ fn conditions(scope: &Scope, filter: &LedgerFilter, after: Option<&str>) -> (Str
     }
     if let Some(customer) = &filter.customer {
         narrow(OF_CUSTOMER, customer.as_str().into());
+    }
+    if let Some(family) = &filter.family {
+        narrow(OF_FAMILY, family.as_str().into());
     }
     if let Some(account) = &filter.account {
         narrow("EXISTS (SELECT 1 FROM ledger_entries e WHERE e.transaction_id = t.id AND e.account = {})", account.as_str().into());
@@ -110,14 +117,19 @@ impl SqlStore {
         Ok(found)
     }
 
-    pub(super) async fn sum_ledger(&self, scope: &Scope, customer: Option<&CustomerId>) -> Result<Vec<Balance>, StoreError> {
+    pub(super) async fn sum_ledger(&self, scope: &Scope, of: BalancesOf<'_>) -> Result<Vec<Balance>, StoreError> {
         let mut args: Vec<Value> = vec![scope.as_str().into()];
         let mut from = String::from("ledger_entries e WHERE e.scope = {1}");
-        if let Some(customer) = customer {
-            args.push(customer.as_str().into());
+        let narrowed = match of {
+            BalancesOf::Everybody => None,
+            BalancesOf::Customer(customer) => Some((OF_CUSTOMER, customer.as_str())),
+            BalancesOf::Family(family) => Some((OF_FAMILY, family)),
+        };
+        if let Some((condition, whose)) = narrowed {
+            args.push(whose.into());
             from = format!(
                 "ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id WHERE t.scope = {{1}} AND {}",
-                OF_CUSTOMER.replace("{}", "{2}")
+                condition.replace("{}", "{2}")
             );
         }
         let sql = format!(

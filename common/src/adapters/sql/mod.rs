@@ -12,7 +12,7 @@
 //! | `rescue` | what is overdue |
 //! | `read` | checkouts as people look at them |
 //! | `catalogue`, `customers`, `keys`, `endpoints`, `deliveries` | a subject each |
-//! | `memberships` | what customers have bought to pay with |
+//! | `memberships`, `payment_methods` | what customers have bought, and saved, to pay with |
 //! | `ledger` | the ledger as people read it |
 //! | `settings` | a tenant's settings |
 //! | `tickets` | tickets of which something has become, and their keys |
@@ -38,6 +38,7 @@ mod load;
 mod memberships;
 mod open;
 mod pay;
+mod payment_methods;
 mod read;
 mod refund;
 mod rescue;

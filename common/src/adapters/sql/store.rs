@@ -12,8 +12,12 @@ use crate::{
         delivery::{DeliveryRecord, DeliveryResult, DeliveryStatus, DeliveryTaken},
         ends::Verdict,
         hosted::Pay,
-        id::{BoughtMembershipId, CatalogueId, CheckoutId, CustomerId, DeliveryId, EndpointId, KeyId, RefundId, TicketId, WaitingId},
+        id::{
+            BoughtMembershipId, CatalogueId, CheckoutId, CustomerId, DeliveryId, EndpointId, KeyId, PaymentMethodId, RefundId, TicketId,
+            WaitingId,
+        },
         ledger_view::{Balance, LedgerRecord},
+        payment_method::PaymentMethod,
         refund::Refund,
         scope::{Mode, Scope},
         secret::Secret,
@@ -244,8 +248,8 @@ impl LedgerStore for SqlStore {
         self.list_ledger(scope, filter, page).await
     }
 
-    async fn ledger_balances(&self, scope: &Scope, customer: Option<&CustomerId>) -> Result<Vec<Balance>, StoreError> {
-        self.sum_ledger(scope, customer).await
+    async fn ledger_balances(&self, scope: &Scope, of: BalancesOf<'_>) -> Result<Vec<Balance>, StoreError> {
+        self.sum_ledger(scope, of).await
     }
 }
 
@@ -282,6 +286,25 @@ impl TicketStore for SqlStore {
 
     async fn ticket_keys(&self, scope: &Scope, candidate: &Secret<String>) -> Result<Vec<Secret<String>>, StoreError> {
         self.ticket_keys_or(scope, candidate).await
+    }
+}
+
+#[async_trait]
+impl PaymentMethodStore for SqlStore {
+    async fn put_method(&self, put: &PutMethod) -> Result<MethodPut, StoreError> {
+        self.write_method(put).await
+    }
+
+    async fn method(&self, scope: &Scope, customer: &CustomerId, id: &PaymentMethodId) -> Result<Option<PaymentMethod>, StoreError> {
+        self.read_method(scope, customer, id).await
+    }
+
+    async fn methods_of(&self, scope: &Scope, customer: &CustomerId, page: &PageRequest) -> Result<Page<PaymentMethod>, StoreError> {
+        self.list_methods(scope, customer, page).await
+    }
+
+    async fn delete_method(&self, scope: &Scope, customer: &CustomerId, id: &PaymentMethodId) -> Result<bool, StoreError> {
+        self.drop_method(scope, customer, id).await
     }
 }
 

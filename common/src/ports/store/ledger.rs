@@ -20,6 +20,8 @@ pub struct LedgerFilter {
     pub checkout: Option<CheckoutId>,
     /// Only for checkouts of this customer.
     pub customer: Option<CustomerId>,
+    /// Only for checkouts of this family's customers, as it is now.
+    pub family: Option<String>,
     /// Only with an entry in this account. All entries of such a transaction are told.
     pub account: Option<String>,
     /// Only of this kind.
@@ -30,6 +32,17 @@ pub struct LedgerFilter {
     pub to: Option<Timestamp>,
 }
 
+/// Whose checkouts balances are summed over.
+#[derive(Debug, Clone, Copy)]
+pub enum BalancesOf<'a> {
+    /// Everybody's.
+    Everybody,
+    /// This customer's.
+    Customer(&'a CustomerId),
+    /// Those of the customers of a family, as it is now.
+    Family(&'a str),
+}
+
 /// The ledger as people read it.
 #[async_trait]
 pub trait LedgerStore: Send + Sync {
@@ -38,5 +51,5 @@ pub trait LedgerStore: Send + Sync {
     -> Result<Page<LedgerRecord>, StoreError>;
 
     /// The sums per account and currency, of one customer's checkouts when given; by account, then currency.
-    async fn ledger_balances(&self, scope: &Scope, customer: Option<&CustomerId>) -> Result<Vec<Balance>, StoreError>;
+    async fn ledger_balances(&self, scope: &Scope, of: BalancesOf<'_>) -> Result<Vec<Balance>, StoreError>;
 }

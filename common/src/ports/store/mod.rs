@@ -6,7 +6,7 @@
 //! | `catalogue` | what is sold, and to whom |
 //! | `keys` | API keys |
 //! | `deliveries` | webhook endpoints, secrets, deliveries |
-//! | `memberships` | what customers have bought to pay with |
+//! | `memberships`, `payment_methods` | what customers have bought, and saved, to pay with |
 //! | `ledger` | the ledger as people read it |
 //! | `settings` | how a tenant presents itself, and where its days are counted |
 //! | `tickets` | tickets, and what they are signed with |
@@ -22,6 +22,7 @@ mod keys;
 mod ledger;
 mod memberships;
 mod paging;
+mod payment_methods;
 mod settings;
 mod tickets;
 mod upkeep;
@@ -35,6 +36,7 @@ pub use keys::*;
 pub use ledger::*;
 pub use memberships::*;
 pub use paging::*;
+pub use payment_methods::*;
 pub use settings::*;
 pub use tickets::*;
 pub use upkeep::*;
@@ -48,6 +50,7 @@ pub trait Store:
     + DeliveryStore
     + LedgerStore
     + MembershipStore
+    + PaymentMethodStore
     + SettingsStore
     + TicketStore
     + UpkeepStore
@@ -62,6 +65,7 @@ impl<
         + DeliveryStore
         + LedgerStore
         + MembershipStore
+        + PaymentMethodStore
         + SettingsStore
         + TicketStore
         + UpkeepStore

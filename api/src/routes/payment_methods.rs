@@ -1,0 +1,161 @@
+//! `/v1/customers/{customer}/payment-methods…`: what customers have saved to pay with.
+
+use crate::{
+    auth::{Caller, CatalogWrite, CheckoutsRead},
+    bounds,
+    context::ApiContext,
+    problem::Problem,
+    respond::{List, json},
+    routes::{
+        paging::Paging,
+        paths::{Known, KnownOf, NewOf},
+    },
+    strict::{Query, Strict},
+};
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use boxoffice_common::{
+    domain::{
+        id::{CustomerId, PaymentMethodId},
+        payment_method::{CardFace, MAX_METHODS, PaymentMethodView, SavedType},
+        secret::Secret,
+    },
+    ports::store::{MethodPut, PutMethod},
+};
+use http::StatusCode;
+use serde::Deserialize;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// The routes.
+pub fn router() -> OpenApiRouter<ApiContext> {
+    OpenApiRouter::new().routes(routes!(list_methods)).routes(routes!(put_method, get_method, delete_method))
+}
+
+/// A method to be kept. Its token is never shown again.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PutPaymentMethod {
+    /// Taken from the path when left out.
+    id: Option<PaymentMethodId>,
+    #[serde(rename = "type")]
+    kind: SavedType,
+    /// The provider's token. Never a card number.
+    #[schema(value_type = String)]
+    token: Secret<String>,
+    /// Such as `visa`.
+    brand: String,
+    /// The last four digits of the card's number.
+    last4: String,
+    /// 1 to 12.
+    exp_month: u32,
+    /// Four digits.
+    exp_year: u32,
+    /// Whether it becomes the default, in the place of the one that is.
+    #[serde(default)]
+    default: bool,
+}
+
+/// Creates (201) or replaces (200), the token too.
+#[utoipa::path(
+    put,
+    path = "/v1/customers/{customer}/payment-methods/{id}",
+    tag = "customers",
+    params(("customer" = CustomerId, Path, description = "Whose"), ("id" = PaymentMethodId, Path, description = "The id")),
+    request_body = PutPaymentMethod,
+    responses(
+        (status = 201, description = "Created", body = PaymentMethodView),
+        (status = 200, description = "Replaced", body = PaymentMethodView),
+        (status = 404, description = "No such customer"),
+        (status = 409, description = "`too_many_payment_methods`"),
+        (status = 413, description = "Longer than 256 KiB"),
+        (status = 415, description = "Not application/json"),
+    ),
+)]
+async fn put_method(
+    caller: Caller<CatalogWrite>,
+    NewOf(customer, id): NewOf<CustomerId, PaymentMethodId>,
+    State(ctx): State<ApiContext>,
+    Strict { value: body, .. }: Strict<PutPaymentMethod>,
+) -> Result<Response, Problem> {
+    if body.id.as_ref().is_some_and(|other| *other != id) {
+        return Err(Problem::invalid("id", "is not the id in the path"));
+    }
+    let SavedType::Card = body.kind;
+    bounds::token(body.token.reveal(), 255, "token")?;
+    let card = CardFace { brand: body.brand, last4: body.last4, exp_month: body.exp_month, exp_year: body.exp_year };
+    card.check()?;
+    let put = PutMethod { scope: caller.scope().clone(), customer, id, token: body.token, card, is_default: body.default };
+    match ctx.store().put_method(&put).await? {
+        MethodPut::Created(method) => Ok(json(StatusCode::CREATED, &PaymentMethodView::from(&method))),
+        MethodPut::Replaced(method) => Ok(json(StatusCode::OK, &PaymentMethodView::from(&method))),
+        MethodPut::CustomerMissing => Err(Problem::NotFound),
+        MethodPut::TooMany => {
+            let detail = format!("a customer has at most {MAX_METHODS} saved methods");
+            Err(Problem::Conflict { code: "too_many_payment_methods", detail, param: None })
+        }
+    }
+}
+
+/// One of a customer's, without its token.
+#[utoipa::path(
+    get,
+    path = "/v1/customers/{customer}/payment-methods/{id}",
+    tag = "customers",
+    params(("customer" = CustomerId, Path, description = "Whose"), ("id" = PaymentMethodId, Path, description = "The id")),
+    responses(
+        (status = 200, description = "The object", body = PaymentMethodView),
+        (status = 404, description = "Not there"),
+    ),
+)]
+async fn get_method(
+    caller: Caller<CheckoutsRead>,
+    KnownOf(customer, id): KnownOf<CustomerId, PaymentMethodId>,
+    State(ctx): State<ApiContext>,
+) -> Result<Response, Problem> {
+    let method = ctx.store().method(caller.scope(), &customer, &id).await?.ok_or(Problem::NotFound)?;
+    Ok(json(StatusCode::OK, &PaymentMethodView::from(&method)))
+}
+
+/// A page of a customer's, by id.
+#[utoipa::path(
+    get,
+    path = "/v1/customers/{customer}/payment-methods",
+    tag = "customers",
+    params(("customer" = CustomerId, Path, description = "Whose"), Paging),
+    responses(
+        (status = 200, description = "A page", body = List<PaymentMethodView>),
+        (status = 404, description = "No such customer"),
+    ),
+)]
+async fn list_methods(
+    caller: Caller<CheckoutsRead>,
+    Known(customer): Known<CustomerId>,
+    paging: Query<Paging>,
+    State(ctx): State<ApiContext>,
+) -> Result<Response, Problem> {
+    ctx.store().customer(caller.scope(), &customer).await?.ok_or(Problem::NotFound)?;
+    let page = ctx.store().methods_of(caller.scope(), &customer, &paging.page()?).await?;
+    Ok(List::with_cursor(page.data.iter().map(PaymentMethodView::from).collect(), page.next_cursor).into_response())
+}
+
+/// Removes one. Checkouts that were accepted with it go on.
+#[utoipa::path(
+    delete,
+    path = "/v1/customers/{customer}/payment-methods/{id}",
+    tag = "customers",
+    params(("customer" = CustomerId, Path, description = "Whose"), ("id" = PaymentMethodId, Path, description = "The id")),
+    responses(
+        (status = 204, description = "Removed"),
+        (status = 404, description = "Not there"),
+    ),
+)]
+async fn delete_method(
+    caller: Caller<CatalogWrite>,
+    KnownOf(customer, id): KnownOf<CustomerId, PaymentMethodId>,
+    State(ctx): State<ApiContext>,
+) -> Result<Response, Problem> {
+    let was_there = ctx.store().delete_method(caller.scope(), &customer, &id).await?;
+    if was_there { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(Problem::NotFound) }
+}

@@ -1,0 +1,41 @@
+//! Saved payment methods: one of a customer's is the default, whoever races, and there is a bound.
+
+use super::{
+    fixture::{Shop, page},
+    memberships::ada,
+};
+use boxoffice_common::{
+    domain::{
+        id::{CustomerId, PaymentMethodId},
+        payment_method::{CardFace, MAX_METHODS},
+        secret::Secret,
+    },
+    ports::store::*,
+};
+use futures::future::join_all;
+
+fn method(shop: &Shop, customer: &CustomerId, n: u32, is_default: bool) -> PutMethod {
+    let card = CardFace { brand: "visa".to_owned(), last4: "4242".to_owned(), exp_month: 1, exp_year: 2030 };
+    let id = PaymentMethodId::parse(format!("pm_{n:03}")).unwrap();
+    PutMethod { scope: shop.scope.clone(), customer: customer.clone(), id, token: Secret::new(format!("tok_{n}")), card, is_default }
+}
+
+over_both! {
+    async fn of_methods_saved_at_once_as_the_default_one_is_and_there_are_no_more_than_allowed(shop) {
+        let ada = ada(&shop).await;
+        let puts: Vec<PutMethod> = (0..MAX_METHODS + 5).map(|n| method(&shop, &ada, n, true)).collect();
+        let answers = join_all(puts.iter().map(|put| shop.store.put_method(put))).await;
+        let refused = answers.iter().filter(|answer| matches!(answer, Ok(MethodPut::TooMany))).count();
+        let created = answers.iter().filter(|answer| matches!(answer, Ok(MethodPut::Created(_)))).count();
+        assert_eq!((created, refused), (MAX_METHODS as usize, 5), "{answers:?}");
+        let kept = shop.store.methods_of(&shop.scope, &ada, &page(100)).await.unwrap();
+        assert_eq!(kept.data.iter().filter(|method| method.is_default).count(), 1);
+        let known = kept.data.first().unwrap();
+        assert_eq!(shop.store.method(&shop.scope, &ada, &known.id).await.unwrap().as_ref(), Some(known));
+        assert_eq!(shop.store.method(&shop.other_scope(), &ada, &known.id).await.unwrap(), None);
+        assert!(shop.store.delete_method(&shop.scope, &ada, &known.id).await.unwrap());
+        assert!(!shop.store.delete_method(&shop.scope, &ada, &known.id).await.unwrap());
+        let nobody = CustomerId::parse("cus_nobody").unwrap();
+        assert!(matches!(shop.store.put_method(&method(&shop, &nobody, 1, false)).await.unwrap(), MethodPut::CustomerMissing));
+    }
+}
