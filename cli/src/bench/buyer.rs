@@ -2,17 +2,19 @@
 
 use super::{
     client::{Answer, Connection, Question},
-    scenario::Order,
+    scenario::{Order, Scenario, Turn},
     tally::Ending,
 };
 use http::{Method, StatusCode};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use std::time::{Duration, Instant};
 
 /// A checkout that has not ended after this is counted as an error.
 const PATIENCE: Duration = Duration::from_secs(180);
 /// Between two looks when the server does not hold its answer.
 const BREATH: Duration = Duration::from_millis(5);
+/// Between two looks at a refund at the most.
+const LONGEST_BREATH: Duration = Duration::from_millis(80);
 
 #[derive(Deserialize)]
 struct Checkout {
@@ -26,8 +28,44 @@ struct Coded {
     code: String,
 }
 
+/// Does what is to be done, and stays until it has ended. A sale is remembered in `scenario`.
+pub(super) async fn take(connection: &mut Connection, scenario: &Scenario, turn: &Turn) -> Ending {
+    match turn {
+        Turn::Buy(order) => buy(connection, scenario, order).await,
+        Turn::GiveBack { checkout, key } => match give_back(connection, checkout, key).await {
+            Ok(Refund { status, .. }) => Ending::Reached { status, code: None, replayed: false },
+            Err(error) => Ending::Error(error),
+        },
+    }
+}
+
+#[derive(Deserialize)]
+struct Refund {
+    id: String,
+    status: String,
+}
+
+/// Has a sale given back whole, and looks until it is. There is no answer that waits for a refund, so the looks become rarer.
+async fn give_back(connection: &mut Connection, checkout: &str, key: &str) -> Result<Refund, String> {
+    let path = format!("/v1/checkouts/{checkout}/refunds");
+    let question = Question { method: Method::POST, path: &path, header: Some(("idempotency-key", key)), body: "{}".into() };
+    let answer = connection.ask(question).await.map_err(|fault| fault.label().to_owned())?;
+    let mut refund: Refund = read(&answer, StatusCode::ACCEPTED)?;
+    let (path, started, mut breath) = (format!("/v1/refunds/{}", refund.id), Instant::now(), BREATH);
+    while refund.status == "pending" {
+        if started.elapsed() > PATIENCE {
+            return Err(format!("still pending after {} s", PATIENCE.as_secs()));
+        }
+        tokio::time::sleep(breath).await;
+        breath = (breath * 2).min(LONGEST_BREATH);
+        let answer = connection.ask(Question::get(&path)).await.map_err(|fault| fault.label().to_owned())?;
+        refund = read(&answer, StatusCode::OK)?;
+    }
+    Ok(refund)
+}
+
 /// Submits `order` and stays until it is terminal.
-pub(super) async fn buy(connection: &mut Connection, order: &Order) -> Ending {
+async fn buy(connection: &mut Connection, scenario: &Scenario, order: &Order) -> Ending {
     let posted = match post(connection, order).await {
         Ok(checkout) => checkout,
         Err(error) => return Ending::Error(error),
@@ -42,7 +80,12 @@ pub(super) async fn buy(connection: &mut Connection, order: &Order) -> Ending {
         }
     }
     match until_ended(connection, posted).await {
-        Ok(Checkout { status, error, .. }) => Ending::Reached { status, code: error.map(|error| error.code), replayed: order.sent_twice },
+        Ok(Checkout { id, status, error }) => {
+            if scenario.is_remembered() && status == "succeeded" {
+                scenario.remember(id);
+            }
+            Ending::Reached { status, code: error.map(|error| error.code), replayed: order.sent_twice }
+        }
         Err(error) => Ending::Error(error),
     }
 }
@@ -78,9 +121,9 @@ fn ended(status: &str) -> bool {
     !matches!(status, "queued" | "processing" | "reconciling")
 }
 
-fn read(answer: &Answer, wanted: StatusCode) -> Result<Checkout, String> {
+fn read<T: DeserializeOwned>(answer: &Answer, wanted: StatusCode) -> Result<T, String> {
     if answer.status == wanted {
-        return serde_json::from_slice(&answer.body).map_err(|_| "an answer that is not a checkout".to_owned());
+        return serde_json::from_slice(&answer.body).map_err(|_| "an answer of another kind".to_owned());
     }
     let code = serde_json::from_slice::<Coded>(&answer.body).map(|problem| problem.code);
     Err(format!("{} {}", answer.status.as_u16(), code.as_deref().unwrap_or("without a code")))

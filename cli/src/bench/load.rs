@@ -95,8 +95,8 @@ pub(super) async fn drive(origin: &Origin, scenario: &Arc<Scenario>, plan: Plan,
 impl Run {
     async fn buy(self: Arc<Self>, mut connection: Connection, mut rng: SmallRng) {
         while let Some(turn) = self.turn().await {
-            let order = self.scenario.order(turn.number, &mut rng);
-            let ending = buyer::buy(&mut connection, &order).await;
+            let Some(next) = self.scenario.turn(turn.number, &mut rng) else { return };
+            let ending = buyer::take(&mut connection, &self.scenario, &next).await;
             let latency = turn.due.elapsed();
             let wrong = matches!(ending, super::tally::Ending::Error(_));
             self.tally.lock().unwrap_or_else(PoisonError::into_inner).add(latency, ending);

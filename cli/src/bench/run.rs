@@ -72,6 +72,12 @@ impl Bench<'_> {
         let scenario = Arc::new(Scenario::new(self.args.scenario, self.name.clone()));
         scenario.prepare(&self.target.origin).await?;
         let (count, duration) = self.args.end();
+        if scenario.gives_back() {
+            let sales = Arc::new(scenario.sales());
+            let plan = Plan { pace: Pace::Closed, connections: 64, count, duration: None, seed: self.seed };
+            self.drive("sales", &sales, plan).await?;
+            sales.hand_over(&scenario);
+        }
         let pace = match self.args.mode {
             Mode::Closed => Pace::Closed,
             Mode::Open => Pace::Open(self.args.rate),

@@ -12,12 +12,16 @@ use hyper::body::Bytes;
 use rand::{Rng, rngs::SmallRng};
 use serde::Deserialize;
 use serde_json::json;
+use std::sync::{Mutex, PoisonError};
 
 /// Seats a named session has, rows A to Y of 40.
 const NAMED_SEATS: u32 = 1_000;
 const SEATS_A_ROW: u32 = 40;
 const HOT_SEATS: u32 = 5_000;
 const HOT_BUYERS: u64 = 50_000;
+const REFUNDS: u64 = 10_000;
+/// The most that a pack may have.
+const CREDITS: u32 = 100_000;
 /// The most that a session may have: with 100 of them, nothing but `hot` and `seats` sells out before ten million sales.
 const PLENTY: u32 = 100_000;
 /// Sessions prepared or checked at once.
@@ -46,6 +50,10 @@ pub enum Kind {
     Split,
     /// As card, with two cards: both are authorised before either is captured.
     TwoCards,
+    /// One seat for a credit of a pack, one pack a session.
+    Credits,
+    /// Sales by card that were made before (10,000 unless --count says) are given back whole.
+    Refund,
     /// 80 % card, 10 % declined, 5 % free, 5 % at the counter.
     Mix,
 }
@@ -53,7 +61,11 @@ pub enum Kind {
 impl Kind {
     /// How many checkouts belong to the scenario by its nature.
     pub(super) fn default_count(self) -> Option<u64> {
-        (self == Self::Hot).then_some(HOT_BUYERS)
+        match self {
+            Self::Hot => Some(HOT_BUYERS),
+            Self::Refund => Some(REFUNDS),
+            _ => None,
+        }
     }
 
     fn sessions(self) -> u32 {
@@ -78,10 +90,11 @@ enum Tender {
     Custom,
     CardAndCustom,
     TwoCards,
+    Credits,
 }
 
 impl Tender {
-    /// Its methods.
+    /// Its methods; a pack is named by its session.
     fn json(self) -> &'static str {
         match self {
             Self::Card => r#"{"type":"card","token":"tok_visa"}"#,
@@ -90,8 +103,23 @@ impl Tender {
             Self::Custom => r#"{"type":"custom","name":"Cash"}"#,
             Self::CardAndCustom => r#"{"type":"custom","name":"Cash","amount":500},{"type":"card","token":"tok_visa"}"#,
             Self::TwoCards => r#"{"type":"card","token":"tok_visa","amount":500},{"type":"card","token":"tok_visa"}"#,
+            Self::Credits => r#"{"type":"membership","bought_membership":"{session}-pack"}"#,
         }
     }
+}
+
+/// What a buyer does next.
+#[derive(Debug, Clone)]
+pub(super) enum Turn {
+    /// Buys.
+    Buy(Order),
+    /// Gives this sale back.
+    GiveBack {
+        /// The checkout.
+        checkout: String,
+        /// The refund's idempotency key.
+        key: String,
+    },
 }
 
 /// One checkout to submit.
@@ -110,11 +138,14 @@ pub(super) struct Check {
 }
 
 /// A load with sessions of its own.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Scenario {
     kind: Kind,
     /// Unique to a run and its phase: begins every id and key.
     name: String,
+    /// What was sold before, to be given back.
+    sold: Mutex<Vec<String>>,
+    remembers: bool,
 }
 
 #[derive(Deserialize)]
@@ -126,11 +157,49 @@ struct Availability {
 impl Scenario {
     /// `name` must be unique to this run and phase.
     pub(super) fn new(kind: Kind, name: String) -> Self {
-        Self { kind, name }
+        Self { kind, name, sold: Mutex::default(), remembers: false }
+    }
+
+    /// Whether it needs sales that were made before.
+    pub(super) fn gives_back(&self) -> bool {
+        self.kind == Kind::Refund
+    }
+
+    /// The sales that it needs: by card, in its own sessions, and remembered.
+    pub(super) fn sales(&self) -> Self {
+        Self { remembers: true, ..Self::new(Kind::Card, self.name.clone()) }
+    }
+
+    /// Whether its sales are to be remembered.
+    pub(super) fn is_remembered(&self) -> bool {
+        self.remembers
+    }
+
+    /// Remembers a sale.
+    pub(super) fn remember(&self, checkout: String) {
+        self.sold.lock().unwrap_or_else(PoisonError::into_inner).push(checkout);
+    }
+
+    /// Hands over what was sold.
+    pub(super) fn hand_over(&self, to: &Self) {
+        let mut sold = self.sold.lock().unwrap_or_else(PoisonError::into_inner);
+        to.sold.lock().unwrap_or_else(PoisonError::into_inner).append(&mut sold);
+    }
+
+    /// The `number`-th turn. `None`: nothing is left to be given back.
+    pub(super) fn turn(&self, number: u64, rng: &mut SmallRng) -> Option<Turn> {
+        if !self.gives_back() {
+            return Some(Turn::Buy(self.order(number, rng)));
+        }
+        let checkout = self.sold.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+        Some(Turn::GiveBack { key: format!("{checkout}-back"), checkout })
     }
 
     /// Creates its sessions.
     pub(super) async fn prepare(&self, origin: &Origin) -> Result<(), BenchError> {
+        if self.kind == Kind::Credits {
+            self.create_membership(origin).await?;
+        }
         let per_connection = self.kind.sessions().div_ceil(AT_ONCE as u32).max(1);
         let ranges = (0..self.kind.sessions()).step_by(per_connection as usize);
         let ranges = ranges.map(|first| first..(first + per_connection).min(self.kind.sessions()));
@@ -148,12 +217,29 @@ impl Scenario {
         let id = self.session(number);
         let path = format!("/v1/sessions/{id}");
         let question = Question { method: Method::PUT, path: &path, header: None, body: self.session_body(number).into() };
-        let what = || format!("creating session {id}");
-        let answer = connection.ask(question).await.map_err(|fault| BenchError::Api { what: what(), fault })?;
-        match answer.status {
-            StatusCode::OK | StatusCode::CREATED => Ok(()),
-            _ => Err(BenchError::Api { what: what(), fault: answer.unexpected() }),
+        put(connection, question).await?;
+        if self.kind != Kind::Credits {
+            return Ok(());
         }
+        let member = format!("/v1/customers/{id}-member");
+        let pack = json!({"membership": self.membership(), "credits": CREDITS}).to_string();
+        for (path, body) in [(member.clone(), json!({}).to_string()), (format!("{member}/bought-memberships/{id}-pack"), pack)] {
+            put(connection, Question { method: Method::PUT, path: &path, header: None, body: body.into() }).await?;
+        }
+        Ok(())
+    }
+
+    /// The packs that pay here.
+    fn membership(&self) -> String {
+        format!("{}-packs", self.name)
+    }
+
+    async fn create_membership(&self, origin: &Origin) -> Result<(), BenchError> {
+        let (path, body) = (
+            format!("/v1/memberships/{}", self.membership()),
+            json!({"name": "Bench pack", "unit_amount": 1500, "currency": "usd", "type": "pack", "credits": CREDITS}).to_string(),
+        );
+        put(&mut Connection::new(origin.clone()), Question { method: Method::PUT, path: &path, header: None, body: body.into() }).await
     }
 
     fn session_body(&self, number: u32) -> String {
@@ -166,6 +252,9 @@ impl Scenario {
                 Kind::Hot => fields.insert("capacity".to_owned(), HOT_SEATS.into()),
                 _ => fields.insert("capacity".to_owned(), PLENTY.into()),
             };
+            if self.kind == Kind::Credits {
+                fields.insert("compatible_memberships".to_owned(), json!([self.membership()]));
+            }
             if self.is_free(number) {
                 fields.insert("unit_amount".to_owned(), 0.into());
             }
@@ -194,10 +283,11 @@ impl Scenario {
             }
             _ => r#""quantity":1"#.to_owned(),
         };
+        let id = self.session(session);
+        let customer = if self.kind == Kind::Credits { format!(r#""customer":"{id}-member","#) } else { String::new() };
+        let methods = tender.json().replace("{session}", &id);
         let body = format!(
-            r#"{{"currency":"usd","lines":[{{"type":"session","session":"{}",{what}}}],"payment":{{"methods":[{}]}}}}"#,
-            self.session(session),
-            tender.json()
+            r#"{{{customer}"currency":"usd","lines":[{{"type":"session","session":"{id}",{what}}}],"payment":{{"methods":[{methods}]}}}}"#
         );
         let sent_twice = self.kind == Kind::Replay && rng.random_ratio(1, 10);
         Order { key: format!("{}-{number}", self.name), body: body.into(), sent_twice }
@@ -209,6 +299,7 @@ impl Scenario {
             Kind::Custom => Tender::Custom,
             Kind::Split => Tender::CardAndCustom,
             Kind::TwoCards => Tender::TwoCards,
+            Kind::Credits => Tender::Credits,
             _ if self.is_free(session) => Tender::Free,
             Kind::Mix => match rng.random_range(0..95) {
                 0..80 => Tender::Card,
@@ -223,7 +314,8 @@ impl Scenario {
     pub(super) async fn check(&self, origin: &Origin, tally: &Tally, asked: u64) -> Result<Vec<Check>, BenchError> {
         let succeeded = tally.in_status("succeeded");
         let (sold, held) = self.sold_and_held(origin).await?;
-        let told = succeeded * self.kind.seats_an_order();
+        // What was given back is sold no more.
+        let told = if self.gives_back() { 0 } else { succeeded * self.kind.seats_an_order() };
         // A buyer who lost sight of a checkout does not know whether it was sold.
         let unknown = tally.failed_to_end() * self.kind.seats_an_order();
         let mut checks = vec![
@@ -246,6 +338,15 @@ impl Scenario {
         };
         let all: Vec<Availability> = stream::iter((0..self.kind.sessions()).map(each)).buffer_unordered(AT_ONCE).try_collect().await?;
         Ok(all.iter().fold((0, 0), |(sold, held), one| (sold + one.sold, held + one.held)))
+    }
+}
+
+async fn put(connection: &mut Connection, question: Question<'_>) -> Result<(), BenchError> {
+    let what = format!("creating {}", question.path);
+    match connection.ask(question).await {
+        Ok(answer) if matches!(answer.status, StatusCode::OK | StatusCode::CREATED) => Ok(()),
+        Ok(answer) => Err(BenchError::Api { what, fault: answer.unexpected() }),
+        Err(fault) => Err(BenchError::Api { what, fault }),
     }
 }
 
