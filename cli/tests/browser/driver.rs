@@ -2,9 +2,15 @@
 
 use boxoffice_testkit::Program;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
 
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a browser may take to shut.
+const GOODBYE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(50);
 /// The name under which an element's id stands in an answer (W3C WebDriver, 12).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -128,7 +134,25 @@ impl Browser {
         }
     }
 
-    pub async fn close(self) {
-        self.http.delete(&self.session).send().await.unwrap();
+    /// Shuts the window.
+    pub fn close(self) {
+        drop(self);
+    }
+}
+
+/// Also when a test fails: chromedriver alone, once it is killed, would leave its Chromium running.
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let hang_up = || -> std::io::Result<()> {
+            let address = self.session.trim_start_matches("http://");
+            let (host, path) = address.split_once('/').unwrap_or((address, ""));
+            let mut connection = TcpStream::connect(host)?;
+            connection.set_read_timeout(Some(GOODBYE))?;
+            write!(connection, "DELETE /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+            connection.read_to_end(&mut Vec::new()).map(drop)
+        };
+        if let Err(error) = hang_up() {
+            eprintln!("Chromium could not be asked to go: {error}");
+        }
     }
 }

@@ -118,7 +118,7 @@ async fn customers(with_script: bool) {
     browser.go(&page).await;
     scene.is_back_with(&browser, "/cart", "expired").await;
     assert_eq!(scene.status(&id).await, "expired");
-    browser.close().await;
+    browser.close();
     scene.system.finish().await;
 }
 
@@ -158,7 +158,7 @@ async fn heavy_a_keyboard_a_nervous_finger_and_a_phone_are_enough() {
     scene.open(&browser).await;
     browser.sees(PAY).await;
     assert_eq!(browser.run("return document.documentElement.scrollWidth").await, 375);
-    browser.close().await;
+    browser.close();
     scene.system.finish().await;
 }
 
@@ -179,7 +179,7 @@ async fn heavy_a_frame_shows_the_page_where_it_may_and_nowhere_else() {
     browser.enter_frame().await;
     assert!(!browser.source().await.contains("<form"), "nobody is made to click on what he does not see");
     assert_eq!(scene.status(&id).await, "awaiting_payment");
-    browser.close().await;
+    browser.close();
     scene.system.finish().await;
 }
 
@@ -216,6 +216,6 @@ async fn heavy_no_page_keeps_anybody_out() {
     assert_eq!(findings(&browser, &axe).await, json!([]), "the end");
     browser.go(&format!("{page}x")).await;
     assert_eq!(findings(&browser, &axe).await, json!([]), "a wrong link");
-    browser.close().await;
+    browser.close();
     scene.system.finish().await;
 }
