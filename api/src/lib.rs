@@ -22,6 +22,7 @@ mod pages;
 pub mod problem;
 pub mod publisher;
 pub mod rate_limit;
+mod receipts;
 pub mod respond;
 mod router;
 pub mod routes;

@@ -7,7 +7,7 @@ use crate::{
     openapi::{self, Frame},
     pages,
     problem::Problem,
-    routes,
+    receipts, routes,
 };
 use axum::{Router, middleware::from_fn_with_state};
 use tower_http::compression::{
@@ -46,6 +46,7 @@ pub fn router(ctx: ApiContext) -> Router {
     routes
         .merge(openapi::router(api))
         .merge(pages::router().with_state(ctx.clone()))
+        .merge(receipts::router().with_state(ctx.clone()))
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(from_fn_with_state(ctx, edge))

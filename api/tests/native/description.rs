@@ -42,6 +42,7 @@ const ROUTES: &[(&str, &[&str])] = &[
     ("/v1/deliveries/{id}/replay", &["post"]),
     ("/v1/ledger/transactions", &["get"]),
     ("/v1/ledger/balances", &["get"]),
+    ("/v1/checkouts/{id}/receipt", &["get"]),
     ("/v1/checkouts/{id}/tickets", &["get"]),
     ("/v1/tickets/{id}", &["get"]),
     ("/v1/tickets/{id}/undo-check-in", &["post"]),

@@ -12,6 +12,7 @@ mod limits;
 mod memberships;
 mod pay;
 mod payment_methods;
+mod receipts;
 mod refunds;
 mod review;
 mod server;

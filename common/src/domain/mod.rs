@@ -22,6 +22,7 @@ pub mod ledger_view;
 pub mod membership;
 pub mod money;
 pub mod order;
+pub mod page_link;
 pub mod payment_method;
 pub mod pricing;
 pub mod redeem;

@@ -5,6 +5,7 @@ mod create;
 mod events;
 mod get;
 mod list;
+mod receipt;
 mod request;
 
 use crate::context::ApiContext;
@@ -18,6 +19,7 @@ pub fn router() -> OpenApiRouter<ApiContext> {
         .routes(routes!(create::create, list::list))
         .routes(routes!(get::get))
         .routes(routes!(events::events))
+        .routes(routes!(receipt::receipt))
         .routes(routes!(act::timeline))
         .routes(routes!(act::cancel))
         .routes(routes!(act::resolve))

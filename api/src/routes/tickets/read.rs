@@ -1,10 +1,11 @@
 //! Tickets as they are, and the keys that verify their codes.
 
-use super::view::{TicketView, keys, signing_key};
+use super::view::{TicketView, keys};
 use crate::{
     auth::{AnyKey, Caller, CheckoutsRead},
     context::ApiContext,
     problem::Problem,
+    receipts::links::Keys,
     respond::{List, json},
     routes::{paging::Paging, paths::Known},
     strict::Query,
@@ -54,8 +55,8 @@ async fn tickets(
     let is_last = page.len() <= shown;
     page.truncate(shown);
     let next_cursor = page.last().filter(|_| !is_last).map(|ticket| ticket.id.to_string());
-    let key = signing_key(&ctx, caller.scope()).await?;
-    Ok(List::with_cursor(page.into_iter().map(|ticket| TicketView::new(ticket, &key)).collect(), next_cursor))
+    let keys = Keys::of(&ctx, caller.scope()).await?;
+    Ok(List::with_cursor(page.into_iter().map(|ticket| TicketView::new(&ctx, ticket, &keys)).collect(), next_cursor))
 }
 
 /// One.
@@ -71,7 +72,7 @@ async fn tickets(
 )]
 async fn get(caller: Caller<CheckoutsRead>, Known(id): Known<TicketId>, State(ctx): State<ApiContext>) -> Result<Response, Problem> {
     let ticket = ctx.store().ticket(caller.scope(), &id).await?.ok_or(Problem::NotFound)?;
-    Ok(json(StatusCode::OK, &TicketView::new(ticket, &signing_key(&ctx, caller.scope()).await?)))
+    Ok(json(StatusCode::OK, &TicketView::new(&ctx, ticket, &Keys::of(&ctx, caller.scope()).await?)))
 }
 
 /// A JSON Web Key Set (RFC 7517).

@@ -1,6 +1,6 @@
 //! A ticket as clients see it, and what is refused.
 
-use crate::{context::ApiContext, problem::Problem, respond::json};
+use crate::{context::ApiContext, problem::Problem, receipts::links::Keys, respond::json};
 use axum::response::Response;
 use boxoffice_common::{
     domain::{
@@ -36,20 +36,25 @@ pub struct TicketView {
     holder: Holder,
     /// What a QR code shows and a door verifies; none when it is void.
     code: Option<String>,
+    /// A page with its QR code for whoever has the link; another one when it was passed on.
+    url: String,
+    /// The same for paper.
+    pdf_url: String,
     admitted_at: Option<Timestamp>,
 }
 
 impl TicketView {
     /// Signs what opens a door.
-    pub fn new(ticket: Ticket, key: &TicketKey) -> Self {
+    pub(crate) fn new(ctx: &ApiContext, ticket: Ticket, keys: &Keys) -> Self {
         let status = ticket.status();
-        let code = (status != TicketStatus::Void).then(|| key.code(&ticket));
+        let code = (status != TicketStatus::Void).then(|| keys.code.code(&ticket));
+        let (url, pdf_url) = keys.ticket(ctx, &ticket);
         let Ticket { id, checkout, line, session, name, seat, serial, holder, admitted_at, .. } = ticket;
-        Self { id, object: "ticket", checkout, line, session, name, seat, status, serial, holder, code, admitted_at }
+        Self { id, object: "ticket", checkout, line, session, name, seat, status, serial, holder, code, url, pdf_url, admitted_at }
     }
 }
 
-/// The keys of a tenant and mode, the one that signs first; made when there is none.
+/// The keys that verify what a tenant signs, the one that signs first; made when there is none.
 pub async fn keys(ctx: &ApiContext, scope: &Scope) -> Result<Vec<TicketKey>, Problem> {
     let seeds = ctx.store().ticket_keys(scope, &TicketKey::new_seed(ctx.entropy())).await?;
     let keys: Result<Vec<TicketKey>, _> = seeds.iter().map(TicketKey::from_seed).collect();
@@ -59,11 +64,6 @@ pub async fn keys(ctx: &ApiContext, scope: &Scope) -> Result<Vec<TicketKey>, Pro
     })
 }
 
-/// The one that signs.
-pub async fn signing_key(ctx: &ApiContext, scope: &Scope) -> Result<TicketKey, Problem> {
-    keys(ctx, scope).await?.into_iter().next().ok_or(Problem::Internal)
-}
-
 /// Lets something happen to a ticket, and shows it as it is then.
 pub async fn change(ctx: &ApiContext, scope: &Scope, ticket: TicketId, act: TicketAct) -> Result<Response, Problem> {
     let token = ctx.entropy().ulid(ctx.clock().now());
@@ -71,7 +71,7 @@ pub async fn change(ctx: &ApiContext, scope: &Scope, ticket: TicketId, act: Tick
     match ctx.store().change_ticket(&change).await? {
         TicketAnswer::Changed(ticket) => {
             tracing::info!(ticket = %ticket.id, tenant = %scope, what = change.act.as_str(), "ticket");
-            Ok(json(StatusCode::OK, &TicketView::new(*ticket, &signing_key(ctx, scope).await?)))
+            Ok(json(StatusCode::OK, &TicketView::new(ctx, *ticket, &Keys::of(ctx, scope).await?)))
         }
         TicketAnswer::Refused(refusal) => Err(problem(refusal)),
         TicketAnswer::Missing => Err(Problem::NotFound),
