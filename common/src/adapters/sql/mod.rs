@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `open` | connecting, migrating |
 //! | `db`, `bulk`, `value` | running one statement on either database, for one row or many |
-//! | `accept`, `begin`, `pay`, `settle` | the batched transitions |
+//! | `accept`, `begin`, `pay`, `settle`, `refund_open` | the batched transitions |
 //! | `answers` | first answers, bound to their keys |
 //! | `close` | cancel, expire, resolve |
 //! | `load`, `apply` | rows into checkouts, decisions into rows |
@@ -41,6 +41,7 @@ mod pay;
 mod payment_methods;
 mod read;
 mod refund;
+mod refund_open;
 mod rescue;
 mod script;
 mod seat;

@@ -7,6 +7,7 @@ use super::{
     deliveries::{Records, Takes},
     pay::Pays,
     read::Loads,
+    refund_open::Refunds,
     seat::Seat,
     settle::Settles,
 };
@@ -50,6 +51,7 @@ pub struct SqlStore {
     pub(super) begins: Batcher<Begins>,
     pub(super) settles: Batcher<Settles>,
     pub(super) pays: Batcher<Pays>,
+    pub(super) refunds: Batcher<Refunds>,
     pub(super) loads: Batcher<Loads>,
     pub(super) takes: Batcher<Takes>,
     pub(super) records: Batcher<Records>,
@@ -73,15 +75,16 @@ impl SqlStore {
         let (begins, beginning) = Batcher::new(Begins::new(db.seated(), Arc::clone(&entropy)), writes, place());
         let (settles, settling) = Batcher::new(Settles::new(db.seated(), Arc::clone(&entropy)), writes, place());
         let (pays, paying) = Batcher::new(Pays::new(db.seated(), Arc::clone(&entropy)), writes, place());
+        let (refunds, refunding) = Batcher::new(Refunds::new(db.seated(), Arc::clone(&entropy)), writes, place());
         let (takes, taking) = Batcher::new(Takes::new(db.seated(), Arc::clone(&entropy)), writes, place());
         let (records, recording) = Batcher::new(Records::new(db.seated()), writes, place());
-        let writing = async move { tokio::join!(accepting, beginning, settling, paying, taking, recording) };
+        let writing = async move { tokio::join!(accepting, beginning, settling, paying, refunding, taking, recording) };
         match &db {
             Db::Postgres { .. } => drop(tokio::spawn(writing)),
             Db::Sqlite { .. } => on_its_own_thread(writing)?,
         }
         let loads = Batcher::start(Loads::new(db.seated()), reads);
-        Ok(Self { accepts, begins, settles, pays, loads, takes, records, db, entropy })
+        Ok(Self { accepts, begins, settles, pays, refunds, loads, takes, records, db, entropy })
     }
 
     /// Applies what is missing of the schema. Many processes may do it at once.

@@ -1,37 +1,27 @@
-//! Refunds that clients ask for: decided under the checkout's lock, written with everything that follows.
+//! Refunds as rows: read with their checkouts and on their own, written with everything that moves.
 
 use super::{
     SqlStore,
-    answers::{self, Bound},
-    apply::apply,
     bulk::{Rows, Type::Int, Type::Text},
-    db::{Tx, transact},
-    load,
+    db::Tx,
     script::Write,
-    stock,
     value::{Row, Value, corrupt},
 };
 use crate::{
     domain::{
-        catalogue::Kind,
         checkout::Checkout,
-        claim::StockKey,
         effects::Effects,
-        id::{BoughtMembershipId, CatalogueId, CheckoutId, RefundId},
+        id::{CheckoutId, RefundId},
         money::{Amount, Currency},
-        refund::{self, Refund, RefundStatus, RefundView},
-        refund_membership,
+        refund::{Refund, RefundStatus},
         refund_part::RefundPart,
         scope::Scope,
         state::Status,
     },
-    failpoint,
-    ports::store::{Moved, NewRefund, RefundResult, StoreError, StoredAnswer},
+    ports::store::StoreError,
 };
 use std::collections::HashMap;
 
-/// HTTP 202: what every refund that was taken in is answered with.
-const ACCEPTED: u16 = 202;
 /// A refund's columns, in the order that `read` reads them.
 const REFUND: &str = "r.id, r.checkout, r.amount, r.currency, r.lines, r.reason, r.release_seats, r.status, r.error, \
      r.created_at, r.updated_at";
@@ -176,37 +166,6 @@ impl SqlStore {
         Ok(refunds)
     }
 
-    pub(super) async fn refund_one(&self, new: &NewRefund) -> Result<RefundResult, StoreError> {
-        let result = transact!(self.db, tx => {
-            // The key holds the checkout's path: whoever has the same one waits for the same lock.
-            let found = load::lock(tx, [&new.checkout]).await?.remove(&new.checkout).filter(|checkout| checkout.scope == new.scope);
-            let Some(checkout) = found else { return Ok(RefundResult::Missing) };
-            match answers::bound(tx, &new.scope, &new.idempotency, new.id.as_str()).await? {
-                None => {}
-                Some(Bound::Ours(answer)) => return Ok(RefundResult::Created { answer, moved: None }),
-                Some(Bound::Same(answer)) => return Ok(RefundResult::Replayed(answer)),
-                Some(Bound::Other) => return Ok(RefundResult::KeyReused),
-            }
-            let now = tx.now().await?;
-            let opened = refund::open(checkout, &new.id, &new.ask, now, &self.entropy);
-            let effects = match opened.map_err(|error| StoreError::Inconsistent(error.to_string()))? {
-                Ok(effects) => effects,
-                Err(refusal) => return Ok(RefundResult::Refused(refusal)),
-            };
-            let taken = credits_taken(tx, &effects).await?;
-            if let Err(used) = refund_membership::check_unused(&effects, &new.ask, &taken) {
-                return Ok(RefundResult::Refused(used.into()));
-            }
-            let answer = answer(&effects, &new.id)?;
-            answers::bind(tx, &new.scope, &new.idempotency, &answer, now).await?;
-            let moved: Option<Moved> = apply(tx, &[effects], now, &self.entropy).await?.pop();
-            failpoint::cross("accept.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
-            Ok(RefundResult::Created { answer, moved })
-        })?;
-        let _ = failpoint::cross("accept.after_commit").await;
-        Ok(result)
-    }
-
     pub(super) async fn read_refund(&self, scope: &Scope, id: &RefundId) -> Result<Option<Refund>, StoreError> {
         let sql = format!("SELECT {REFUND} FROM refunds r WHERE r.id = {{1}} AND r.scope = {{2}}");
         Ok(self.find_refunds(&sql, &[id.as_str().into(), scope.as_str().into()]).await?.pop())
@@ -216,20 +175,4 @@ impl SqlStore {
         let sql = format!("SELECT {REFUND} FROM refunds r WHERE r.checkout = {{1}} AND r.scope = {{2}} ORDER BY r.id");
         self.find_refunds(&sql, &[id.as_str().into(), scope.as_str().into()]).await
     }
-}
-
-/// How many credits are used or held of the memberships that a refund ends, under their locks: nobody uses one until it has ended.
-async fn credits_taken(tx: &mut Tx<'_>, effects: &Effects) -> Result<HashMap<CatalogueId, u32>, StoreError> {
-    let scope = &effects.checkout.scope;
-    let key = |id: &BoughtMembershipId| StockKey { scope: scope.clone(), kind: Kind::BoughtMembership, id: id.in_stock() };
-    let keys: Vec<StockKey> = effects.ended.iter().map(|(id, _)| key(id)).collect();
-    let locked = stock::lock(tx, &stock::keys(&keys)).await?;
-    Ok(locked.into_iter().map(|locked| (locked.level.key.id, locked.level.taken)).collect())
-}
-
-fn answer(effects: &Effects, id: &RefundId) -> Result<StoredAnswer, StoreError> {
-    let opened = effects.checkout.refunds.iter().find(|refund| refund.id == *id);
-    let refund = opened.ok_or_else(|| StoreError::Inconsistent("a refund that was not opened".to_owned()))?;
-    let body = serde_json::to_string(&RefundView::from(refund)).map_err(corrupt)?;
-    Ok(StoredAnswer { status: ACCEPTED, object: id.to_string(), body })
 }

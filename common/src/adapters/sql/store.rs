@@ -69,7 +69,7 @@ impl CheckoutStore for SqlStore {
     }
 
     async fn refund(&self, new: &NewRefund) -> Result<RefundResult, StoreError> {
-        self.refund_one(new).await
+        self.refunds.call(Arc::new(new.clone())).await
     }
 
     async fn refund_by_id(&self, scope: &Scope, id: &RefundId) -> Result<Option<Refund>, StoreError> {
