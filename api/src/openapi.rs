@@ -27,6 +27,7 @@ const SECURITY: &str = "api_key";
         (name = "refunds", description = "What goes back of a sale"),
         (name = "waiting list", description = "Who waits for places of a session that is full: what comes free is offered in order, and never sold to a stranger"),
         (name = "catalogue", description = "What can be sold"),
+        (name = "jobs", description = "What takes long: a session that is called off, with everybody's money on its way back"),
         (name = "customers", description = "Who buys"),
         (name = "webhooks", description = "Where results go, and what became of them"),
         (name = "ledger", description = "What was earned, owed and given back: double entry, append-only"),

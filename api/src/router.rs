@@ -35,6 +35,7 @@ pub fn router(ctx: ApiContext) -> Router {
         .merge(routes::payment_methods::router())
         .merge(routes::webhook_endpoints::router())
         .merge(routes::deliveries::router())
+        .merge(routes::jobs::router())
         .merge(routes::ledger::router())
         .merge(routes::settings::router())
         .merge(routes::tickets::router())

@@ -25,6 +25,7 @@ pub const NAMES: &[&str] = &[
     "delivery.before_send",
     "delivery.after_send",
     "delivery.after_record",
+    "job.after_batch",
     "ack.before",
     "ack.after",
 ];

@@ -34,6 +34,8 @@ mod credits_random;
 mod fixture;
 #[path = "store/hosted.rs"]
 mod hosted;
+#[path = "store/jobs.rs"]
+mod jobs;
 #[path = "store/ledger.rs"]
 mod ledger;
 #[path = "store/memberships.rs"]

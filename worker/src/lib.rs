@@ -9,6 +9,7 @@
 //! | `charge` | one attempt at a provider, under a lease |
 //! | `follow` | what a transition is followed by: announcements, seats, more work |
 //! | `deliver` | one try of a callback |
+//! | `jobs` | what takes long: sessions that are called off |
 //! | `rescue`, `expire`, `tidy` | the services beside the queue |
 
 mod charge;
@@ -17,6 +18,7 @@ mod context;
 mod deliver;
 mod expire;
 mod follow;
+mod jobs;
 mod lane;
 mod rescue;
 mod reserve;

@@ -6,6 +6,7 @@ pub mod checkouts;
 pub mod customers;
 pub mod deliveries;
 pub mod health;
+pub mod jobs;
 pub mod ledger;
 pub mod memberships;
 pub mod paging;

@@ -7,6 +7,7 @@ mod catalogue;
 mod checkouts;
 mod description;
 mod idempotency;
+mod jobs;
 mod ledger;
 mod limits;
 mod memberships;

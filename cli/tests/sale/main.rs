@@ -7,6 +7,7 @@ mod callbacks;
 mod cards;
 mod closing;
 mod hosted;
+mod jobs;
 mod memberships;
 mod prices;
 mod reading;
@@ -65,6 +66,7 @@ stories! {
     rush::story as twins_make_one_checkout_and_three_seats_are_sold_three_times with QUICK;
     tickets::story as a_ticket_lets_in_once_is_passed_on_and_void_when_given_back with QUICK;
     closing::story as a_checkout_can_be_canceled_until_money_may_have_moved with closing::SETTINGS;
+    jobs::story as a_session_is_called_off_and_everybody_gets_the_money_back_once with QUICK;
     waiting_list::story as what_comes_back_is_offered_to_who_waits_and_to_nobody_else with QUICK;
     review::story as what_nobody_can_find_out_is_decided_by_an_operator with review::SETTINGS;
 }

@@ -197,6 +197,8 @@ ids! {
     PaymentMethodId "pm";
     /// An entry of a waiting list.
     WaitingId "wle";
+    /// A job.
+    JobId "job";
 }
 
 impl BoughtMembershipId {

@@ -17,6 +17,7 @@ pub mod error;
 pub mod event;
 pub mod hosted;
 pub mod id;
+pub mod job;
 pub mod ledger;
 pub mod ledger_view;
 pub mod membership;

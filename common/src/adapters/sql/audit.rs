@@ -200,6 +200,19 @@ const RULES: &[Rule] = &[
               WHERE (w.status = 'waiting' OR (w.status = 'offered' AND w.checkout IS NULL)) AND (w.due_at IS NULL OR w.due_at < {1})",
     },
     Rule {
+        name: "job_without_end",
+        // What was given back by name while its places were kept stays kept.
+        sql: "SELECT j.id, 'has succeeded, and ' || i.checkout || ' still has places of ' || j.session FROM jobs j \
+              JOIN job_items i ON i.job = j.id JOIN claims k ON k.checkout = i.checkout AND k.scope = j.scope AND k.kind = 'session' \
+              AND k.resource = j.session AND k.state <> 'released' WHERE j.status = 'succeeded' \
+              AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.checkout = i.checkout AND r.status = 'succeeded' AND r.lines LIKE '%\"' || k.line || '\"%')",
+    },
+    Rule {
+        name: "stuck_job",
+        sql: "SELECT j.id, 'has done ' || (j.done + j.failed) || ' of ' || j.total || ' and nobody came to go on' FROM jobs j \
+              WHERE j.status = 'running' AND j.lease_until < {1}",
+    },
+    Rule {
         name: "end_without_event",
         sql: "SELECT c.id, 'is ' || c.status || ' and no event says so' FROM checkouts c WHERE c.completed_at IS NOT NULL \
               AND NOT EXISTS (SELECT 1 FROM events e WHERE e.checkout = c.id AND e.kind = 'checkout.' || c.status)",

@@ -13,6 +13,7 @@
 //! | `read` | checkouts as people look at them |
 //! | `catalogue`, `customers`, `keys`, `endpoints`, `deliveries` | a subject each |
 //! | `memberships`, `payment_methods` | what customers have bought, and saved, to pay with |
+//! | `jobs` | sessions that are called off |
 //! | `ledger` | the ledger as people read it |
 //! | `settings` | a tenant's settings |
 //! | `tickets` | tickets of which something has become, and their keys |
@@ -32,6 +33,7 @@ mod db;
 mod deliveries;
 mod endpoints;
 mod events;
+mod jobs;
 mod keys;
 mod ledger;
 mod load;

@@ -13,9 +13,10 @@ use crate::{
         ends::Verdict,
         hosted::Pay,
         id::{
-            BoughtMembershipId, CatalogueId, CheckoutId, CustomerId, DeliveryId, EndpointId, KeyId, PaymentMethodId, RefundId, TicketId,
-            WaitingId,
+            BoughtMembershipId, CatalogueId, CheckoutId, CustomerId, DeliveryId, EndpointId, JobId, KeyId, PaymentMethodId, RefundId,
+            TicketId, WaitingId,
         },
+        job::{ItemState, Job},
         ledger_view::{Balance, LedgerRecord},
         payment_method::PaymentMethod,
         refund::Refund,
@@ -250,6 +251,39 @@ impl LedgerStore for SqlStore {
 
     async fn ledger_balances(&self, scope: &Scope, of: BalancesOf<'_>) -> Result<Vec<Balance>, StoreError> {
         self.sum_ledger(scope, of).await
+    }
+}
+
+#[async_trait]
+impl JobStore for SqlStore {
+    async fn cancel_session(&self, new: &NewCancellation) -> Result<CancelSession, StoreError> {
+        self.call_off(new).await
+    }
+
+    async fn job(&self, scope: &Scope, id: &JobId) -> Result<Option<Job>, StoreError> {
+        self.read_job(scope, id).await
+    }
+
+    async fn jobs(&self, scope: &Scope, page: &PageRequest) -> Result<Page<Job>, StoreError> {
+        self.list_jobs(scope, page).await
+    }
+
+    async fn pause_job(&self, scope: &Scope, id: &JobId, paused: bool) -> Result<JobChange, StoreError> {
+        self.pause(scope, id, paused).await
+    }
+
+    async fn take_job(&self, lease_token: &str, lease_for: Duration) -> Result<Option<JobBatch>, StoreError> {
+        self.take_running(lease_token, lease_for).await
+    }
+
+    async fn save_job(
+        &self,
+        id: &JobId,
+        lease_token: &str,
+        items: &[(CheckoutId, ItemState)],
+        pause: Duration,
+    ) -> Result<Option<Job>, StoreError> {
+        self.save_batch(id, lease_token, items, pause).await
     }
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `checkouts` | checkouts and everything that moves with them |
 //! | `catalogue` | what is sold, and to whom |
+//! | `jobs` | work that takes long |
 //! | `keys` | API keys |
 //! | `deliveries` | webhook endpoints, secrets, deliveries |
 //! | `memberships`, `payment_methods` | what customers have bought, and saved, to pay with |
@@ -18,6 +19,7 @@ mod catalogue;
 mod checkouts;
 mod deliveries;
 mod error;
+mod jobs;
 mod keys;
 mod ledger;
 mod memberships;
@@ -32,6 +34,7 @@ pub use catalogue::*;
 pub use checkouts::*;
 pub use deliveries::*;
 pub use error::*;
+pub use jobs::*;
 pub use keys::*;
 pub use ledger::*;
 pub use memberships::*;
@@ -46,6 +49,7 @@ pub use waiting::*;
 pub trait Store:
     CheckoutStore
     + CatalogueStore
+    + JobStore
     + KeyStore
     + DeliveryStore
     + LedgerStore
@@ -61,6 +65,7 @@ pub trait Store:
 impl<
     T: CheckoutStore
         + CatalogueStore
+        + JobStore
         + KeyStore
         + DeliveryStore
         + LedgerStore

@@ -1,0 +1,194 @@
+//! Work that takes long and that a client starts with one request: calling a session off, and giving back what was paid for it.
+//!
+//! Always: what a job does with a checkout is decided from the checkout and its refunds as they are now, never from what the job remembers,
+//! so that a job which was killed anywhere goes on without doing anything twice.
+
+use super::{
+    checkout::Checkout,
+    id::{BadId, CatalogueId, CheckoutId, JobId, LineId, RefundId},
+    money::{Amount, MoneyError},
+    order::{Item, Line},
+    refund::{Refund, RefundAsk, RefundStatus, refundable},
+    state::Status,
+    time::Timestamp,
+};
+use serde::Serialize;
+
+/// The most checkouts of a job that are under way at once: so few that refunds do not hold up new sales.
+pub const MAX_UNDER_WAY: usize = 50;
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JobStatus {
+    /// Somebody works on it, or will in a moment.
+    Running,
+    /// Stopped until it is resumed. What is under way comes to its end.
+    Paused,
+    /// Everything is done.
+    Succeeded,
+    /// It has come to its end, and some of it could not be done.
+    Failed,
+}
+
+impl JobStatus {
+    /// Every status, for documentation and tests.
+    pub const ALL: [Self; 4] = [Self::Running, Self::Paused, Self::Succeeded, Self::Failed];
+
+    /// As it stands in JSON and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Reads it back.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+
+    /// Whether nothing is left to do.
+    pub const fn has_ended(self) -> bool {
+        match self {
+            Self::Running | Self::Paused => false,
+            Self::Succeeded | Self::Failed => true,
+        }
+    }
+}
+
+/// What is done about one checkout of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ItemState {
+    /// Nothing yet.
+    Open,
+    /// Its refund or its cancel is under way.
+    UnderWay,
+    /// Everything.
+    Done,
+    /// It could not be: a person has to look.
+    Failed,
+}
+
+impl ItemState {
+    /// As it stands in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::UnderWay => "under_way",
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A job: a session that is called off. Shown as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Job {
+    /// Public id.
+    pub id: JobId,
+    /// `job`.
+    pub object: &'static str,
+    /// `session_cancellation`.
+    pub kind: &'static str,
+    /// Which session.
+    pub session: CatalogueId,
+    /// Where it stands.
+    pub status: JobStatus,
+    /// How many checkouts had places when it was asked for.
+    pub total: u32,
+    /// Of how many the places are free and the money is back.
+    pub done: u32,
+    /// Of how many it could not be done: their refund failed, or they need review.
+    pub failed: u32,
+    /// The client's own words.
+    pub reason: Option<String>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// When it came to its end.
+    pub completed_at: Option<Timestamp>,
+}
+
+impl Job {
+    /// What its object is.
+    pub const OBJECT: &'static str = "job";
+    /// The one kind there is.
+    pub const SESSION_CANCELLATION: &'static str = "session_cancellation";
+
+    /// The id of its refund of a checkout: always the same, so that there is one.
+    pub fn refund_of(&self, checkout: &CheckoutId) -> Result<RefundId, BadId> {
+        fn bare<'t>(id: &'t str, prefix: &str) -> &'t str {
+            id.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_')).unwrap_or(id)
+        }
+        let (job, checkout) = (bare(self.id.as_str(), JobId::PREFIX), bare(checkout.as_str(), CheckoutId::PREFIX));
+        RefundId::parse(format!("{}_{job}_{checkout}", RefundId::PREFIX))
+    }
+}
+
+/// What is to be done about a checkout that has places of the session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undo {
+    /// Ask for it to be canceled.
+    Cancel,
+    /// Ask for this to go back.
+    Refund(RefundAsk),
+    /// Look at it again later.
+    Wait,
+    /// Nothing more.
+    Nothing,
+    /// Nothing that could be done without a person.
+    Stuck,
+}
+
+/// Decides what is to be done about a checkout, of which `refunds` are all that there are; `ours` is the id of the job's own.
+/// Errors: amounts that do not add up.
+pub fn undo(mut checkout: Checkout, refunds: Vec<Refund>, ours: &RefundId, job: &Job) -> Result<Undo, MoneyError> {
+    match checkout.status {
+        Status::Queued | Status::Processing | Status::AwaitingPayment => return Ok(Undo::Cancel),
+        Status::Reconciling => return Ok(if checkout.closing.is_none() { Undo::Cancel } else { Undo::Wait }),
+        Status::NeedsReview => return Ok(Undo::Stuck),
+        Status::Failed | Status::Canceled | Status::Expired => return Ok(Undo::Nothing),
+        Status::Succeeded => {}
+    }
+    checkout.refunds = refunds;
+    let own = checkout.refunds.iter().find(|refund| refund.id == *ours);
+    if own.is_some_and(|refund| !refund.counts()) {
+        return Ok(Undo::Stuck);
+    }
+    let is_ours = |line: &&Line| matches!(&line.item, Item::Session { session, .. } if *session == job.session);
+    let (mut lines, mut given): (Vec<LineId>, Vec<RefundStatus>) = Default::default();
+    let mut worth = Amount::ZERO;
+    for line in checkout.order.lines.iter().filter(is_ours) {
+        let gives = |refund: &&Refund| refund.counts() && (refund.lines.contains(&line.id) || frees(refund, line));
+        if let Some(refund) = checkout.refunds.iter().find(gives) {
+            given.push(refund.status);
+            continue;
+        }
+        worth = worth.plus(line.amount.minus(line.discount_amount)?.plus(line.tax_amount)?)?;
+        lines.push(line.id.clone());
+    }
+    if lines.is_empty() {
+        // What was given back before counts as done, also when its places were kept then: that was somebody's wish.
+        return Ok(match given {
+            given if given.contains(&RefundStatus::NeedsReview) => Undo::Stuck,
+            given if given.contains(&RefundStatus::Pending) => Undo::Wait,
+            _ => Undo::Nothing,
+        });
+    }
+    if own.is_some() {
+        // Somebody else's refund failed meanwhile, and ours is one.
+        return Ok(Undo::Stuck);
+    }
+    // What went back before without a word about lines may have been of these.
+    let left = refundable(&checkout)?;
+    let amount = (worth > left).then_some(left);
+    Ok(Undo::Refund(RefundAsk { amount, lines, reason: job.reason.clone(), release_seats: Some(true) }))
+}
+
+fn frees(refund: &Refund, line: &Line) -> bool {
+    refund.release_seats && (refund.lines.is_empty() || refund.lines.contains(&line.id))
+}
