@@ -35,11 +35,20 @@ async fn heavy_bench_embedded_counts_every_checkout_and_its_cpu_time() {
 
 #[tokio::test]
 async fn heavy_bench_pays_in_other_ways_and_gives_back() {
-    for scenario in ["credits", "split", "two-cards", "refund"] {
+    for scenario in ["credits", "split", "two-cards", "hosted", "refund"] {
         let (report, _) = bench(&["--embedded", "--scenario", scenario, "--count", "50"]).await;
         assert_eq!((&report["statuses"]["succeeded"], &report["errors"]), (&50.into(), &serde_json::json!({})), "{scenario}");
         assert!(report["checks"].as_array().unwrap().iter().all(|check| check["holds"] == true), "{scenario}: {report}");
     }
+}
+
+#[tokio::test]
+async fn heavy_bench_measures_new_sales_beside_a_session_that_is_called_off() {
+    let (report, text) = bench(&["--embedded", "--scenario", "drain", "--count", "60", "--rate", "50", "--duration", "1s"]).await;
+    let drained = &report["drained"];
+    assert_eq!(drained["refunds"], 60, "{text}");
+    assert!(["seconds", "alone_p99_ms", "beside_p99_ms"].iter().all(|what| drained[what].as_f64().unwrap() > 0.0), "{drained}");
+    assert!(report["checks"].as_array().unwrap().iter().all(|check| check["holds"] == true), "{text}");
 }
 
 #[tokio::test]

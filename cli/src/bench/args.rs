@@ -84,17 +84,22 @@ impl BenchArgs {
         }
     }
 
+    /// How the next checkout is started. New sales beside a drain come whatever the server does.
+    pub(super) fn mode(&self) -> Mode {
+        if self.scenario == Kind::Drain { Mode::Open } else { self.mode }
+    }
+
     /// How many connections the load uses.
     pub(super) fn connections(&self) -> usize {
         let by_rate = usize::try_from(self.rate).unwrap_or(MAX_CONNECTIONS).div_ceil(2).clamp(16, 1_024);
-        let default = if self.mode == Mode::Open { by_rate } else { 64 };
+        let default = if self.mode() == Mode::Open { by_rate } else { 64 };
         self.concurrency.unwrap_or(default).clamp(1, MAX_CONNECTIONS)
     }
 
     /// Refuses what would measure nothing.
     pub(super) fn check(&self) -> Result<(), BenchError> {
         let wrong = |text: &str| Err(BenchError::Usage(text.to_owned()));
-        if self.mode == Mode::Open && self.rate == 0 {
+        if self.mode() == Mode::Open && self.rate == 0 {
             return wrong("--rate must be at least 1");
         }
         if self.distributed && self.workers == 0 {

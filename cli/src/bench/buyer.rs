@@ -2,6 +2,7 @@
 
 use super::{
     client::{Answer, Connection, Question},
+    page,
     scenario::{Order, Scenario, Turn},
     tally::Ending,
 };
@@ -21,6 +22,7 @@ struct Checkout {
     id: String,
     status: String,
     error: Option<Coded>,
+    payment_url: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -48,7 +50,7 @@ struct Refund {
 /// Has a sale given back whole, and looks until it is. There is no answer that waits for a refund, so the looks become rarer.
 async fn give_back(connection: &mut Connection, checkout: &str, key: &str) -> Result<Refund, String> {
     let path = format!("/v1/checkouts/{checkout}/refunds");
-    let question = Question { method: Method::POST, path: &path, header: Some(("idempotency-key", key)), body: "{}".into() };
+    let question = Question { header: Some(("idempotency-key", key)), ..Question::new(Method::POST, &path, "{}") };
     let answer = connection.ask(question).await.map_err(|fault| fault.label().to_owned())?;
     let mut refund: Refund = read(&answer, StatusCode::ACCEPTED)?;
     let (path, started, mut breath) = (format!("/v1/refunds/{}", refund.id), Instant::now(), BREATH);
@@ -79,8 +81,8 @@ async fn buy(connection: &mut Connection, scenario: &Scenario, order: &Order) ->
             Err(error) => return Ending::Error(error),
         }
     }
-    match until_ended(connection, posted).await {
-        Ok(Checkout { id, status, error }) => {
+    match until_paid(connection, posted, scenario.is_hosted()).await {
+        Ok(Checkout { id, status, error, .. }) => {
             if scenario.is_remembered() && status == "succeeded" {
                 scenario.remember(id);
             }
@@ -92,9 +94,20 @@ async fn buy(connection: &mut Connection, scenario: &Scenario, order: &Order) ->
 
 async fn post(connection: &mut Connection, order: &Order) -> Result<Checkout, String> {
     let question =
-        Question { method: Method::POST, path: "/v1/checkouts", header: Some(("idempotency-key", &order.key)), body: order.body.clone() };
+        Question { header: Some(("idempotency-key", &order.key)), ..Question::new(Method::POST, "/v1/checkouts", order.body.clone()) };
     let answer = connection.ask(question).await.map_err(|fault| fault.label().to_owned())?;
     read(&answer, StatusCode::ACCEPTED)
+}
+
+/// Until it is terminal; a customer who has to pay on a page does so.
+async fn until_paid(connection: &mut Connection, posted: Checkout, on_a_page: bool) -> Result<Checkout, String> {
+    let mut checkout = until_ended(connection, posted).await?;
+    if on_a_page && checkout.status == "awaiting_payment" {
+        page::pay(connection, checkout.payment_url.as_deref().unwrap_or_default()).await?;
+        checkout.status = "processing".to_owned();
+        checkout = until_ended(connection, checkout).await?;
+    }
+    Ok(checkout)
 }
 
 async fn until_ended(connection: &mut Connection, posted: Checkout) -> Result<Checkout, String> {
@@ -116,7 +129,7 @@ async fn until_ended(connection: &mut Connection, posted: Checkout) -> Result<Ch
     Ok(checkout)
 }
 
-/// Whether a buyer has nothing left to wait for. Nobody pays on a page here, and nobody decides a review.
+/// Whether a buyer has nothing left to wait for. Nobody decides a review here.
 fn ended(status: &str) -> bool {
     !matches!(status, "queued" | "processing" | "reconciling")
 }

@@ -98,12 +98,24 @@ pub(super) struct Question<'a> {
     pub(super) path: &'a str,
     pub(super) header: Option<(&'static str, &'a str)>,
     pub(super) body: Bytes,
+    /// What the body is, if there is one.
+    pub(super) kind: &'static str,
 }
 
 impl<'a> Question<'a> {
     /// A GET.
     pub(super) fn get(path: &'a str) -> Self {
-        Self { method: Method::GET, path, header: None, body: Bytes::new() }
+        Self::new(Method::GET, path, Bytes::new())
+    }
+
+    /// A question with a JSON body.
+    pub(super) fn new(method: Method, path: &'a str, body: impl Into<Bytes>) -> Self {
+        Self { method, path, header: None, body: body.into(), kind: "application/json" }
+    }
+
+    /// A form as a page sends it.
+    pub(super) fn form(path: &'a str, body: impl Into<Bytes>) -> Self {
+        Self { kind: "application/x-www-form-urlencoded", ..Self::new(Method::POST, path, body) }
     }
 }
 
@@ -145,7 +157,7 @@ impl Connection {
             .header(header::HOST, self.origin.host.clone())
             .header(header::AUTHORIZATION, self.origin.bearer.clone());
         if !question.body.is_empty() {
-            request = request.header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            request = request.header(header::CONTENT_TYPE, HeaderValue::from_static(question.kind));
         }
         if let Some((name, value)) = question.header {
             request = request.header(name, value);

@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 use tokio::{task::JoinSet, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 /// When checkouts start.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +37,8 @@ pub(super) struct Plan {
     pub(super) duration: Option<Duration>,
     /// Seeds the buyers' choices, so that a run can be repeated.
     pub(super) seed: u64,
+    /// Ends the load before its time.
+    pub(super) stop: CancellationToken,
 }
 
 /// What a running load shows to a progress bar.
@@ -124,7 +127,7 @@ impl Run {
         if self.plan.duration.is_some_and(|duration| due >= self.started + duration) {
             return None;
         }
-        tokio::time::sleep_until(due).await;
+        self.plan.stop.run_until_cancelled(tokio::time::sleep_until(due)).await?;
         Some(Turn { number, due })
     }
 }

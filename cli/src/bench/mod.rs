@@ -2,17 +2,19 @@
 //!
 //! [`args`] what can be asked · [`run`](fn@run) the story from start to report · [`target`] the servers, as children so that their CPU time is told
 //! apart · [`scenario`] what is bought, and what must be true afterwards · [`load`] closed and open loop · [`buyer`] one checkout from submit to
-//! terminal · [`client`] HTTP · [`tally`] what happened · [`floor`] what the
+//! terminal, [`page`] on the payment page · [`drain`] new sales beside many refunds · [`client`] HTTP · [`tally`] what happened · [`floor`] what the
 //! raw operations cost · [`machine`], [`report`] what is printed.
 
 mod args;
 mod buyer;
 mod client;
+mod drain;
 mod error;
 mod floor;
 mod load;
 mod machine;
 mod meter;
+mod page;
 mod progress;
 mod report;
 mod run;

@@ -1,6 +1,6 @@
 //! The report, for people and as JSON.
 
-use super::{args::BenchArgs, args::Mode, floor::Floor, load::Outcome, machine::Machine, meter::Spent, scenario::Check};
+use super::{args::BenchArgs, args::Mode, drain::Drained, floor::Floor, load::Outcome, machine::Machine, meter::Spent, scenario::Check};
 use clap::ValueEnum;
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
@@ -34,6 +34,9 @@ pub(super) struct Report {
     memory_bytes: BTreeMap<String, u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     floor: Option<Floor>,
+    /// Of `drain`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drained: Option<Drained>,
     checks: Vec<Check>,
 }
 
@@ -75,12 +78,13 @@ pub(super) struct Measured {
     pub(super) generator: Duration,
     pub(super) checks: Vec<Check>,
     pub(super) floor: Option<Floor>,
+    pub(super) drained: Option<Drained>,
 }
 
 impl Report {
     /// Puts everything together.
     pub(super) fn new(args: &BenchArgs, target: &'static str, machine: Machine, measured: Measured) -> Self {
-        let Measured { outcome, spent, generator, checks, floor } = measured;
+        let Measured { outcome, spent, generator, checks, floor, drained } = measured;
         let (tally, seconds) = (outcome.tally, outcome.took.as_secs_f64());
         let ended = tally.ended();
         let each = |cpu: Duration| milliseconds_each(cpu, ended);
@@ -110,6 +114,7 @@ impl Report {
             generator_cpu_ms_per_checkout: each(generator),
             memory_bytes: spent.into_iter().map(|part| (part.name, part.memory_bytes)).collect(),
             floor,
+            drained,
             checks,
         }
     }
@@ -160,6 +165,12 @@ impl Report {
             }
             line("", format!("sum {:.3} ms; the whole checkout is {:.2} times that", floor.sum_ms, floor.ratio));
         }
+        if let Some(Drained { refunds, seconds, alone_p99_ms, beside_p99_ms }) = &self.drained {
+            let each = *refunds as f64 / seconds.max(0.001);
+            line("given back", format!("{refunds} sales in {seconds:.1} s ({each:.0}/s)"));
+            let times = beside_p99_ms / alone_p99_ms.max(0.001);
+            line("", format!("p99 of new sales {alone_p99_ms:.1} ms alone, {beside_p99_ms:.1} ms beside it: {times:.2} times"));
+        }
         line("machine", self.machine.line());
         for check in &self.checks {
             line(if check.holds { "holds" } else { "BROKEN" }, check.what.clone());
@@ -179,10 +190,10 @@ impl Settings {
         let (count, duration) = args.end();
         Self {
             scenario: name(args.scenario),
-            mode: name(args.mode),
+            mode: name(args.mode()),
             target,
             connections: args.connections(),
-            rate_per_second: (args.mode == Mode::Open).then_some(args.rate),
+            rate_per_second: (args.mode() == Mode::Open).then_some(args.rate),
             count,
             duration_seconds: duration.map(|duration| duration.as_secs_f64()),
             warmup_seconds: args.warmup.as_secs_f64(),

@@ -2,6 +2,7 @@
 
 use super::{
     args::{BenchArgs, Mode},
+    drain,
     error::{BenchError, local},
     floor,
     load::{self, Live, Outcome, Pace, Plan},
@@ -13,6 +14,7 @@ use super::{
     target::Target,
 };
 use std::{sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
 
 /// Work that was put off until after the answer still belongs to it: the meters are read this long after the last checkout.
 const AFTERMATH: Duration = Duration::from_secs(1);
@@ -38,10 +40,11 @@ pub async fn run(args: BenchArgs) -> Result<(), BenchError> {
     }
 }
 
-struct Bench<'a> {
+/// A run under way.
+pub(super) struct Bench<'a> {
     args: &'a BenchArgs,
-    target: &'a Target,
-    seed: u64,
+    pub(super) target: &'a Target,
+    pub(super) seed: u64,
     name: String,
 }
 
@@ -58,7 +61,7 @@ impl Bench<'_> {
             }
             let scenario = Arc::new(Scenario::new(Kind::Card, format!("{}-{phase}", self.name)));
             scenario.prepare(&self.target.origin).await?;
-            let plan = Plan { pace: Pace::Closed, connections: 64, count, duration, seed: self.seed };
+            let plan = Plan { pace: Pace::Closed, connections: 64, count, duration, seed: self.seed, stop: CancellationToken::new() };
             let outcome = self.drive(phase, &scenario, plan).await?;
             if outcome.tally.in_status("succeeded") == 0 {
                 let errors = format!("{:?} {:?}", outcome.tally.statuses, outcome.tally.errors);
@@ -71,18 +74,21 @@ impl Bench<'_> {
     async fn measure(&self) -> Result<Measured, BenchError> {
         let scenario = Arc::new(Scenario::new(self.args.scenario, self.name.clone()));
         scenario.prepare(&self.target.origin).await?;
+        if self.args.scenario == Kind::Drain {
+            return drain::measure(self, self.args, &scenario).await;
+        }
         let (count, duration) = self.args.end();
         if scenario.gives_back() {
             let sales = Arc::new(scenario.sales());
-            let plan = Plan { pace: Pace::Closed, connections: 64, count, duration: None, seed: self.seed };
+            let plan = Plan { pace: Pace::Closed, connections: 64, count, duration: None, seed: self.seed, stop: CancellationToken::new() };
             self.drive("sales", &sales, plan).await?;
             sales.hand_over(&scenario);
         }
-        let pace = match self.args.mode {
+        let pace = match self.args.mode() {
             Mode::Closed => Pace::Closed,
             Mode::Open => Pace::Open(self.args.rate),
         };
-        let plan = Plan { pace, connections: self.args.connections(), count, duration, seed: self.seed };
+        let plan = Plan { pace, connections: self.args.connections(), count, duration, seed: self.seed, stop: CancellationToken::new() };
         let before = meter::read(&self.target.parts);
         let outcome = self.drive("load", &scenario, plan).await?;
         tokio::time::sleep(AFTERMATH).await;
@@ -96,10 +102,11 @@ impl Bench<'_> {
             }
             false => None,
         };
-        Ok(Measured { outcome, spent, generator, checks, floor })
+        Ok(Measured { outcome, spent, generator, checks, floor, drained: None })
     }
 
-    async fn drive(&self, phase: &str, scenario: &Arc<Scenario>, plan: Plan) -> Result<Outcome, BenchError> {
+    /// Runs a load under a display.
+    pub(super) async fn drive(&self, phase: &str, scenario: &Arc<Scenario>, plan: Plan) -> Result<Outcome, BenchError> {
         let live = Arc::new(Live::default());
         let progress = Progress::show(phase, &plan, &live);
         let outcome = load::drive(&self.target.origin, scenario, plan, &live).await;

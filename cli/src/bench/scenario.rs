@@ -52,8 +52,12 @@ pub enum Kind {
     TwoCards,
     /// One seat for a credit of a pack, one pack a session.
     Credits,
+    /// The customer opens the payment page and sends its form.
+    Hosted,
     /// Sales by card that were made before (10,000 unless --count says) are given back whole.
     Refund,
+    /// New sales by card at --rate, while a session that sold 10,000 (unless --count says) is called off and paid back.
+    Drain,
     /// 80 % card, 10 % declined, 5 % free, 5 % at the counter.
     Mix,
 }
@@ -63,7 +67,7 @@ impl Kind {
     pub(super) fn default_count(self) -> Option<u64> {
         match self {
             Self::Hot => Some(HOT_BUYERS),
-            Self::Refund => Some(REFUNDS),
+            Self::Refund | Self::Drain => Some(REFUNDS),
             _ => None,
         }
     }
@@ -146,6 +150,9 @@ pub(super) struct Scenario {
     /// What was sold before, to be given back.
     sold: Mutex<Vec<String>>,
     remembers: bool,
+    sessions: u32,
+    /// Tells its keys from those of another load on the same sessions.
+    round: u32,
 }
 
 #[derive(Deserialize)]
@@ -157,7 +164,7 @@ struct Availability {
 impl Scenario {
     /// `name` must be unique to this run and phase.
     pub(super) fn new(kind: Kind, name: String) -> Self {
-        Self { kind, name, sold: Mutex::default(), remembers: false }
+        Self { kind, name, sold: Mutex::default(), remembers: false, sessions: kind.sessions(), round: 0 }
     }
 
     /// Whether it needs sales that were made before.
@@ -168,6 +175,21 @@ impl Scenario {
     /// The sales that it needs: by card, in its own sessions, and remembered.
     pub(super) fn sales(&self) -> Self {
         Self { remembers: true, ..Self::new(Kind::Card, self.name.clone()) }
+    }
+
+    /// One session by card that is to be called off.
+    pub(super) fn called_off(&self) -> Self {
+        Self { sessions: 1, ..Self::new(Kind::Card, format!("{}-off", self.name)) }
+    }
+
+    /// The same sessions once more, under other keys.
+    pub(super) fn again(&self) -> Self {
+        Self { round: self.round + 1, sessions: self.sessions, ..Self::new(self.kind, self.name.clone()) }
+    }
+
+    /// Whether its customers pay on a page.
+    pub(super) fn is_hosted(&self) -> bool {
+        self.kind == Kind::Hosted
     }
 
     /// Whether its sales are to be remembered.
@@ -200,9 +222,9 @@ impl Scenario {
         if self.kind == Kind::Credits {
             self.create_membership(origin).await?;
         }
-        let per_connection = self.kind.sessions().div_ceil(AT_ONCE as u32).max(1);
-        let ranges = (0..self.kind.sessions()).step_by(per_connection as usize);
-        let ranges = ranges.map(|first| first..(first + per_connection).min(self.kind.sessions()));
+        let per_connection = self.sessions.div_ceil(AT_ONCE as u32).max(1);
+        let ranges = (0..self.sessions).step_by(per_connection as usize);
+        let ranges = ranges.map(|first| first..(first + per_connection).min(self.sessions));
         let each = |range: std::ops::Range<u32>| async move {
             let mut connection = Connection::new(origin.clone());
             for number in range {
@@ -216,15 +238,14 @@ impl Scenario {
     async fn create_session(&self, connection: &mut Connection, number: u32) -> Result<(), BenchError> {
         let id = self.session(number);
         let path = format!("/v1/sessions/{id}");
-        let question = Question { method: Method::PUT, path: &path, header: None, body: self.session_body(number).into() };
-        put(connection, question).await?;
+        put(connection, Question::new(Method::PUT, &path, self.session_body(number))).await?;
         if self.kind != Kind::Credits {
             return Ok(());
         }
         let member = format!("/v1/customers/{id}-member");
         let pack = json!({"membership": self.membership(), "credits": CREDITS}).to_string();
         for (path, body) in [(member.clone(), json!({}).to_string()), (format!("{member}/bought-memberships/{id}-pack"), pack)] {
-            put(connection, Question { method: Method::PUT, path: &path, header: None, body: body.into() }).await?;
+            put(connection, Question::new(Method::PUT, &path, body)).await?;
         }
         Ok(())
     }
@@ -239,7 +260,7 @@ impl Scenario {
             format!("/v1/memberships/{}", self.membership()),
             json!({"name": "Bench pack", "unit_amount": 1500, "currency": "usd", "type": "pack", "credits": CREDITS}).to_string(),
         );
-        put(&mut Connection::new(origin.clone()), Question { method: Method::PUT, path: &path, header: None, body: body.into() }).await
+        put(&mut Connection::new(origin.clone()), Question::new(Method::PUT, &path, body)).await
     }
 
     fn session_body(&self, number: u32) -> String {
@@ -267,13 +288,14 @@ impl Scenario {
         self.kind == Kind::Free || self.kind == Kind::Mix && number.is_multiple_of(20)
     }
 
-    fn session(&self, number: u32) -> String {
+    /// The id of its `number`-th session.
+    pub(super) fn session(&self, number: u32) -> String {
         format!("{}-{number}", self.name)
     }
 
     /// The `number`-th checkout.
     pub(super) fn order(&self, number: u64, rng: &mut SmallRng) -> Order {
-        let session = rng.random_range(0..self.kind.sessions());
+        let session = rng.random_range(0..self.sessions);
         let tender = self.tender(session, rng);
         let what = match self.kind {
             Kind::Seats => {
@@ -285,12 +307,13 @@ impl Scenario {
         };
         let id = self.session(session);
         let customer = if self.kind == Kind::Credits { format!(r#""customer":"{id}-member","#) } else { String::new() };
-        let methods = tender.json().replace("{session}", &id);
-        let body = format!(
-            r#"{{{customer}"currency":"usd","lines":[{{"type":"session","session":"{id}",{what}}}],"payment":{{"methods":[{methods}]}}}}"#
-        );
+        let payment = match self.kind {
+            Kind::Hosted => r#"{"hosted":{}}"#.to_owned(),
+            _ => format!(r#"{{"methods":[{}]}}"#, tender.json().replace("{session}", &id)),
+        };
+        let body = format!(r#"{{{customer}"currency":"usd","lines":[{{"type":"session","session":"{id}",{what}}}],"payment":{payment}}}"#);
         let sent_twice = self.kind == Kind::Replay && rng.random_ratio(1, 10);
-        Order { key: format!("{}-{number}", self.name), body: body.into(), sent_twice }
+        Order { key: format!("{}-{}-{number}", self.name, self.round), body: body.into(), sent_twice }
     }
 
     fn tender(&self, session: u32, rng: &mut SmallRng) -> Tender {
@@ -329,14 +352,15 @@ impl Scenario {
         Ok(checks)
     }
 
-    async fn sold_and_held(&self, origin: &Origin) -> Result<(u64, u64), BenchError> {
+    /// Of all its sessions together.
+    pub(super) async fn sold_and_held(&self, origin: &Origin) -> Result<(u64, u64), BenchError> {
         let each = |number: u32| async move {
             let path = format!("/v1/sessions/{}/availability", self.session(number));
             let asked = |fault| BenchError::Api { what: path.clone(), fault };
             let answer = Connection::new(origin.clone()).ask(Question::get(&path)).await.map_err(asked)?;
             serde_json::from_slice::<Availability>(&answer.body).map_err(|_| asked(answer.unexpected()))
         };
-        let all: Vec<Availability> = stream::iter((0..self.kind.sessions()).map(each)).buffer_unordered(AT_ONCE).try_collect().await?;
+        let all: Vec<Availability> = stream::iter((0..self.sessions).map(each)).buffer_unordered(AT_ONCE).try_collect().await?;
         Ok(all.iter().fold((0, 0), |(sold, held), one| (sold + one.sold, held + one.held)))
     }
 }

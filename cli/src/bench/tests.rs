@@ -20,6 +20,7 @@ use std::{
     time::Duration,
 };
 use tokio::{net::TcpListener, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 #[derive(Default)]
 struct Fake {
@@ -87,7 +88,7 @@ async fn load(origin: &Origin, kind: Kind, plan: Plan) -> (Outcome, Arc<Scenario
 }
 
 fn closed(count: u64) -> Plan {
-    Plan { pace: Pace::Closed, connections: 8, count: Some(count), duration: None, seed: 7 }
+    Plan { pace: Pace::Closed, connections: 8, count: Some(count), duration: None, seed: 7, stop: CancellationToken::new() }
 }
 
 #[tokio::test]
@@ -102,7 +103,14 @@ async fn a_closed_loop_sells_exactly_what_was_asked() {
 #[tokio::test]
 async fn an_open_loop_keeps_its_rate() {
     let (_, origin) = serve(Fake::default()).await;
-    let plan = Plan { pace: Pace::Open(200), connections: 32, count: None, duration: Some(Duration::from_millis(500)), seed: 7 };
+    let plan = Plan {
+        pace: Pace::Open(200),
+        connections: 32,
+        count: None,
+        duration: Some(Duration::from_millis(500)),
+        seed: 7,
+        stop: CancellationToken::new(),
+    };
     let (outcome, _) = load(&origin, Kind::Card, plan).await;
     assert_eq!(outcome.tally.ended(), 100);
     assert!(outcome.took >= Duration::from_millis(495), "the schedule was rushed: {:?}", outcome.took);
@@ -113,7 +121,7 @@ async fn a_stall_is_charged_to_everybody_who_was_due_in_it() {
     let (fake, origin) = serve(Fake::default()).await;
     *fake.stalled_until.lock().unwrap() = Some(Instant::now() + Duration::from_millis(500));
     // One connection: without correction, 99 of 100 checkouts would look fast.
-    let plan = Plan { pace: Pace::Open(200), connections: 1, count: Some(100), duration: None, seed: 7 };
+    let plan = Plan { pace: Pace::Open(200), connections: 1, count: Some(100), duration: None, seed: 7, stop: CancellationToken::new() };
     let (outcome, _) = load(&origin, Kind::Card, plan).await;
     assert!(outcome.tally.latency_ms(0.5) > 100.0, "the median is {} ms", outcome.tally.latency_ms(0.5));
 }
