@@ -8,6 +8,7 @@ use boxoffice_testkit::Receiver;
 use chaos::{
     PATIENCE,
     order::{Order, Tender},
+    page,
     process::Process,
     reckoning::{self, Ends, Luck},
     shop::{Sale, Shop},
@@ -98,7 +99,11 @@ async fn heavy_clocks_ten_minutes_apart_expire_nothing_early_or_late_and_leases_
     let all = [Tender::Slow; 4].into_iter().chain(Tender::MIXED);
     let first = sales.len();
     for (n, tender) in all.enumerate() {
-        sales.push(shop.buy(&format!("both-{n}"), Order::one(tender, SESSION)).await);
+        let sale = shop.buy(&format!("both-{n}"), Order::one(tender, SESSION)).await;
+        if let Some(cards) = tender.on_the_page() {
+            page::pay(&shop, &sale, cards).await;
+        }
+        sales.push(sale);
     }
     let ends = reckoning::of_the_living(&shop, &receiver, &sales, Luck::Certain).await;
     for sale in &sales[first..] {

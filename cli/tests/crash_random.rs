@@ -41,7 +41,7 @@ struct Fate {
 }
 
 fn at_random(_: usize, dice: &mut StdRng) -> Order {
-    let tender = match dice.random_range(0..20) {
+    let tender = match dice.random_range(0..23) {
         0..8 => Tender::Visa,
         8..10 => Tender::Declined,
         10..12 => Tender::TimeoutCharged,
@@ -51,6 +51,9 @@ fn at_random(_: usize, dice: &mut StdRng) -> Order {
         16..17 => Tender::SecondDeclined,
         17..18 => Tender::SecondLost,
         18..19 => [Tender::Cash, Tender::CardAndCash][dice.random_range(0..2)],
+        19..20 => Tender::Credits,
+        20..21 => Tender::Hosted,
+        21..22 => Tender::HostedTwice,
         _ => Tender::ThreeDs,
     };
     let places = match dice.random_range(0..20) {

@@ -2,6 +2,7 @@
 
 use super::{
     order::{Order, Tender},
+    page,
     shop::{Sale, Shop},
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -74,11 +75,20 @@ async fn visit(shop: &Shop, key: &str, order: Order, dice: &mut StdRng) -> Sale 
     if undecided {
         await_page(shop, &sale).await;
     }
-    if fickle || undecided {
-        shop.call_off(&mut sale).await;
+    let cards = sale.order.tender.on_the_page();
+    match cards {
+        // The one at the page does not know that the other one calls it off.
+        Some(cards) if fickle => {
+            let here = sale.clone();
+            tokio::join!(page::pay(shop, &here, cards), shop.call_off(&mut sale));
+        }
+        Some(cards) => page::pay(shop, &sale, cards).await,
+        None if fickle || undecided => shop.call_off(&mut sale).await,
+        None => {}
     }
     if dice.random_ratio(1, 8) {
-        let part = dice.random_bool(0.5).then_some(PART);
+        // A credit goes back whole.
+        let part = (dice.random_bool(0.5) && sale.order.tender != Tender::Credits).then_some(PART);
         await_end(shop, &sale).await;
         shop.give_back(&mut sale, part).await;
     }

@@ -5,6 +5,7 @@
 //! | `process` | one process that dies and comes back, and what it logged over all its lives |
 //! | `site` | one installation: its folder, its environment, its processes' recipes, its books |
 //! | `order` | what is bought, and what may become of it |
+//! | `page` | the customer at the payment page |
 //! | `shop` | the client: posts until it is answered |
 //! | `crowd` | many shoppers at once |
 //! | `reckoning` | the promises, held against every account that there is |
@@ -14,6 +15,7 @@
 
 pub mod crowd;
 pub mod order;
+pub mod page;
 pub mod process;
 pub mod reckoning;
 pub mod shop;

@@ -7,6 +7,10 @@ pub const PRICE: i64 = 1_500;
 /// What the first of two methods pays, in cents.
 const FIRST_PART: i64 = 600;
 
+/// The customer who has a pack, and the pack.
+pub const MEMBER: &str = "cus_chaos";
+pub const PACK: &str = "bmb_chaos";
+
 /// How it is paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tender {
@@ -28,11 +32,17 @@ pub enum Tender {
     SecondLost,
     /// A card, and the rest over the counter.
     CardAndCash,
+    /// With credits: no outside call.
+    Credits,
+    /// On the payment page.
+    Hosted,
+    /// On the payment page, with a second card when the first was declined.
+    HostedTwice,
 }
 
 impl Tender {
     /// Those that come to an end by themselves, and soon.
-    pub const MIXED: [Self; 10] = [
+    pub const MIXED: [Self; 13] = [
         Self::Visa,
         Self::Declined,
         Self::TimeoutCharged,
@@ -43,6 +53,9 @@ impl Tender {
         Self::SecondDeclined,
         Self::SecondLost,
         Self::CardAndCash,
+        Self::Credits,
+        Self::Hosted,
+        Self::HostedTwice,
     ];
 
     fn methods(self) -> Value {
@@ -62,6 +75,8 @@ impl Tender {
             Self::SecondDeclined => return json!([first, card("tok_declined")]),
             Self::SecondLost => return json!([first, card("tok_timeout_charged")]),
             Self::CardAndCash => return json!([first, cash()]),
+            Self::Credits => return json!([{"type": "membership", "bought_membership": PACK}]),
+            Self::Hosted | Self::HostedTwice => return json!(null),
         };
         json!([card(token)])
     }
@@ -69,13 +84,22 @@ impl Tender {
     /// How many cards are charged at the most.
     pub const fn cards(self) -> usize {
         match self {
-            Self::Cash => 0,
+            Self::Cash | Self::Credits => 0,
             Self::TwoCards | Self::SecondDeclined | Self::SecondLost => 2,
             _ => 1,
         }
     }
 
-    /// Whether a card of it is declined.
+    /// The cards that the customer tries on the page.
+    pub const fn on_the_page(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Hosted => Some(&["tok_visa"]),
+            Self::HostedTwice => Some(&["tok_declined", "tok_visa"]),
+            _ => None,
+        }
+    }
+
+    /// Whether a card of it is declined, and nothing else is tried.
     pub const fn is_declined(self) -> bool {
         matches!(self, Self::Declined | Self::SecondDeclined)
     }
@@ -126,7 +150,7 @@ impl Order {
     /// What of the total, and of what went back of it, is the cards'. The last method gives back first.
     pub fn by_card(&self, total: i64, refunded: i64) -> i64 {
         match self.tender {
-            Tender::Cash => 0,
+            Tender::Cash | Tender::Credits => 0,
             Tender::CardAndCash => FIRST_PART - (refunded - (total - FIRST_PART)).max(0),
             _ => total - refunded,
         }
@@ -141,9 +165,15 @@ impl Order {
         let mut body = json!({
             "currency": "usd",
             "lines": [line],
-            "payment": {"methods": self.tender.methods()},
+            "payment": match self.tender.on_the_page() {
+                Some(_) => json!({"hosted": {}}),
+                None => json!({"methods": self.tender.methods()}),
+            },
             "callback_url": callback_url,
         });
+        if self.tender == Tender::Credits {
+            body["customer"] = json!(MEMBER);
+        }
         if let Some(seconds) = self.expires_in {
             body["expires_in"] = json!(seconds);
         }

@@ -1,12 +1,20 @@
 //! The client: posts until it is answered, always under the same idempotency key.
 
-use super::{PATIENCE, POLL, order::Order};
-use reqwest::{Client, RequestBuilder, StatusCode, header::HeaderMap};
+use super::{
+    PATIENCE, POLL,
+    order::{MEMBER, Order, PACK},
+};
+use reqwest::{Client, RequestBuilder, StatusCode, Url, header::HeaderMap, redirect::Policy};
 use serde_json::{Value, json};
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
+
+/// What the pack is one of.
+const MEMBERSHIP: &str = "mem_chaos";
+/// More than can be used.
+const CREDITS: u32 = 100_000;
 
 /// A checkout that was accepted.
 #[derive(Debug, Clone)]
@@ -40,7 +48,7 @@ impl Shop {
     /// Talks to the APIs at `bases` in turn.
     pub fn new(bases: Vec<String>, api_key: &str, callback_url: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
+        let client = Client::builder().no_proxy().redirect(Policy::none()).timeout(Duration::from_secs(10)).build().unwrap();
         Self { client, api_key: api_key.to_owned(), bases, callback_url: callback_url.to_owned(), turn: AtomicUsize::new(0) }
     }
 
@@ -55,10 +63,37 @@ impl Shop {
     }
 
     async fn put_session(&self, id: &str, places: Value) {
-        let mut session = json!({"name": id, "unit_amount": super::order::PRICE, "currency": "usd", "starts_at": "2100-01-01T20:00:00Z"});
+        self.put(
+            &format!("memberships/{MEMBERSHIP}"),
+            json!({"name": "Pack", "unit_amount": 100, "currency": "usd", "type": "pack", "credits": CREDITS}),
+        )
+        .await;
+        self.put(&format!("customers/{MEMBER}"), json!({})).await;
+        self.put(&format!("customers/{MEMBER}/bought-memberships/{PACK}"), json!({"membership": MEMBERSHIP, "credits": CREDITS})).await;
+        let mut session = json!({"name": id, "unit_amount": super::order::PRICE, "currency": "usd", "starts_at": "2100-01-01T20:00:00Z", "compatible_memberships": [MEMBERSHIP]});
         session.as_object_mut().unwrap().extend(places.as_object().unwrap().clone());
-        let answer = self.insist(|base| self.client.put(format!("{base}/v1/sessions/{id}")).json(&session)).await;
-        assert!(answer.status.is_success(), "session {id}: {} {}", answer.status, answer.body);
+        self.put(&format!("sessions/{id}"), session).await;
+    }
+
+    async fn put(&self, path: &str, body: Value) {
+        let answer = self.insist(|base| self.client.put(format!("{base}/v1/{path}")).json(&body)).await;
+        assert!(answer.status.is_success(), "{path}: {} {}", answer.status, answer.body);
+    }
+
+    /// A page for people.
+    pub async fn page(&self, path: &str) -> String {
+        let answer = self.insist(|base| self.client.get(format!("{base}{path}"))).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
+        answer.body.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Sends a page's form until it is answered.
+    pub async fn submit(&self, path: &str, form: &[(&str, &str)]) -> StatusCode {
+        let body = Url::parse_with_params("form:", form).unwrap().query().unwrap_or_default().to_owned();
+        let request = |base: &str| {
+            self.client.post(format!("{base}{path}")).header("Content-Type", "application/x-www-form-urlencoded").body(body.clone())
+        };
+        self.insist(request).await.status
     }
 
     /// Posts an order until it is accepted.
@@ -134,7 +169,8 @@ impl Shop {
         let response = request.bearer_auth(&self.api_key).send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes().await?;
-        Ok(Answer { status, headers, body: serde_json::from_slice(&body).unwrap_or_default() })
+        let body = serde_json::from_slice(&body).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into_owned()));
+        Ok(Answer { status, headers, body })
     }
 }
 
