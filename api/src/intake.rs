@@ -7,6 +7,7 @@
 use crate::{bounds, problem::Problem, publisher::Publisher, shedding::Gate, shelves::Shelves, trace::TraceParent, waiting::Waiters};
 use boxoffice_common::{
     domain::{
+        balance,
         customer::Customer,
         error::{Code, CodedError},
         hosted::{Hosted, PaymentOptions, UiMode},
@@ -165,7 +166,7 @@ impl Intake {
     async fn legs(&self, submission: &Submission, priced: &Priced, shelf: &Shelf, now: Timestamp) -> Result<Vec<Leg>, Problem> {
         let (total, mode) = (priced.totals.total, submission.scope.mode());
         let methods = submission.payment.as_deref();
-        let is_kept = |method: &Asked| matches!(method.tender, Tender::Membership { .. } | Tender::SavedMethod { .. });
+        let is_kept = |method: &Asked| matches!(method.tender, Tender::Membership { .. } | Tender::SavedMethod { .. } | Tender::Balance {});
         let Some(methods) = methods.filter(|methods| methods.iter().any(is_kept)) else { return check_payment(methods, total, mode) };
         let mut methods = methods.to_vec();
         self.unseal(submission, &mut methods).await?;
@@ -177,7 +178,29 @@ impl Intake {
             Some(Buyer::Described(_)) | None => Whose::Nobody,
         };
         redeem::cover(&mut methods, &Redeeming { lines: &priced.lines, sessions: &shelf.sessions, bought: &bought, buyer, now })?;
-        check_payment(Some(&methods), total, mode)
+        let legs = check_payment(Some(&methods), total, mode)?;
+        self.check_balance(submission, &methods, &legs).await?;
+        Ok(legs)
+    }
+
+    /// Others may spend it until a worker comes to it; whether it has as much is known now.
+    async fn check_balance(&self, submission: &Submission, methods: &[Asked], legs: &[Leg]) -> Result<(), Problem> {
+        let Some((leg, method)) = legs.iter().zip(methods).find(|(leg, _)| matches!(leg.tender, Tender::Balance {})) else { return Ok(()) };
+        let currency = submission.cart.currency;
+        let balances = match &submission.buyer {
+            None => return Err(Problem::missing("customer")),
+            // That there is no such customer is told by whoever looks for it.
+            Some(Buyer::Known(customer)) => self.store.balances_of(&submission.scope, customer).await?,
+            Some(Buyer::Described(customer)) if customer.external_id.is_some() => None,
+            Some(Buyer::Described(_)) => Some(Vec::new()),
+        };
+        let Some(balances) = balances else { return Ok(()) };
+        let available = balances.iter().find(|balance| balance.currency == currency).map_or(Amount::ZERO, |balance| balance.available);
+        if leg.amount <= available {
+            return Ok(());
+        }
+        let at = format!("{}.amount", method.param);
+        Err(CodedError::new(Code::BalanceInsufficient, balance::insufficient(available, currency)).at(at).into())
     }
 
     /// What is offered can change until a worker comes to it; that there is such an offer, for just this, is known now.

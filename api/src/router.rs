@@ -31,6 +31,7 @@ pub fn router(ctx: ApiContext) -> Router {
         .merge(routes::promo_codes::router())
         .merge(routes::memberships::router())
         .merge(routes::customers::router())
+        .merge(routes::balances::router())
         .merge(routes::bought_memberships::router())
         .merge(routes::payment_methods::router())
         .merge(routes::webhook_endpoints::router())

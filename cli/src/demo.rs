@@ -6,16 +6,21 @@ use boxoffice_common::{
     adapters::callback::signature::{self, generate_secret},
     config::Config,
     domain::{
+        balance::Reason,
         catalogue::{Kind, Session},
-        id::{BoughtMembershipId, CatalogueId, CustomerId, KeyId},
+        id::{AdjustmentId, BoughtMembershipId, CatalogueId, CustomerId, KeyId},
         membership::{Membership, MembershipType},
+        money::{Amount, Currency},
         scope::{Mode, Scope},
         secret::Secret,
         time::Timestamp,
     },
     ports::{
         clock::Clock,
-        store::{ApiKey, BoughtPut, CatalogueStore, DeliveryStore, KeyStore, MembershipStore, PutBought, StoreError},
+        store::{
+            AdjustResult, ApiKey, BalanceStore, BoughtPut, CatalogueStore, DeliveryStore, IdempotencyRow, KeyStore, MembershipStore,
+            NewAdjustment, PutBought, StoreError,
+        },
     },
 };
 use serde_json::json;
@@ -25,6 +30,8 @@ use std::{sync::Arc, time::Duration};
 const KEY: &str = "bo_test_demo";
 /// The demo's pack of credits.
 const PACK: &str = "mem_demo_pack10";
+/// What Ada has to begin with, in cents.
+const GIFT: i64 = 1_000;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Where the demo's own callbacks go.
 const RECEIVER: &str = "/demo/callbacks";
@@ -71,7 +78,30 @@ pub async fn fill(engine: &Engine) -> Result<(), Failure> {
     let ada = serde_json::from_value(ada).map_err(invalid)?;
     let id = CustomerId::parse("cus_demo_ada").map_err(invalid)?;
     engine.store.put_customer(&scope, &id, &ada).await?.map_err(|other| invalid(format!("customer {other} has Ada's external id")))?;
+    fill_balance(engine, &scope, &id).await?;
     fill_memberships(engine, &scope, id).await
+}
+
+/// Ten dollars for Ada, unless she was given something before.
+async fn fill_balance(engine: &Engine, scope: &Scope, ada: &CustomerId) -> Result<(), Failure> {
+    if engine.store.balances_of(scope, ada).await?.is_none_or(|balances| !balances.is_empty()) {
+        return Ok(());
+    }
+    let idempotency = IdempotencyRow { route: "demo".to_owned(), key: "ada".to_owned(), body_hash: String::new() };
+    let gift = NewAdjustment {
+        id: AdjustmentId::generate(&engine.entropy, engine.clock.now()),
+        scope: scope.clone(),
+        customer: ada.clone(),
+        amount: Amount::from_minor(GIFT),
+        currency: Currency::parse("usd").map_err(invalid)?,
+        reason: Reason::Gift,
+        note: None,
+        idempotency,
+    };
+    match engine.store.adjust_balance(&gift).await? {
+        AdjustResult::Created(_) | AdjustResult::Replayed(_) => Ok(()),
+        other => Err(invalid(format!("Ada's balance: {other:?}"))),
+    }
 }
 
 /// A pack of ten, and Ada's, unless she has it from before.

@@ -26,6 +26,10 @@ macro_rules! over_both {
 
 #[path = "store/attacks.rs"]
 mod attacks;
+#[path = "store/balance.rs"]
+mod balance;
+#[path = "store/balance_random.rs"]
+mod balance_random;
 #[path = "store/credits.rs"]
 mod credits;
 #[path = "store/credits_random.rs"]

@@ -49,9 +49,9 @@ enum Format {
 struct Filter {
     /// Only for this checkout.
     checkout: Option<CheckoutId>,
-    /// Only for checkouts of this customer.
+    /// Only for checkouts of this customer, and for its balance.
     customer: Option<CustomerId>,
-    /// Only for checkouts of this family's customers, as it is now.
+    /// Only for checkouts and balances of this family's customers, as it is now.
     family: Option<String>,
     /// Only with an entry in this account, such as `revenue`.
     account: Option<String>,
@@ -130,9 +130,9 @@ async fn transactions(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Whose {
-    /// Only of this customer's checkouts.
+    /// Only of this customer's checkouts and balance.
     customer: Option<CustomerId>,
-    /// Only of the checkouts of this family's customers, as it is now. Not with `customer`.
+    /// Only of the checkouts and balances of this family's customers, as it is now. Not with `customer`.
     family: Option<String>,
 }
 

@@ -1,5 +1,6 @@
 //! Native routes, a file for each resource.
 
+pub mod balances;
 pub mod bought_memberships;
 pub mod catalogue;
 pub mod checkouts;

@@ -33,6 +33,8 @@ const ROUTES: &[(&str, &[&str])] = &[
     ("/v1/customers/{id}", &["get", "put"]),
     ("/v1/customers/{customer}/payment-methods", &["get"]),
     ("/v1/customers/{customer}/payment-methods/{id}", &["delete", "get", "put"]),
+    ("/v1/customers/{customer}/balance", &["get"]),
+    ("/v1/customers/{customer}/balance-adjustments", &["get", "post"]),
     ("/v1/customers/{customer}/bought-memberships", &["get"]),
     ("/v1/customers/{customer}/bought-memberships/{id}", &["get", "put"]),
     ("/v1/customers/{customer}/bought-memberships/{id}/freeze", &["post"]),

@@ -3,6 +3,7 @@
 
 mod access;
 mod bad_input;
+mod balances;
 mod catalogue;
 mod checkouts;
 mod description;

@@ -144,7 +144,7 @@ async fn fields(shop: &Client) -> usize {
         ("payment", method(json!({"token": "tok_visa", "cvc": "123"})), "parameter_unknown", "payment.methods[0].cvc"),
         ("payment", method(json!({"token": "tok_visa", "amount": -5})), "payment_amount_mismatch", "payment.methods[0].amount"),
         ("payment", method(json!({"type": "bitcoin"})), invalid, "payment.methods[0].type"),
-        ("payment", json!({"methods": [{"type": "balance"}]}), "unsupported", "payment.methods[0].type"),
+        ("payment", json!({"methods": [{"type": "wallet"}]}), "unsupported", "payment.methods[0].type"),
         ("payment", json!({"methods": [{"type": "free"}, {"type": "free"}]}), invalid, "payment.methods[1].amount"),
         ("payment", json!({"methods": vec![json!({"type": "card", "token": "tok_visa", "amount": 1}); 6]}), invalid, "payment.methods"),
         (

@@ -2,6 +2,7 @@
 
 use super::{
     attempt::{Attempt, AttemptKind, AttemptStatus, MAX_TAKEOVERS},
+    balance,
     checkout::{Checkout, Closing},
     claim::ClaimState,
     effects::{ClaimChange, DecideError, Effects},
@@ -104,6 +105,7 @@ fn begin_queued(checkout: Checkout, ask: &Begin, world: &mut World, now: Timesta
         }
         Ok(claims) => {
             effects.claims = ClaimChange::Insert(claims);
+            effects.balance = balance::moves(&effects.checkout, state);
             let Some(leg) = outside else {
                 effects.succeed(entropy)?;
                 return Ok(Begun::Moved(Box::new(effects)));

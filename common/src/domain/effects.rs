@@ -2,6 +2,7 @@
 
 use super::{
     attempt::Attempt,
+    balance::BalanceMove,
     bought_membership::{self, BoughtMembership},
     checkout::{Checkout, Closing},
     claim::NewClaim,
@@ -58,6 +59,8 @@ pub struct Effects {
     pub refunds: Vec<RefundId>,
     /// What becomes of the claims.
     pub claims: ClaimChange,
+    /// New moves of the customer's balance. What is held of it goes the way of the claims: booked when they are sold, released with them.
+    pub balance: Vec<BalanceMove>,
     /// Memberships that come into being.
     pub bought: Vec<BoughtMembership>,
     /// Bought memberships that end, or, with no time, that go on after all.
@@ -77,8 +80,8 @@ impl Effects {
         checkout.version += 1;
         checkout.updated_at = now;
         checkout.rescues = 0;
-        let (attempts, refunds, bought, ended, ledger, events, timeline) = Default::default();
-        Self { from_version, checkout, attempts, refunds, claims: ClaimChange::Keep, bought, ended, ledger, events, timeline }
+        let (attempts, refunds, balance, bought, ended, ledger, events, timeline) = Default::default();
+        Self { from_version, checkout, attempts, refunds, claims: ClaimChange::Keep, balance, bought, ended, ledger, events, timeline }
     }
 
     /// Takes one step of the state machine.

@@ -1,6 +1,7 @@
 //! Who may buy what, and whether there is any left: decided under the store's locks, one checkout after the other.
 
 use super::{
+    balance::{self, BalanceKey},
     bought_membership::BoughtMembership,
     catalogue::{Kind, PromoCode, Session, SessionStatus},
     checkout::Checkout,
@@ -8,6 +9,7 @@ use super::{
     customer::Customer,
     error::{Code, CodedError},
     id::{CustomerId, WaitingId},
+    money::Amount,
     pricing::{bad_promo, check_promo_open},
     redeem,
     scope::Scope,
@@ -39,6 +41,8 @@ pub struct World {
     pub customers: HashMap<(Scope, CustomerId), Customer>,
     /// Places that customers of the batch have already, where a session limits them.
     pub owned: HashMap<(StockKey, CustomerId), u32>,
+    /// What is neither spent nor held of the balances that the batch pays with.
+    pub balances: HashMap<BalanceKey, Amount>,
     /// The offers that the batch names and that are open.
     pub offers: HashMap<WaitingId, WaitingEntry>,
     /// Where the days of those are counted who have said so; in UTC elsewhere. Read where a session asks about its buyers.
@@ -47,7 +51,7 @@ pub struct World {
 
 /// Checks every line and claims all that it wants, or nothing: on an error the world is as it was.
 ///
-/// The error's `param` is the line (`lines[0]`) or `promo_code`. Claims come one for each named seat, else one for each
+/// The error's `param` is the line (`lines[0]`), `promo_code` or `payment`. Claims come one for each named seat, else one for each
 /// line, all in `state`.
 pub fn claim_everything(checkout: &Checkout, state: ClaimState, world: &mut World) -> Result<Vec<NewClaim>, CodedError> {
     let wants = checkout.order.wants();
@@ -62,9 +66,11 @@ pub fn claim_everything(checkout: &Checkout, state: ClaimState, world: &mut Worl
     for want in &wants {
         check_want(want, &wants, &buyer, world, &mut taking).map_err(|error| place(error, want))?;
     }
+    balance::check(checkout, &world.balances)?;
     let claims = wants.iter().filter(|want| taking.iter().any(|taken| taken.key.kind == want.kind && taken.key.id == want.id));
     let claims = claims.flat_map(|want| claims_for(want, checkout, state)).collect();
     take(taking, checkout.order.customer.as_ref(), world);
+    balance::take(checkout, &mut world.balances);
     checkout.order.offers().for_each(|offer| drop(world.offers.remove(offer)));
     Ok(claims)
 }

@@ -57,6 +57,8 @@ codes! {
     MembershipIncompatible = "membership_incompatible";
     /// Not enough credits.
     MembershipInsufficient = "membership_insufficient";
+    /// Not so much is left of the customer's balance.
+    BalanceInsufficient = "balance_insufficient";
     /// Credits of a membership that would be given back are used.
     MembershipUsed = "membership_used";
     /// The issuer said no; see `decline_code`.

@@ -131,7 +131,12 @@ impl Order {
     pub fn hosted(&self) -> Option<(&Leg, &Hosted)> {
         self.legs.iter().find_map(|leg| match &leg.tender {
             Tender::Hosted(hosted) => Some((leg, &**hosted)),
-            Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::Membership { .. } | Tender::Custom { .. } | Tender::Free {} => None,
+            Tender::Card { .. }
+            | Tender::SavedMethod { .. }
+            | Tender::Membership { .. }
+            | Tender::Balance {}
+            | Tender::Custom { .. }
+            | Tender::Free {} => None,
         })
     }
 }

@@ -199,6 +199,8 @@ ids! {
     WaitingId "wle";
     /// A job.
     JobId "job";
+    /// A change of a customer's balance by hand.
+    AdjustmentId "adj";
 }
 
 impl BoughtMembershipId {

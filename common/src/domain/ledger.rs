@@ -25,11 +25,13 @@ pub enum LedgerKind {
     Refund,
     /// It did not go back after all: what was booked of a refund is taken back.
     RefundReversal,
+    /// A customer's balance was changed by hand.
+    Adjustment,
 }
 
 impl LedgerKind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Sale, Self::LatePayment, Self::Refund, Self::RefundReversal];
+    pub const ALL: [Self; 5] = [Self::Sale, Self::LatePayment, Self::Refund, Self::RefundReversal, Self::Adjustment];
 
     /// Reads it back from the store.
     pub fn parse(text: &str) -> Option<Self> {
@@ -43,6 +45,7 @@ impl LedgerKind {
             Self::LatePayment => "late_payment",
             Self::Refund => "refund",
             Self::RefundReversal => "refund_reversal",
+            Self::Adjustment => "adjustment",
         }
     }
 }
@@ -50,13 +53,14 @@ impl LedgerKind {
 /// One side of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// `provider:sandbox`, `tender:custom`, `revenue`, `memberships`, `discounts`, `tax`, `unapplied`, `refunds_pending`.
+    /// `provider:sandbox`, `tender:custom`, `tender:balance`, `revenue`, `memberships`, `discounts`, `tax`, `unapplied`, `refunds_pending`,
+    /// and where balances come from: `gifts`, `deposits`, `corrections`, `payouts`.
     pub account: String,
     /// Minor units; debit positive, credit negative.
     pub amount: Amount,
-    /// What it is: a line's type, `payment`, `discount`, `tax`, `refund`.
+    /// What it is: a line's type, `payment`, `discount`, `tax`, `refund`, an adjustment's reason.
     pub detail: String,
-    /// The catalogue object, line or attempt that it is about.
+    /// The catalogue object, attempt, refund, adjustment or customer that it is about.
     pub entity: Option<String>,
 }
 

@@ -1,6 +1,7 @@
 //! The ledger as clients read it.
 
 use super::{
+    balance,
     id::{CheckoutId, CustomerId, LedgerId, RefundId},
     ledger::{Entry, LedgerKind},
     money::{Amount, Currency},
@@ -17,9 +18,9 @@ pub struct LedgerRecord {
     pub object: &'static str,
     /// Why.
     pub kind: LedgerKind,
-    /// For which checkout.
-    pub checkout: CheckoutId,
-    /// Who bought.
+    /// For which checkout; none of an adjustment.
+    pub checkout: Option<CheckoutId>,
+    /// Who bought, or whose balance was adjusted.
     pub customer: Option<CustomerId>,
     /// The client's own word for the checkout.
     pub reference: Option<String>,
@@ -37,10 +38,11 @@ pub const LEDGER_TRANSACTION: &str = "ledger_transaction";
 /// One side of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct LedgerLine {
-    /// What it is: `payment`, `discount`, `tax`, `refund`, or the type of the line that was sold.
+    /// What it is: `payment`, `discount`, `tax`, `refund`, the type of the line that was sold, or the reason of an adjustment.
     #[serde(rename = "type")]
     pub kind: String,
-    /// `provider:sandbox`, `tender:custom`, `revenue`, `memberships`, `discounts`, `tax`, `unapplied`, `refunds_pending`.
+    /// `provider:sandbox`, `tender:custom`, `tender:balance`, `revenue`, `memberships`, `discounts`, `tax`, `unapplied`, `refunds_pending`;
+    /// of adjustments also `gifts`, `deposits`, `corrections`, `payouts`.
     pub account: String,
     /// Minor units; debit positive, credit negative.
     pub amount: Amount,
@@ -51,7 +53,7 @@ pub struct LedgerLine {
 /// What a side of a transaction is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct LedgerEntity {
-    /// `session`, `product`, `membership`, `promo_code`, `payment_attempt`, `refund`.
+    /// `session`, `product`, `membership`, `promo_code`, `payment_attempt`, `refund`, `balance_adjustment`, `customer`.
     #[serde(rename = "type")]
     pub kind: String,
     /// Its id.
@@ -68,6 +70,11 @@ impl LedgerLine {
             // A line is of the type of what it sells.
             sold => sold,
         };
+        if of == LedgerKind::Adjustment {
+            // One side is the customer's, the other says why.
+            let kind = if account == balance::ACCOUNT { "customer" } else { balance::ADJUSTMENT };
+            return Self { kind: detail, account, amount, entity: entity.map(|id| LedgerEntity { kind: kind.to_owned(), id }) };
+        }
         // What was asked for is booked under the refund, what went back unasked under its attempt.
         let gives_back = matches!(of, LedgerKind::Refund | LedgerKind::RefundReversal);
         let kind_of = |id: &str| if gives_back && id.starts_with(RefundId::PREFIX) { "refund" } else { kind };

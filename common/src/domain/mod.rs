@@ -1,6 +1,7 @@
 //! The rules, free of I/O: states, money, pricing, eligibility, claims, ledger, and the objects they speak of.
 
 pub mod attempt;
+pub mod balance;
 pub mod begin;
 pub mod bought_membership;
 pub mod card_number;

@@ -232,7 +232,7 @@ impl Leg {
     pub fn is_outside(&self) -> bool {
         match self.tender {
             Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::Hosted(_) => !self.amount.is_zero(),
-            Tender::Membership { .. } | Tender::Custom { .. } | Tender::Free {} => false,
+            Tender::Membership { .. } | Tender::Balance {} | Tender::Custom { .. } | Tender::Free {} => false,
         }
     }
 
@@ -240,7 +240,9 @@ impl Leg {
     pub fn account(&self, provider: &str) -> String {
         match self.tender {
             Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::Hosted(_) => format!("provider:{provider}"),
-            Tender::Membership { .. } | Tender::Custom { .. } | Tender::Free {} => format!("tender:{}", self.tender.type_name()),
+            Tender::Membership { .. } | Tender::Balance {} | Tender::Custom { .. } | Tender::Free {} => {
+                format!("tender:{}", self.tender.type_name())
+            }
         }
     }
 }
@@ -279,6 +281,8 @@ pub enum Tender {
         /// Which places it pays for: one credit for each.
         covers: Vec<Cover>,
     },
+    /// What the customer's balance has.
+    Balance {},
     /// Cash, an invoice: paid outside, recorded here.
     Custom {
         /// What kind.
@@ -299,6 +303,7 @@ impl Tender {
             Self::SavedMethod { .. } => "saved_method",
             Self::Hosted(_) => "hosted",
             Self::Membership { .. } => "membership",
+            Self::Balance {} => "balance",
             Self::Custom { .. } => "custom",
             Self::Free {} => "free",
         }
@@ -309,7 +314,7 @@ impl Tender {
         match self {
             Self::Card { token } => Some(token),
             Self::SavedMethod { token, .. } => token.as_ref(),
-            Self::Hosted(_) | Self::Membership { .. } | Self::Custom { .. } | Self::Free {} => None,
+            Self::Hosted(_) | Self::Membership { .. } | Self::Balance {} | Self::Custom { .. } | Self::Free {} => None,
         }
     }
 }

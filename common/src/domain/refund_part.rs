@@ -6,13 +6,14 @@
 
 use super::{
     attempt::AttemptKind,
+    balance::{BalanceMove, MoveState},
     checkout::Checkout,
     effects::{DecideError, Effects},
     error::{Code, CodedError},
     id::{Entropy, LineId, RefundId},
     ledger::{self, Entry, LedgerKind},
     money::{Amount, MoneyError},
-    order::Leg,
+    order::{Leg, Tender},
     refund::{Refund, RefundStatus},
     refund_credits, refund_membership, saga,
 };
@@ -89,6 +90,7 @@ pub(super) fn open(effects: &mut Effects, refund: &mut Refund, entropy: &Entropy
         } else {
             part.status = RefundStatus::Succeeded;
             effects.checkout.amount_refunded = effects.checkout.amount_refunded.plus(part.amount)?;
+            effects.balance.extend(to_balance(effects, &refund.id, part, &leg));
             ledger::account_of(&effects.checkout, part.leg, &leg)
         };
         entries.push(Entry { account, amount: part.amount.negated(), detail: "refund".to_owned(), entity: about.clone() });
@@ -97,6 +99,12 @@ pub(super) fn open(effects: &mut Effects, refund: &mut Refund, entropy: &Entropy
         effects.post(LedgerKind::Refund, entries, entropy);
     }
     Ok(Ok(()))
+}
+
+/// What a part gives back to the customer's balance, where it came from there.
+fn to_balance(effects: &Effects, id: &RefundId, part: &RefundPart, leg: &Leg) -> Option<BalanceMove> {
+    let customer = effects.checkout.order.customer.clone().filter(|_| matches!(leg.tender, Tender::Balance {}))?;
+    Some(BalanceMove { customer, source: id.to_string(), n: part.leg, amount: part.amount, state: MoveState::Booked })
 }
 
 /// The type of the one line that it is about.

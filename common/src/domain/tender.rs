@@ -36,6 +36,7 @@ pub fn legs(asked: &[Asked], total: Amount) -> Result<Vec<Leg>, CodedError> {
         return Err(CodedError::new(Code::ParameterInvalid, "only one method can pay the rest: name its amount")
             .at(format!("{}.amount", second.param)));
     }
+    check_one_balance(asked)?;
     let mut legs = Vec::with_capacity(asked.len());
     for method in asked {
         let amount = method.amount.unwrap_or(rest);
@@ -68,6 +69,12 @@ pub fn legs(asked: &[Asked], total: Amount) -> Result<Vec<Leg>, CodedError> {
         return Err(CodedError::new(Code::PaymentAmountMismatch, words).at("payment.methods"));
     }
     Ok(legs)
+}
+
+/// A customer has one balance in a currency: named twice, one of the two is a mistake.
+fn check_one_balance(asked: &[Asked]) -> Result<(), CodedError> {
+    let second = asked.iter().filter(|method| matches!(method.tender, Tender::Balance {})).nth(1);
+    second.map_or(Ok(()), |twice| Err(CodedError::new(Code::ParameterInvalid, "the balance pays once").at(format!("{}.type", twice.param))))
 }
 
 fn out_of_range(error: MoneyError) -> CodedError {

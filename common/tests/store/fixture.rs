@@ -209,6 +209,18 @@ impl Shop {
         new
     }
 
+    /// The same checkout for the customer, whose balance pays `minor` of it.
+    pub fn with_balance(&self, mut new: NewCheckout, customer: &CustomerId, minor: i64) -> NewCheckout {
+        let paid = Amount::from_minor(minor);
+        let rest = new.order.totals.total.minus(paid).unwrap();
+        let mut legs = vec![Leg { amount: paid, tender: Tender::Balance {} }];
+        if let (false, Some(money)) = (rest.is_zero(), new.order.legs.pop()) {
+            legs.push(Leg { amount: rest, ..money });
+        }
+        (new.order.legs, new.order.customer) = (legs, Some(customer.clone()));
+        new
+    }
+
     pub fn buy_cash(&self, session: &CatalogueId, quantity: u32) -> NewCheckout {
         self.new_checkout(vec![self.line(session, quantity, &[])], Tender::Custom { name: "cash".to_owned(), note: None })
     }

@@ -408,6 +408,11 @@ impl MethodRequest {
                 bounds::optional(self.note.as_ref(), 1_000, &format!("{at}.note"))?;
                 Tender::Custom { name, note: self.note }
             }
+            MethodType::Balance => {
+                refuse_others(&given, &[], &at)?;
+                // Whether it has as much is asked when the lines have their prices.
+                Tender::Balance {}
+            }
             MethodType::Free => {
                 refuse_others(&given, &[], &at)?;
                 Tender::Free {}
@@ -424,7 +429,7 @@ impl MethodRequest {
                 // Whose it is, and its token, is looked up with the prices.
                 Tender::SavedMethod { id, token: None }
             }
-            MethodType::Balance | MethodType::MobileMoney | MethodType::Bank | MethodType::Wallet => {
+            MethodType::MobileMoney | MethodType::Bank | MethodType::Wallet => {
                 return Err(Problem::unsupported(format!("{at}.type"), "this payment method is not taken yet"));
             }
         };

@@ -84,7 +84,8 @@ pub async fn answer(ctx: ApiContext, scope: Arc<Scope>, filter: LedgerFilter) ->
 fn rows(mut csv: Csv, records: &[LedgerRecord]) -> Bytes {
     for record in records {
         for (n, line) in record.entries.iter().enumerate() {
-            csv.text(record.id.as_str()).plain(record.created_at).plain(record.kind.as_str()).text(record.checkout.as_str());
+            csv.text(record.id.as_str()).plain(record.created_at).plain(record.kind.as_str());
+            csv.text(record.checkout.as_ref().map_or("", |checkout| checkout.as_str()));
             csv.text(record.customer.as_ref().map_or("", |customer| customer.as_str()));
             csv.text(record.reference.as_deref().unwrap_or_default());
             csv.plain(record.currency).plain(n + 1).text(&line.kind).text(&line.account);

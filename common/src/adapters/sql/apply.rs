@@ -12,7 +12,10 @@ use crate::{
     domain::{
         claim::{ClaimState, StockKey, StockLevel},
         effects::{ClaimChange, Effects},
-        id::{DeliveryId, Entropy, WaitingId},
+        id::{DeliveryId, Entropy, LedgerId, WaitingId},
+        ledger::Entry,
+        money::Currency,
+        scope::Scope,
         time::Timestamp,
     },
     ports::store::{Moved, StoreError},
@@ -37,6 +40,7 @@ pub(super) async fn apply(tx: &mut Tx<'_>, batch: &[Effects], now: Timestamp, en
     let mut writes = vec![checkouts(batch)?, attempts(batch)?, super::refund::refunds(batch)?, super::refund::parts(batch)];
     writes.extend(claims);
     writes.extend(super::memberships::changes(batch)?);
+    writes.extend(super::balance::writes(batch));
     writes.push(stock::add(&turn.deltas));
     writes.extend(ledger(batch));
     writes.extend(events.writes);
@@ -246,16 +250,6 @@ async fn release(tx: &mut Tx<'_>, batch: &[Effects]) -> Result<(BTreeMap<StockKe
 fn ledger(batch: &[Effects]) -> [Write; 2] {
     let mut transactions =
         Rows::new(&[("id", Text), ("scope", Text), ("kind", Text), ("checkout", Text), ("currency", Text), ("created_at", Int)]);
-    let mut entries = Rows::new(&[
-        ("transaction_id", Text),
-        ("n", Int),
-        ("scope", Text),
-        ("account", Text),
-        ("currency", Text),
-        ("amount", Int),
-        ("detail", Text),
-        ("entity", Text),
-    ]);
     for transaction in batch.iter().flat_map(|effects| &effects.ledger) {
         transactions.push([
             transaction.id.as_str().into(),
@@ -265,20 +259,39 @@ fn ledger(batch: &[Effects]) -> [Write; 2] {
             transaction.currency.as_str().into(),
             transaction.at.into(),
         ]);
-        for (n, entry) in transaction.entries.iter().enumerate() {
-            entries.push([
-                transaction.id.as_str().into(),
+    }
+    let all = batch.iter().flat_map(|effects| &effects.ledger);
+    let entries = ledger_entries(all.map(|one| (&one.id, &one.scope, one.currency, one.entries.as_slice())));
+    [Write::insert("ledger_transactions", transactions), entries]
+}
+
+/// The sides of transactions.
+pub(super) fn ledger_entries<'e>(transactions: impl IntoIterator<Item = (&'e LedgerId, &'e Scope, Currency, &'e [Entry])>) -> Write {
+    let mut rows = Rows::new(&[
+        ("transaction_id", Text),
+        ("n", Int),
+        ("scope", Text),
+        ("account", Text),
+        ("currency", Text),
+        ("amount", Int),
+        ("detail", Text),
+        ("entity", Text),
+    ]);
+    for (id, scope, currency, entries) in transactions {
+        for (n, entry) in entries.iter().enumerate() {
+            rows.push([
+                id.as_str().into(),
                 n.into(),
-                transaction.scope.as_str().into(),
+                scope.as_str().into(),
                 entry.account.clone().into(),
-                transaction.currency.as_str().into(),
+                currency.as_str().into(),
                 entry.amount.into(),
                 entry.detail.clone().into(),
                 entry.entity.clone().into(),
             ]);
         }
     }
-    [Write::insert("ledger_transactions", transactions), Write::insert("ledger_entries", entries)]
+    Write::insert("ledger_entries", rows)
 }
 
 fn timeline(batch: &[Effects]) -> Result<Write, StoreError> {

@@ -91,6 +91,30 @@ const RULES: &[Rule] = &[
               WHERE i.capacity IS NULL OR i.capacity <> COALESCE(b.credits, 4294967295)",
     },
     Rule {
+        name: "balance_below_zero",
+        sql: "SELECT m.scope || '/' || m.customer || '/' || m.currency, 'comes to ' || CAST(SUM(m.amount) AS BIGINT) || ' less what is held' \
+              FROM balance_moves m WHERE m.state <> 'released' GROUP BY m.scope, m.customer, m.currency HAVING SUM(m.amount) < 0",
+    },
+    Rule {
+        name: "balance_differs",
+        // What customers are owed by the ledger is what their moves come to.
+        sql: "SELECT x.scope || '/' || COALESCE(x.customer, 'nobody') || '/' || x.currency, \
+              'comes to ' || CAST(SUM(x.moved) AS BIGINT) || ', and to ' || CAST(SUM(x.owed) AS BIGINT) || ' in the ledger' FROM \
+              (SELECT m.scope, m.customer, m.currency, m.amount AS moved, 0 AS owed FROM balance_moves m WHERE m.state = 'booked' \
+              UNION ALL SELECT e.scope, COALESCE(t.customer, c.customer), e.currency, 0, -e.amount FROM ledger_entries e \
+              JOIN ledger_transactions t ON t.scope = e.scope AND t.id = e.transaction_id LEFT JOIN checkouts c ON c.id = t.checkout \
+              WHERE e.account = 'tender:balance') x GROUP BY x.scope, x.customer, x.currency HAVING SUM(x.moved) <> SUM(x.owed)",
+    },
+    Rule {
+        name: "balance_of_ended_checkout",
+        // What a refund or an adjustment moved is booked at once, and never for a checkout.
+        sql: "SELECT m.source, 'has ' || m.state || ' of a balance, and is ' || COALESCE(c.status, 'not there') FROM balance_moves m \
+              LEFT JOIN checkouts c ON c.id = m.source WHERE (m.state = 'held' AND COALESCE(c.status, '') NOT IN \
+              ('processing', 'awaiting_payment', 'reconciling', 'needs_review')) OR (m.state = 'booked' AND m.amount < 0 \
+              AND COALESCE(c.status, '') <> 'succeeded' AND NOT EXISTS (SELECT 1 FROM balance_adjustments b WHERE b.scope = m.scope \
+              AND b.customer = m.customer AND b.id = m.source AND b.amount = m.amount))",
+    },
+    Rule {
         name: "refunded_too_much",
         sql: "SELECT c.id, 'paid ' || c.amount_paid || ', refunded ' || c.amount_refunded FROM checkouts c WHERE c.amount_refunded > c.amount_paid",
     },
@@ -278,6 +302,13 @@ impl SqlStore {
                  WHERE taken <> (SELECT COALESCE(SUM(c.quantity), 0) FROM claims c WHERE c.scope = inventory.scope \
                  AND c.kind = inventory.kind AND c.resource = inventory.id AND c.state <> 'released')"
                     .to_owned(),
+            ),
+            (
+                Some("orphaned holds on balances released"),
+                format!(
+                    "UPDATE balance_moves SET state = 'released' WHERE state = 'held' AND source IN \
+                     (SELECT id FROM checkouts WHERE status IN {ENDED} AND status <> 'succeeded')"
+                ),
             ),
             (
                 Some("waiting counters set to their entries"),

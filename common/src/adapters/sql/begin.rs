@@ -2,6 +2,7 @@
 
 use super::{
     apply::apply,
+    balance,
     bulk::{Rows, Type::Text},
     db::{Db, Tx, transact},
     load,
@@ -13,6 +14,7 @@ use super::{
 use crate::{
     batch::BatchRun,
     domain::{
+        balance as domain_balance,
         begin::{self, Begin, Begun},
         catalogue::Kind,
         checkout::Checkout,
@@ -69,7 +71,9 @@ impl BatchRun for Begins {
 
 async fn run(tx: &mut Tx<'_>, items: &[Arc<Begin>], entropy: &Entropy, sessions: &Sessions) -> Result<Vec<BeginAnswer>, StoreError> {
     let mut checkouts = load::lock(tx, items.iter().map(|item| &item.checkout)).await?;
-    let mut world = world(tx, checkouts.values().filter(|checkout| checkout.status == Status::Queued), sessions).await?;
+    let mut world = world(tx, checkouts.values(), sessions).await?;
+    let queued = checkouts.values().filter(|checkout| checkout.status == Status::Queued);
+    world.balances = balance::lock(tx, queued).await?;
     let now = tx.now().await?;
     world.now = now;
     let mut nexts: Vec<Next> = Vec::with_capacity(items.len());
@@ -104,8 +108,8 @@ async fn run(tx: &mut Tx<'_>, items: &[Arc<Begin>], entropy: &Entropy, sessions:
 }
 
 /// Reads, under locks, all that the queued checkouts of a batch are decided on.
-async fn world<'c>(tx: &mut Tx<'_>, queued: impl Iterator<Item = &'c Checkout>, sessions: &Sessions) -> Result<World, StoreError> {
-    let queued: Vec<&Checkout> = queued.collect();
+async fn world<'c>(tx: &mut Tx<'_>, batch: impl Iterator<Item = &'c Checkout>, sessions: &Sessions) -> Result<World, StoreError> {
+    let (queued, begun): (Vec<&Checkout>, Vec<&Checkout>) = batch.partition(|checkout| checkout.status == Status::Queued);
     let mut world = World::default();
     let mut wanted: Vec<StockKey> = Vec::new();
     let mut seats = Rows::new(&[("scope", Text), ("kind", Text), ("id", Text), ("seat", Text)]);
@@ -115,6 +119,16 @@ async fn world<'c>(tx: &mut Tx<'_>, queued: impl Iterator<Item = &'c Checkout>, 
                 seats.push([checkout.scope.as_str().into(), want.kind.as_str().into(), want.id.as_str().into(), seat.as_str().into()]);
             }
             wanted.push(StockKey { scope: checkout.scope.clone(), kind: want.kind, id: want.id });
+        }
+    }
+    if queued.iter().any(|checkout| domain_balance::key(&checkout.scope, &checkout.order).is_some()) {
+        // Customers are locked behind all of the inventory, also behind what this batch may give back.
+        for checkout in begun {
+            wanted.extend(checkout.order.wants().into_iter().map(|want| StockKey {
+                scope: checkout.scope.clone(),
+                kind: want.kind,
+                id: want.id,
+            }));
         }
     }
     if wanted.is_empty() {

@@ -21,12 +21,14 @@ use crate::{
 };
 use std::collections::HashMap;
 
-/// The checkouts of a customer.
-const OF_CUSTOMER: &str = "t.checkout IN (SELECT k.id FROM checkouts k WHERE k.scope = {1} AND k.customer = {})";
+/// What is about the checkouts of a customer, or about the customer alone.
+const OF_CUSTOMER: &str = "t.id IN (SELECT x.id FROM checkouts k JOIN ledger_transactions x ON x.checkout = k.id \
+     WHERE k.scope = {1} AND k.customer = {} UNION ALL SELECT x.id FROM ledger_transactions x WHERE x.scope = {1} AND x.customer = {})";
 
-/// The checkouts of a family's customers.
-const OF_FAMILY: &str = "t.checkout IN (SELECT k.id FROM checkouts k JOIN customers u ON u.scope = k.scope AND u.id = k.customer \
-     WHERE k.scope = {1} AND u.family = {})";
+/// The same of a family's customers.
+const OF_FAMILY: &str = "t.id IN (SELECT x.id FROM customers u JOIN checkouts k ON k.scope = u.scope AND k.customer = u.id \
+     JOIN ledger_transactions x ON x.checkout = k.id WHERE u.scope = {1} AND u.family = {} UNION ALL SELECT x.id FROM customers u \
+     JOIN ledger_transactions x ON x.scope = u.scope AND x.customer = u.id WHERE u.scope = {1} AND u.family = {})";
 
 /// The conditions of a list, and what is bound to them.
 fn conditions(scope: &Scope, filter: &LedgerFilter, after: Option<&str>) -> (String, Vec<Value>) {
@@ -69,7 +71,7 @@ fn record(row: &Row) -> Result<LedgerRecord, StoreError> {
         id: LedgerId::parse(row.text(0)?).map_err(corrupt)?,
         object: LEDGER_TRANSACTION,
         kind: LedgerKind::parse(&kind).ok_or_else(|| corrupt(format!("ledger kind {kind:?}")))?,
-        checkout: CheckoutId::parse(row.text(2)?).map_err(corrupt)?,
+        checkout: row.maybe_text(2)?.map(CheckoutId::parse).transpose().map_err(corrupt)?,
         currency: Currency::parse(&row.text(3)?).map_err(corrupt)?,
         created_at: row.time(4)?,
         customer: row.maybe_text(5)?.map(CustomerId::parse).transpose().map_err(corrupt)?,
@@ -87,7 +89,7 @@ impl SqlStore {
     ) -> Result<Page<LedgerRecord>, StoreError> {
         let (conditions, args) = conditions(scope, filter, request.after.as_deref());
         let sql = format!(
-            "SELECT t.id, t.kind, t.checkout, t.currency, t.created_at, c.customer, c.reference FROM ledger_transactions t \
+            "SELECT t.id, t.kind, t.checkout, t.currency, t.created_at, COALESCE(t.customer, c.customer), c.reference FROM ledger_transactions t \
              LEFT JOIN checkouts c ON c.id = t.checkout WHERE {conditions} ORDER BY t.id DESC LIMIT {}",
             request.limit + 1
         );

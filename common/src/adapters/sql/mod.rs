@@ -12,6 +12,7 @@
 //! | `rescue` | what is overdue |
 //! | `read` | checkouts as people look at them |
 //! | `catalogue`, `customers`, `keys`, `endpoints`, `deliveries` | a subject each |
+//! | `balance` | what customers' balances have, and their adjustments |
 //! | `memberships`, `payment_methods` | what customers have bought, and saved, to pay with |
 //! | `jobs` | sessions that are called off |
 //! | `ledger` | the ledger as people read it |
@@ -24,6 +25,7 @@ mod accept;
 mod answers;
 mod apply;
 mod audit;
+mod balance;
 mod begin;
 mod bulk;
 mod catalogue;

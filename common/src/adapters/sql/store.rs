@@ -3,6 +3,7 @@
 use super::{SqlStore, bulk::Rows, db::transact, deliveries::Take, value::corrupt};
 use crate::{
     domain::{
+        balance::{Adjustment, CustomerBalance},
         begin::Begin,
         bought_membership::Credited,
         catalogue::Kind,
@@ -339,6 +340,21 @@ impl PaymentMethodStore for SqlStore {
 
     async fn delete_method(&self, scope: &Scope, customer: &CustomerId, id: &PaymentMethodId) -> Result<bool, StoreError> {
         self.drop_method(scope, customer, id).await
+    }
+}
+
+#[async_trait]
+impl BalanceStore for SqlStore {
+    async fn adjust_balance(&self, new: &NewAdjustment) -> Result<AdjustResult, StoreError> {
+        self.adjust_one_balance(new).await
+    }
+
+    async fn balance_adjustments(&self, scope: &Scope, customer: &CustomerId, page: &PageRequest) -> Result<Page<Adjustment>, StoreError> {
+        self.list_adjustments(scope, customer, page).await
+    }
+
+    async fn balances_of(&self, scope: &Scope, customer: &CustomerId) -> Result<Option<Vec<CustomerBalance>>, StoreError> {
+        self.sum_balances(scope, customer).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! The ledger as people read it. It is written by the transitions of checkouts, and by nothing else.
+//! The ledger as people read it. It is written by the transitions of checkouts and by adjustments of balances, and by nothing else.
 
 use super::{
     error::StoreError,
@@ -18,9 +18,9 @@ use async_trait::async_trait;
 pub struct LedgerFilter {
     /// Only for this checkout.
     pub checkout: Option<CheckoutId>,
-    /// Only for checkouts of this customer.
+    /// Only for checkouts of this customer, and for its balance.
     pub customer: Option<CustomerId>,
-    /// Only for checkouts of this family's customers, as it is now.
+    /// Only for checkouts and balances of this family's customers, as it is now.
     pub family: Option<String>,
     /// Only with an entry in this account. All entries of such a transaction are told.
     pub account: Option<String>,
@@ -32,7 +32,7 @@ pub struct LedgerFilter {
     pub to: Option<Timestamp>,
 }
 
-/// Whose checkouts balances are summed over.
+/// Whose checkouts and balances are summed over.
 #[derive(Debug, Clone, Copy)]
 pub enum BalancesOf<'a> {
     /// Everybody's.
@@ -50,6 +50,6 @@ pub trait LedgerStore: Send + Sync {
     async fn ledger_transactions(&self, scope: &Scope, filter: &LedgerFilter, page: &PageRequest)
     -> Result<Page<LedgerRecord>, StoreError>;
 
-    /// The sums per account and currency, of one customer's checkouts when given; by account, then currency.
+    /// The sums per account and currency, of one customer's when given; by account, then currency.
     async fn ledger_balances(&self, scope: &Scope, of: BalancesOf<'_>) -> Result<Vec<Balance>, StoreError>;
 }

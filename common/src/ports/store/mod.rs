@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `checkouts` | checkouts and everything that moves with them |
+//! | `balances` | what customers have to pay with |
 //! | `catalogue` | what is sold, and to whom |
 //! | `jobs` | work that takes long |
 //! | `keys` | API keys |
@@ -15,6 +16,7 @@
 //! | `waiting` | waiting lists |
 //! | `paging`, `error` | what all of them share |
 
+mod balances;
 mod catalogue;
 mod checkouts;
 mod deliveries;
@@ -30,6 +32,7 @@ mod tickets;
 mod upkeep;
 mod waiting;
 
+pub use balances::*;
 pub use catalogue::*;
 pub use checkouts::*;
 pub use deliveries::*;
@@ -48,6 +51,7 @@ pub use waiting::*;
 /// The truth as a whole.
 pub trait Store:
     CheckoutStore
+    + BalanceStore
     + CatalogueStore
     + JobStore
     + KeyStore
@@ -64,6 +68,7 @@ pub trait Store:
 
 impl<
     T: CheckoutStore
+        + BalanceStore
         + CatalogueStore
         + JobStore
         + KeyStore
