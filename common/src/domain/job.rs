@@ -9,6 +9,7 @@ use super::{
     money::{Amount, MoneyError},
     order::{Item, Line},
     refund::{Refund, RefundAsk, RefundStatus, refundable},
+    refund_part::left_by_line,
     state::Status,
     time::Timestamp,
 };
@@ -161,14 +162,14 @@ pub fn undo(mut checkout: Checkout, refunds: Vec<Refund>, ours: &RefundId, job: 
     }
     let is_ours = |line: &&Line| matches!(&line.item, Item::Session { session, .. } if *session == job.session);
     let (mut lines, mut given): (Vec<LineId>, Vec<RefundStatus>) = Default::default();
-    let mut worth = Amount::ZERO;
+    let (left_of_lines, mut worth) = (left_by_line(&checkout)?, Amount::ZERO);
     for line in checkout.order.lines.iter().filter(is_ours) {
         let gives = |refund: &&Refund| refund.counts() && (refund.lines.contains(&line.id) || frees(refund, line));
         if let Some(refund) = checkout.refunds.iter().find(gives) {
             given.push(refund.status);
             continue;
         }
-        worth = worth.plus(line.amount.minus(line.discount_amount)?.plus(line.tax_amount)?)?;
+        worth = worth.plus(left_of_lines.get(&line.id).copied().unwrap_or_default())?;
         lines.push(line.id.clone());
     }
     if lines.is_empty() {

@@ -263,7 +263,7 @@ fn terms(checkout: &Checkout, id: &RefundId, ask: &RefundAsk, now: Timestamp) ->
     } else if amount < Amount::ZERO {
         Some(CodedError::new(Code::ParameterInvalid, "an amount is not negative").at("amount"))
     } else if about_lines && amount > worth {
-        Some(exceeds(format!("{amount} is more than the lines came to, which is {worth} minor units")))
+        Some(exceeds(format!("{amount} is more than what is left of the lines, which is {worth} minor units")))
     } else if by_credits > amount {
         let words = format!("credits have paid {by_credits} minor units of it, and go back with their places");
         Some(CodedError::new(Code::ParameterInvalid, words).at("amount"))
@@ -279,12 +279,13 @@ fn terms(checkout: &Checkout, id: &RefundId, ask: &RefundAsk, now: Timestamp) ->
     Ok(refused.map_or(Ok(refund), Err))
 }
 
-/// What lines came to; each may be given back by name once.
+/// What lines came to, as far as it has not gone back; each may be given back by name once.
 fn worth(checkout: &Checkout, lines: &[LineId]) -> Result<Result<Amount, CodedError>, MoneyError> {
+    let left = refund_part::left_by_line(checkout)?;
     let mut worth = Amount::ZERO;
     for (at, id) in lines.iter().enumerate() {
         let param = format!("lines[{at}]");
-        let Some(line) = checkout.order.lines.iter().find(|line| line.id == *id) else {
+        let Some(left) = left.get(id) else {
             return Ok(Err(CodedError::new(Code::ResourceMissing, "the checkout has no such line").at(param)));
         };
         if lines.iter().take(at).any(|before| before == id) {
@@ -293,7 +294,7 @@ fn worth(checkout: &Checkout, lines: &[LineId]) -> Result<Result<Amount, CodedEr
         if checkout.refunds.iter().any(|refund| refund.counts() && refund.lines.contains(id)) {
             return Ok(Err(CodedError::new(Code::RefundExceedsPaid, "this line was given back already, or is being").at(param)));
         }
-        worth = worth.plus(line.amount.minus(line.discount_amount)?.plus(line.tax_amount)?)?;
+        worth = worth.plus(*left)?;
     }
     Ok(Ok(worth))
 }

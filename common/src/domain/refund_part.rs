@@ -18,6 +18,7 @@ use super::{
     refund_credits, refund_membership, saga,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 /// What is promised back and has not gone yet.
 pub(super) const PENDING: &str = "refunds_pending";
@@ -63,6 +64,26 @@ pub(super) fn split(checkout: &Checkout, amount: Amount, credits: &[(usize, Amou
         }
     }
     Ok(missing.is_zero().then_some(parts))
+}
+
+/// What can still go back of each line by its name: what it came to, less what a refund that named it gave back before another of its
+/// parts was refused. Such a refund has failed and is asked for again; what went back of it is gone all the same, from its lines in
+/// their order.
+pub(super) fn left_by_line(checkout: &Checkout) -> Result<HashMap<&LineId, Amount>, MoneyError> {
+    let mut left = HashMap::with_capacity(checkout.order.lines.len());
+    for line in &checkout.order.lines {
+        left.insert(&line.id, line.amount.minus(line.discount_amount)?.plus(line.tax_amount)?);
+    }
+    for refund in checkout.refunds.iter().filter(|refund| !refund.counts()) {
+        let went = refund.parts.iter().filter(|part| part.status == RefundStatus::Succeeded);
+        let mut went = went.map(|part| part.amount).try_fold(Amount::ZERO, Amount::plus)?;
+        for line in &refund.lines {
+            let Some(of_line) = left.get_mut(line) else { continue };
+            let share = went.min(*of_line);
+            (*of_line, went) = (of_line.minus(share)?, went.minus(share)?);
+        }
+    }
+    Ok(left)
 }
 
 /// Opens every part: at a provider, or in the books, where it is done at once. The refund's first booking is one transaction.

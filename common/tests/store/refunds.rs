@@ -7,6 +7,7 @@ use boxoffice_common::{
         error::Code,
         id::{CheckoutId, LineId, RefundId},
         money::Amount,
+        order::{Leg, Totals},
         refund::{Refund, RefundAsk, RefundStatus, Refusal},
         state::Status,
     },
@@ -146,6 +147,37 @@ over_both! {
         assert_eq!((after.amount_refunded.minor(), after.due_at, after.attempts.len()), (3000, None, 0));
         assert_eq!(shop.store.availability(&shop.scope, &session).await.unwrap().unwrap().available, 5);
         assert_eq!(code(shop.store.refund(&asked(&shop, &id, "k2", part(1))).await.unwrap()), Code::RefundExceedsPaid);
+        shop.assert_clean().await;
+    }
+
+    async fn what_went_back_of_a_line_although_its_refund_failed_does_not_go_back_again(shop) {
+        let session = shop.session("yoga", 5).await;
+        // Two lines of 1500 each, of which 2000 are paid in cash and 1000 by card.
+        let mut new = shop.buy(&session, 1);
+        let other = shop.buy_cash(&session, 1);
+        new.order.lines.extend(other.order.lines);
+        let card = Leg { amount: Amount::from_minor(1000), ..new.order.legs.remove(0) };
+        new.order.legs = vec![Leg { amount: Amount::from_minor(2000), ..other.order.legs[0].clone() }, card];
+        let total = Amount::from_minor(3000);
+        new.order.totals = Totals { subtotal: total, total, ..Totals::default() };
+        let lines: Vec<LineId> = new.order.lines.iter().map(|line| line.id.clone()).collect();
+        let id = shop.accept(new).await;
+        let (n, token) = shop.begin_charge(&id).await;
+        shop.settle(&id, n, &token, approved(1000)).await;
+        let first = |amount: Option<i64>| RefundAsk { lines: vec![lines[0].clone()], amount: amount.map(Amount::from_minor), ..RefundAsk::default() };
+        // The card's provider refuses its 1000; the other 500 went back in cash.
+        let refused = open(&shop, &id, "k1", first(None)).await;
+        work(&shop, &id, declined()).await;
+        assert_eq!((refund(&shop, &refused).await.status, shop.checkout(&id).await.amount_refunded.minor()), (RefundStatus::Failed, 500));
+        let too_much = asked(&shop, &id, "k2", first(Some(1001)));
+        assert_eq!(code(shop.store.refund(&too_much).await.unwrap()), Code::RefundExceedsPaid);
+        let again = open(&shop, &id, "k3", first(None)).await;
+        assert_eq!(refund(&shop, &again).await.amount.minor(), 1000, "the line came to 1500");
+        work(&shop, &id, approved(1000)).await;
+        assert_eq!(shop.checkout(&id).await.amount_refunded.minor(), 1500);
+        let rest = open(&shop, &id, "k4", RefundAsk { lines: vec![lines[1].clone()], ..RefundAsk::default() }).await;
+        assert_eq!(refund(&shop, &rest).await.amount.minor(), 1500);
+        assert_eq!(shop.checkout(&id).await.amount_refunded.minor(), 3000);
         shop.assert_clean().await;
     }
 
