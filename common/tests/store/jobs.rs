@@ -289,6 +289,30 @@ over_both! {
         assert_eq!((left.sold, left.held, left.available), (0, 0, 1));
     }
 
+    async fn a_key_that_found_the_session_called_off_never_calls_it_off_again(shop) {
+        let session = shop.session("yoga", 5).await;
+        let first = call_off(&shop, &session).await;
+        let key = IdempotencyRow { route: "POST /v1/sessions/yoga/cancel".to_owned(), key: "k".to_owned(), body_hash: "h".to_owned() };
+        let keyed = || NewCancellation { idempotency: Some(key.clone()), ..cancellation(&shop, &session) };
+        let found = shop.store.cancel_session(&keyed()).await.unwrap();
+        assert!(matches!(found, CancelSession::Existing(ref job) if job.id == first), "{found:?}");
+        // Its job comes to its end, and the session is put on sale again.
+        take(&shop, "t").await.unwrap();
+        shop.store.save_job(&first, "t", &[], Duration::ZERO).await.unwrap().unwrap();
+        shop.put_capacity(&session, 5).await;
+        let sale = sold(&shop, shop.buy(&session, 1)).await;
+        // A client that never saw the answer sends the same request once more.
+        let again = shop.store.cancel_session(&keyed()).await.unwrap();
+        assert!(matches!(again, CancelSession::Replayed(ref answer) if answer.object == first.as_str() && answer.status == 200), "{again:?}");
+        assert_eq!(shop.store.jobs(&shop.scope, &page(10)).await.unwrap().data.len(), 1);
+        let other = IdempotencyRow { body_hash: "other".to_owned(), ..key.clone() };
+        let other = NewCancellation { idempotency: Some(other), ..cancellation(&shop, &session) };
+        assert!(matches!(shop.store.cancel_session(&other).await.unwrap(), CancelSession::KeyReused));
+        let next = shop.accept(shop.buy(&session, 1)).await;
+        assert!(matches!(shop.begin(&next).await.0.next, Next::Act { .. }), "still on sale");
+        assert_eq!(shop.checkout(&sale).await.status, Status::Succeeded);
+    }
+
     async fn nobody_calls_off_or_sees_what_is_anothers(shop) {
         let session = shop.session("yoga", 5).await;
         let theirs = shop.other_scope();

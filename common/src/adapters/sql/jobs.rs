@@ -28,6 +28,8 @@ use std::time::Duration;
 
 /// HTTP 202: what every job that was taken in is answered with.
 const ACCEPTED: u16 = 202;
+/// HTTP 200: what a session that was called off before is answered with.
+const FOUND: u16 = 200;
 /// A job's columns, in the order that `read` reads them.
 const JOB: &str = "j.id, j.session, j.status, j.total, j.done, j.failed, j.reason, j.created_at, j.updated_at, j.completed_at, j.scope";
 
@@ -82,7 +84,7 @@ impl SqlStore {
             }
             let before = newest(tx, &key).await?;
             if let Some(ours) = before.as_ref().filter(|job| job.id == new.id) {
-                return Ok(CancelSession::Created(answer(ours)?));
+                return Ok(CancelSession::Created(answer(ours, ACCEPTED)?));
             }
             if let Some(idempotency) = &new.idempotency {
                 match answers::bound(tx, &new.scope, idempotency, new.id.as_str()).await? {
@@ -94,14 +96,14 @@ impl SqlStore {
             let now = tx.now().await?;
             let Some(was_on) = self.take_off_sale(tx, &key, now).await? else { return Ok(CancelSession::Missing) };
             match before {
-                Some(job) if !was_on => Ok(CancelSession::Existing(Box::new(job))),
+                Some(job) if !was_on => existing(tx, new, job, now).await,
                 Some(job) if !job.status.has_ended() => {
                     // It was put on sale again meanwhile: who bought then is on the list, too.
                     let total = list_buyers(tx, &key, &job.id).await?;
                     let sql = "UPDATE jobs SET total = {2}, updated_at = {3} WHERE id = {1}";
                     tx.execute(sql, None, &[job.id.as_str().into(), total.into(), now.into()]).await?;
                     let job = lock(tx, &new.scope, &job.id).await?.unwrap_or(job);
-                    Ok(CancelSession::Existing(Box::new(job)))
+                    existing(tx, new, job, now).await
                 }
                 Some(_) | None => Ok(CancelSession::Created(make(tx, new, &key, now).await?)),
             }
@@ -259,14 +261,23 @@ async fn make(tx: &mut Tx<'_>, new: &NewCancellation, key: &StockKey, now: Times
     ];
     tx.execute(sql, None, &args).await?;
     let made = lock(tx, &new.scope, &new.id).await?;
-    let answer = answer(&made.ok_or_else(|| StoreError::Inconsistent("a job that was not made".to_owned()))?)?;
+    let answer = answer(&made.ok_or_else(|| StoreError::Inconsistent("a job that was not made".to_owned()))?, ACCEPTED)?;
     if let Some(idempotency) = &new.idempotency {
         answers::bind(tx, &new.scope, idempotency, &answer, now).await?;
     }
     Ok(answer)
 }
 
-fn answer(job: &Job) -> Result<StoredAnswer, StoreError> {
+/// Answers with a job that is there, and binds the key to that: sent once more when the session is on sale again, the same request must
+/// not call it off a second time.
+async fn existing(tx: &mut Tx<'_>, new: &NewCancellation, job: Job, now: Timestamp) -> Result<CancelSession, StoreError> {
+    if let Some(idempotency) = &new.idempotency {
+        answers::bind(tx, &new.scope, idempotency, &answer(&job, FOUND)?, now).await?;
+    }
+    Ok(CancelSession::Existing(Box::new(job)))
+}
+
+fn answer(job: &Job, status: u16) -> Result<StoredAnswer, StoreError> {
     let body = serde_json::to_string(job).map_err(corrupt)?;
-    Ok(StoredAnswer { status: ACCEPTED, object: job.id.to_string(), body })
+    Ok(StoredAnswer { status, object: job.id.to_string(), body })
 }
