@@ -22,8 +22,10 @@ impl Service for Expirer {
     }
 
     async fn round(&self, stop: &CancellationToken) -> Result<(), StepError> {
-        self.expire(stop).await?;
-        self.lapse(stop).await
+        // What keeps the one from going on, such as a queue that is away, is nothing to the other: each is a transaction first.
+        let expired = self.expire(stop).await;
+        self.lapse(stop).await?;
+        expired
     }
 }
 

@@ -446,6 +446,34 @@ over_both! {
         shop.sql(&format!("UPDATE waiting_list SET checkout = NULL, quantity = 2 WHERE id = '{first}'")).await;
         assert_eq!(rules().await, ["offer_without_claims"]);
     }
+
+    async fn a_session_whose_rows_are_broken_keeps_no_other_offer_from_ending(shop) {
+        let mut offers = Vec::new();
+        for (n, id) in ["broken", "yoga", "gala"].into_iter().enumerate() {
+            let session = shop.session(id, 1).await;
+            let sale = sold(&shop, shop.buy(&session, 1)).await;
+            let waiting = waits(&shop, &session, n, 1).await;
+            give_back(&shop, &sale).await;
+            assert_eq!(status(&shop, &waiting).await, WaitingStatus::Offered);
+            let_offer_end(&shop, &waiting).await;
+            offers.push(waiting);
+        }
+        // Its counter says that nothing is taken: what the offer holds cannot be taken off it.
+        shop.sql("UPDATE inventory SET taken = 0 WHERE id = 'broken'").await;
+        for _ in 0..3 {
+            shop.store.lapse(200).await.unwrap();
+        }
+        let mut ends = Vec::new();
+        for offer in &offers {
+            ends.push(status(&shop, offer).await);
+        }
+        assert_eq!(ends, [WaitingStatus::Offered, WaitingStatus::Expired, WaitingStatus::Expired]);
+        // Once it is mended, its turn comes.
+        shop.store.repair().await.unwrap();
+        shop.store.lapse(200).await.unwrap();
+        assert_eq!(status(&shop, &offers[0]).await, WaitingStatus::Expired);
+        shop.assert_clean().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -25,11 +25,42 @@ use crate::{
 use std::collections::BTreeSet;
 
 impl SqlStore {
+    /// Ends what is due, and says how much was looked at.
     pub(in super::super) async fn lapse_some(&self, limit: u32) -> Result<(u32, ListMoved), StoreError> {
-        let now = self.db.now().await?;
+        match self.lapse_due(limit, None).await {
+            // One bad session does not keep the offers of the others from ending.
+            Err(StoreError::Corrupt(_) | StoreError::Inconsistent(_)) => {}
+            result => return result,
+        }
         let sql =
-            format!("SELECT {ENTRY} FROM waiting_list w WHERE w.due_at IS NOT NULL AND w.due_at <= {{1}} ORDER BY w.due_at LIMIT {{2}}");
-        let args: [Value; 2] = [now.into(), limit.into()];
+            "SELECT DISTINCT w.scope, 'session', w.session FROM waiting_list w WHERE w.due_at IS NOT NULL AND w.due_at <= {1} LIMIT {2}";
+        let mut moved = ListMoved { deliveries: Vec::new(), stock: Vec::new() };
+        for row in self.db.read(sql, None, &[self.db.now().await?.into(), limit.into()]).await? {
+            let key = stock::key(&row, 0)?;
+            match self.lapse_due(limit, Some(&key)).await {
+                Ok((_, one)) => {
+                    moved.deliveries.extend(one.deliveries);
+                    moved.stock.extend(one.stock);
+                }
+                Err(error @ StoreError::Unavailable(_)) => return Err(error),
+                Err(error) => tracing::error!(session = %key.id, tenant = %key.scope, %error, "its waiting list cannot go on"),
+            }
+        }
+        // What could not be ended is still due: the next round comes to it, not the next turn of this one.
+        Ok((0, moved))
+    }
+
+    /// The same in one transaction, of all sessions or of one.
+    async fn lapse_due(&self, limit: u32, only: Option<&StockKey>) -> Result<(u32, ListMoved), StoreError> {
+        let mut args: Vec<Value> = vec![self.db.now().await?.into(), limit.into()];
+        let mut narrowed = "";
+        if let Some(key) = only {
+            args.extend([key.scope.as_str().into(), key.id.as_str().into()]);
+            narrowed = "AND w.scope = {3} AND w.session = {4}";
+        }
+        let sql = format!(
+            "SELECT {ENTRY} FROM waiting_list w WHERE w.due_at IS NOT NULL AND w.due_at <= {{1}} {narrowed} ORDER BY w.due_at LIMIT {{2}}"
+        );
         let due = self.db.read(&sql, None, &args).await?.iter().map(rows::read).collect::<Result<Vec<_>, _>>()?;
         let keys: BTreeSet<StockKey> = due.iter().map(stock_key).collect();
         let ids: Vec<&str> = due.iter().map(|entry| entry.id.as_str()).collect();
