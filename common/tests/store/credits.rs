@@ -10,6 +10,7 @@ use boxoffice_common::{
         error::Code,
         id::{BoughtMembershipId, CatalogueId, CheckoutId, CustomerId, LineId, RefundId},
         money::Amount,
+        order::{Item, Leg, Tender, Totals},
         refund::{RefundAsk, Refusal},
         state::Status,
     },
@@ -198,4 +199,39 @@ over_both! {
         assert!(matches!(fewer, BoughtPut::TooFewCredits { taken: 27 }), "{fewer:?}");
         shop.assert_clean().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_locks_what_it_ends_and_what_it_gives_back_in_the_order_of_everybody() {
+    let shop = Shop::postgres().await;
+    let (ada, yoga) = (ada(&shop).await, shop.members_session("yoga", 5).await);
+    // Its key comes before that of any pack that is sold.
+    pack(&shop, &ada, "a_pack", 3).await;
+    // A place for a credit of one pack, and another pack for cash: nothing has to go back by a provider.
+    let mut new = shop.buy_with_credits(&yoga, 1, &ada, "a_pack", 1);
+    let sold = shop.buy_pack(&ada, 10);
+    let bought = match &sold.order.lines[0].item {
+        Item::Membership { bought_membership, .. } => bought_membership.clone(),
+        other => panic!("{other:?}"),
+    };
+    let cash = Leg { tender: Tender::Custom { name: "cash".to_owned(), note: None }, ..sold.order.legs[0].clone() };
+    new.order.lines.extend(sold.order.lines);
+    new.order.legs.push(cash);
+    let total = Amount::from_minor(3000);
+    new.order.totals = Totals { subtotal: total, total, ..Totals::default() };
+    let sale = end_of(&shop, new).await;
+    assert_eq!(failure(&sale), (Status::Succeeded, None));
+    let row = |id: &str| format!("SELECT 1 FROM inventory WHERE kind = 'bought_membership' AND id = '{id}' FOR UPDATE");
+    shop.script(&format!("BEGIN; {}", row("a_pack"))).await;
+    let refunding = async {
+        assert!(matches!(refund_all(&shop, &sale.id, "k").await, RefundResult::Created { .. }));
+    };
+    let other = async {
+        shop.wait_until_somebody_waits_for_a_lock().await;
+        // Whoever pays with both packs has the first one, and takes the second one now.
+        shop.script(&format!("{} NOWAIT; COMMIT", row(bought.as_str()))).await;
+    };
+    tokio::join!(refunding, other);
+    assert_eq!(credits(&shop, &ada, "a_pack").await, (0, 0, 3));
+    shop.assert_clean().await;
 }

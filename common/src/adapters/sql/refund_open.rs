@@ -13,8 +13,8 @@ use crate::{
         catalogue::Kind,
         checkout::Checkout,
         claim::StockKey,
-        effects::Effects,
-        id::{BoughtMembershipId, CatalogueId, Entropy, RefundId},
+        effects::{ClaimChange, Effects},
+        id::{CatalogueId, Entropy, RefundId},
         refund::{self, RefundView},
         refund_membership,
         time::Timestamp,
@@ -143,12 +143,16 @@ fn decide(
 
 /// How many credits are used or held of the memberships that refunds end, under their locks: nobody uses one until it has ended.
 async fn credits_taken(tx: &mut Tx<'_>, effects: &[Effects]) -> Result<HashMap<CatalogueId, u32>, StoreError> {
-    let key = |effects: &Effects, id: &BoughtMembershipId| StockKey {
-        scope: effects.checkout.scope.clone(),
-        kind: Kind::BoughtMembership,
-        id: id.in_stock(),
-    };
-    let keys: Vec<StockKey> = effects.iter().flat_map(|one| one.ended.iter().map(|(id, _)| key(one, id))).collect();
+    let key = |effects: &Effects, kind, id| StockKey { scope: effects.checkout.scope.clone(), kind, id };
+    let ended = |one: &Effects| one.ended.iter().map(|(id, _)| key(one, Kind::BoughtMembership, id.in_stock())).collect::<Vec<_>>();
+    let mut keys: Vec<StockKey> = effects.iter().flat_map(ended).collect();
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    // What comes free at once is locked with them: all of it in one order, or two of them wait for each other.
+    for one in effects.iter().filter(|one| matches!(one.claims, ClaimChange::GiveBack(_))) {
+        keys.extend(one.checkout.order.wants().into_iter().map(|want| key(one, want.kind, want.id)));
+    }
     let locked = stock::lock(tx, &stock::keys(&keys)).await?;
     Ok(locked.into_iter().map(|locked| (locked.level.key.id, locked.level.taken)).collect())
 }
