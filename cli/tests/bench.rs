@@ -35,7 +35,7 @@ async fn heavy_bench_embedded_counts_every_checkout_and_its_cpu_time() {
 
 #[tokio::test]
 async fn heavy_bench_pays_in_other_ways_and_gives_back() {
-    for scenario in ["credits", "split", "two-cards", "hosted", "refund"] {
+    for scenario in ["credits", "balance", "split", "two-cards", "hosted", "refund"] {
         let (report, _) = bench(&["--embedded", "--scenario", scenario, "--count", "50"]).await;
         assert_eq!((&report["statuses"]["succeeded"], &report["errors"]), (&50.into(), &serde_json::json!({})), "{scenario}");
         assert!(report["checks"].as_array().unwrap().iter().all(|check| check["holds"] == true), "{scenario}: {report}");

@@ -41,7 +41,7 @@ struct Fate {
 }
 
 fn at_random(_: usize, dice: &mut StdRng) -> Order {
-    let tender = match dice.random_range(0..23) {
+    let tender = match dice.random_range(0..25) {
         0..8 => Tender::Visa,
         8..10 => Tender::Declined,
         10..12 => Tender::TimeoutCharged,
@@ -54,6 +54,8 @@ fn at_random(_: usize, dice: &mut StdRng) -> Order {
         19..20 => Tender::Credits,
         20..21 => Tender::Hosted,
         21..22 => Tender::HostedTwice,
+        22..23 => Tender::Balance,
+        23..24 => [Tender::CardAndBalance, Tender::BalanceAndDeclined][dice.random_range(0..2)],
         _ => Tender::ThreeDs,
     };
     let places = match dice.random_range(0..20) {

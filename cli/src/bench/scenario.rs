@@ -22,6 +22,8 @@ const HOT_BUYERS: u64 = 50_000;
 const REFUNDS: u64 = 10_000;
 /// The most that a pack may have.
 const CREDITS: u32 = 100_000;
+/// The most that a balance may have, in cents.
+const GIFT: i64 = 1_000_000_000_000;
 /// The most that a session may have: with 100 of them, nothing but `hot` and `seats` sells out before ten million sales.
 const PLENTY: u32 = 100_000;
 /// Sessions prepared or checked at once.
@@ -52,6 +54,8 @@ pub enum Kind {
     TwoCards,
     /// One seat for a credit of a pack, one pack a session.
     Credits,
+    /// One seat out of a balance, one customer a session.
+    Balance,
     /// The customer opens the payment page and sends its form.
     Hosted,
     /// Sales by card that were made before (10,000 unless --count says) are given back whole.
@@ -80,6 +84,11 @@ impl Kind {
         }
     }
 
+    /// Whether each of its sessions has a customer, who pays.
+    fn has_members(self) -> bool {
+        matches!(self, Self::Credits | Self::Balance)
+    }
+
     fn seats_an_order(self) -> u64 {
         if self == Self::Seats { 2 } else { 1 }
     }
@@ -95,6 +104,7 @@ enum Tender {
     CardAndCustom,
     TwoCards,
     Credits,
+    Balance,
 }
 
 impl Tender {
@@ -108,6 +118,7 @@ impl Tender {
             Self::CardAndCustom => r#"{"type":"custom","name":"Cash","amount":500},{"type":"card","token":"tok_visa"}"#,
             Self::TwoCards => r#"{"type":"card","token":"tok_visa","amount":500},{"type":"card","token":"tok_visa"}"#,
             Self::Credits => r#"{"type":"membership","bought_membership":"{session}-pack"}"#,
+            Self::Balance => r#"{"type":"balance"}"#,
         }
     }
 }
@@ -239,15 +250,18 @@ impl Scenario {
         let id = self.session(number);
         let path = format!("/v1/sessions/{id}");
         put(connection, Question::new(Method::PUT, &path, self.session_body(number))).await?;
-        if self.kind != Kind::Credits {
+        if !self.kind.has_members() {
             return Ok(());
         }
         let member = format!("/v1/customers/{id}-member");
-        let pack = json!({"membership": self.membership(), "credits": CREDITS}).to_string();
-        for (path, body) in [(member.clone(), json!({}).to_string()), (format!("{member}/bought-memberships/{id}-pack"), pack)] {
-            put(connection, Question::new(Method::PUT, &path, body)).await?;
+        put(connection, Question::new(Method::PUT, &member, json!({}).to_string())).await?;
+        if self.kind == Kind::Balance {
+            let gift = json!({"amount": GIFT, "currency": "usd", "reason": "gift"}).to_string();
+            let path = format!("{member}/balance-adjustments");
+            return put(connection, Question { header: Some(("idempotency-key", &id)), ..Question::new(Method::POST, &path, gift) }).await;
         }
-        Ok(())
+        let pack = json!({"membership": self.membership(), "credits": CREDITS}).to_string();
+        put(connection, Question::new(Method::PUT, &format!("{member}/bought-memberships/{id}-pack"), pack)).await
     }
 
     /// The packs that pay here.
@@ -306,7 +320,7 @@ impl Scenario {
             _ => r#""quantity":1"#.to_owned(),
         };
         let id = self.session(session);
-        let customer = if self.kind == Kind::Credits { format!(r#""customer":"{id}-member","#) } else { String::new() };
+        let customer = if self.kind.has_members() { format!(r#""customer":"{id}-member","#) } else { String::new() };
         let payment = match self.kind {
             Kind::Hosted => r#"{"hosted":{}}"#.to_owned(),
             _ => format!(r#"{{"methods":[{}]}}"#, tender.json().replace("{session}", &id)),
@@ -323,6 +337,7 @@ impl Scenario {
             Kind::Split => Tender::CardAndCustom,
             Kind::TwoCards => Tender::TwoCards,
             Kind::Credits => Tender::Credits,
+            Kind::Balance => Tender::Balance,
             _ if self.is_free(session) => Tender::Free,
             Kind::Mix => match rng.random_range(0..95) {
                 0..80 => Tender::Card,

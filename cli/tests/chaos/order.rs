@@ -7,7 +7,7 @@ pub const PRICE: i64 = 1_500;
 /// What the first of two methods pays, in cents.
 const FIRST_PART: i64 = 600;
 
-/// The customer who has a pack, and the pack.
+/// The customer who has a pack and a balance, and the pack.
 pub const MEMBER: &str = "cus_chaos";
 pub const PACK: &str = "bmb_chaos";
 
@@ -34,6 +34,12 @@ pub enum Tender {
     CardAndCash,
     /// With credits: no outside call.
     Credits,
+    /// Out of a balance: no outside call.
+    Balance,
+    /// A card, and the rest out of a balance.
+    CardAndBalance,
+    /// A balance, and a card that is declined: what was held comes back.
+    BalanceAndDeclined,
     /// On the payment page.
     Hosted,
     /// On the payment page, with a second card when the first was declined.
@@ -42,7 +48,7 @@ pub enum Tender {
 
 impl Tender {
     /// Those that come to an end by themselves, and soon.
-    pub const MIXED: [Self; 13] = [
+    pub const MIXED: [Self; 16] = [
         Self::Visa,
         Self::Declined,
         Self::TimeoutCharged,
@@ -54,6 +60,9 @@ impl Tender {
         Self::SecondLost,
         Self::CardAndCash,
         Self::Credits,
+        Self::Balance,
+        Self::CardAndBalance,
+        Self::BalanceAndDeclined,
         Self::Hosted,
         Self::HostedTwice,
     ];
@@ -76,6 +85,9 @@ impl Tender {
             Self::SecondLost => return json!([first, card("tok_timeout_charged")]),
             Self::CardAndCash => return json!([first, cash()]),
             Self::Credits => return json!([{"type": "membership", "bought_membership": PACK}]),
+            Self::Balance => return json!([{"type": "balance"}]),
+            Self::CardAndBalance => return json!([first, {"type": "balance"}]),
+            Self::BalanceAndDeclined => return json!([{"type": "balance", "amount": FIRST_PART}, card("tok_declined")]),
             Self::Hosted | Self::HostedTwice => return json!(null),
         };
         json!([card(token)])
@@ -84,7 +96,7 @@ impl Tender {
     /// How many cards are charged at the most.
     pub const fn cards(self) -> usize {
         match self {
-            Self::Cash | Self::Credits => 0,
+            Self::Cash | Self::Credits | Self::Balance => 0,
             Self::TwoCards | Self::SecondDeclined | Self::SecondLost => 2,
             _ => 1,
         }
@@ -101,12 +113,12 @@ impl Tender {
 
     /// Whether a card of it is declined, and nothing else is tried.
     pub const fn is_declined(self) -> bool {
-        matches!(self, Self::Declined | Self::SecondDeclined)
+        matches!(self, Self::Declined | Self::SecondDeclined | Self::BalanceAndDeclined)
     }
 
     /// Whether money can be taken at all.
     pub const fn can_pay(self) -> bool {
-        !matches!(self, Self::Declined | Self::SecondDeclined | Self::ThreeDs)
+        !(self.is_declined() || matches!(self, Self::ThreeDs))
     }
 }
 
@@ -150,9 +162,17 @@ impl Order {
     /// What of the total, and of what went back of it, is the cards'. The last method gives back first.
     pub fn by_card(&self, total: i64, refunded: i64) -> i64 {
         match self.tender {
-            Tender::Cash | Tender::Credits => 0,
-            Tender::CardAndCash => FIRST_PART - (refunded - (total - FIRST_PART)).max(0),
+            Tender::Cash | Tender::Credits | Tender::Balance => 0,
+            Tender::CardAndCash | Tender::CardAndBalance => FIRST_PART - (refunded - (total - FIRST_PART)).max(0),
             _ => total - refunded,
+        }
+    }
+
+    /// The same of the balance.
+    pub fn by_balance(&self, total: i64, refunded: i64) -> i64 {
+        match self.tender {
+            Tender::Balance | Tender::CardAndBalance => total - refunded - self.by_card(total, refunded),
+            _ => 0,
         }
     }
 
@@ -171,7 +191,7 @@ impl Order {
             },
             "callback_url": callback_url,
         });
-        if self.tender == Tender::Credits {
+        if matches!(self.tender, Tender::Credits | Tender::Balance | Tender::CardAndBalance | Tender::BalanceAndDeclined) {
             body["customer"] = json!(MEMBER);
         }
         if let Some(seconds) = self.expires_in {

@@ -3,8 +3,8 @@
 
 use super::{
     PATIENCE, POLL,
-    order::Order,
-    shop::{Sale, Shop},
+    order::{MEMBER, Order, Tender},
+    shop::{GIVEN, Sale, Shop},
     site::Site,
     until,
 };
@@ -43,6 +43,7 @@ pub async fn of_the_living(shop: &Shop, receiver: &Receiver, sales: &[Sale], luc
         assert_allowed(shop, sale, &ends[&sale.id], luck).await;
     }
     places(shop, sales, &ends).await;
+    balance(shop, sales, &ends).await;
     nobody_else(shop, sales).await;
     same_answers(shop, sales).await;
     callbacks(shop, receiver, &ends).await;
@@ -94,7 +95,9 @@ async fn assert_allowed(shop: &Shop, sale: &Sale, end: &Value, luck: Luck) {
         ("succeeded", _) => tender.can_pay(),
         ("failed", Luck::Certain) => tender.is_declined() && code == "card_declined",
         ("failed", Luck::Open) => {
-            (tender.is_declined() && code == "card_declined") || ["session_full", "seat_taken", "provider_unavailable"].contains(&code)
+            // Once its answer was lost, a no of the first card is the end of a payment on the page: there is no second try.
+            let may_be_declined = tender.is_declined() || tender == Tender::HostedTwice;
+            (may_be_declined && code == "card_declined") || ["session_full", "seat_taken", "provider_unavailable"].contains(&code)
         }
         ("canceled", _) => sale.called_off,
         ("expired", _) => sale.order.expires_in.is_some() && end["completed_at"].as_str() >= end["expires_at"].as_str(),
@@ -122,6 +125,15 @@ async fn places(shop: &Shop, sales: &[Sale], ends: &Ends) {
         assert!(number("sold") + number("held") <= number("capacity"), "{session} is oversold: {left}");
         assert_eq!((number("held"), number("sold")), (0, bought), "{session}: held and sold, against what was bought: {left}");
     }
+}
+
+/// The customer has what was given less what the sales took, and nothing is held of it.
+async fn balance(shop: &Shop, sales: &[Sale], ends: &Ends) {
+    let sold = sales.iter().filter(|sale| status(&ends[&sale.id]) == "succeeded");
+    let spent: i64 = sold.map(|sale| sale.order.by_balance(sale.order.total(), sale.refunded)).sum();
+    let balance = shop.get(&format!("/v1/customers/{MEMBER}/balance")).await["data"][0].clone();
+    let [amount, held] = ["amount", "held"].map(|field| balance[field].as_i64().unwrap());
+    assert_eq!((amount, held), (GIVEN - spent, 0), "what is left of the balance: {balance}");
 }
 
 /// The store knows no checkout that no client was told of.

@@ -15,6 +15,8 @@ use std::{
 const MEMBERSHIP: &str = "mem_chaos";
 /// More than can be used.
 const CREDITS: u32 = 100_000;
+/// The same, in cents.
+pub const GIVEN: i64 = 1_000_000_000;
 
 /// A checkout that was accepted.
 #[derive(Debug, Clone)]
@@ -70,9 +72,19 @@ impl Shop {
         .await;
         self.put(&format!("customers/{MEMBER}"), json!({})).await;
         self.put(&format!("customers/{MEMBER}/bought-memberships/{PACK}"), json!({"membership": MEMBERSHIP, "credits": CREDITS})).await;
+        self.give().await;
         let mut session = json!({"name": id, "unit_amount": super::order::PRICE, "currency": "usd", "starts_at": "2100-01-01T20:00:00Z", "compatible_memberships": [MEMBERSHIP]});
         session.as_object_mut().unwrap().extend(places.as_object().unwrap().clone());
         self.put(&format!("sessions/{id}"), session).await;
+    }
+
+    /// The customer's balance, once however often it is asked for.
+    async fn give(&self) {
+        let gift = json!({"amount": GIVEN, "currency": "usd", "reason": "gift"});
+        let path = format!("/v1/customers/{MEMBER}/balance-adjustments");
+        let request = |base: &str| self.client.post(format!("{base}{path}")).header("Idempotency-Key", "gift").json(&gift);
+        let answer = self.insist(request).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
     }
 
     async fn put(&self, path: &str, body: Value) {

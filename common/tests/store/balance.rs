@@ -5,9 +5,11 @@ use super::{
     memberships::ada,
 };
 use boxoffice_common::{
+    adapters::sql::SqlStore,
     domain::{
         attempt::Outcome,
         balance::Reason,
+        begin::Begin,
         checkout::Checkout,
         customer::Customer,
         ends::Verdict,
@@ -20,7 +22,9 @@ use boxoffice_common::{
     },
     ports::{clock::Clock, clock::SystemClock, store::*},
 };
+use boxoffice_testkit::proxy::{Cut, CuttingProxy};
 use futures::future::join_all;
+use std::{sync::Arc, time::Duration};
 
 pub fn adjustment(shop: &Shop, customer: &CustomerId, minor: i64) -> NewAdjustment {
     let id = AdjustmentId::generate(&shop.entropy, SystemClock::default().now());
@@ -78,6 +82,66 @@ fn code(result: AdjustResult) -> Code {
         AdjustResult::Refused(error) => error.code,
         other => panic!("{other:?}"),
     }
+}
+
+/// A worker of that process takes it in hand.
+async fn begin_at(store: &SqlStore, id: &CheckoutId, token: &str) -> BeginAnswer {
+    let (lease_for, key_window) = (Duration::from_secs(30), Duration::from_secs(3_600));
+    let (checkout, lease_token, provider) = (id.clone(), token.to_owned(), "sandbox".to_owned());
+    store.begin(Begin { checkout, lease_token, lease_for, provider, key_window }).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_balance_is_changed_once_wherever_its_connection_is_cut() {
+    let url = boxoffice_testkit::servers::shared::postgres_url().await.unwrap();
+    let proxy = CuttingProxy::start(&url).await.unwrap();
+    let shop = Shop::open(proxy.url(), &url, None).await;
+    let (ada, yoga) = (ada(&shop).await, shop.session("yoga", 1_000).await);
+    let mut changes = 0;
+    for cut in [Cut::BeforeRequest, Cut::BeforeAnswer] {
+        let mut reached_the_end = false;
+        for step in 0..100 {
+            proxy.cut_at(step, cut);
+            give(&shop, &ada, 1_000).await;
+            let spent = end_of(&shop, shop.with_balance(shop.buy_cash(&yoga, 1), &ada, 900)).await;
+            assert_eq!(spent.status, Status::Succeeded);
+            changes += 1;
+            assert_eq!(has(&shop, &ada).await, (changes * 100, 0, changes * 100), "{cut:?} at {step}");
+            if !proxy.was_cut() {
+                reached_the_end = true;
+                break;
+            }
+        }
+        assert!(reached_the_end, "{cut:?}: more than 100 steps");
+    }
+    assert!(changes > 20, "only {changes} steps were cut");
+    shop.assert_clean().await;
+}
+
+/// Whoever holds a customer waits for nobody's places: else two would wait for each other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_locks_what_it_may_give_back_before_the_customers_whose_balances_pay() {
+    let shop = Shop::postgres().await;
+    let (ada, yoga, boxing) = (ada(&shop).await, shop.session("yoga", 10).await, shop.session("boxing", 10).await);
+    give(&shop, &ada, 1_500).await;
+    // Its charge was refused before it was sent, and its time is over: whoever takes it in hand gives its place back.
+    let late = shop.accept(shop.buy(&boxing, 1)).await;
+    let (n, token) = shop.begin_charge(&late).await;
+    shop.settle(&late, n, &token, Outcome::NotSent { cause: "refused".to_owned(), retry_after: None }).await;
+    shop.sql(&format!("UPDATE checkouts SET due_at = 1, expires_at = 1 WHERE id = '{late}'")).await;
+    let pays = shop.accept(shop.with_balance(shop.buy_cash(&yoga, 1), &ada, 1_500)).await;
+    shop.script("BEGIN; SELECT id FROM inventory WHERE id = 'boxing' FOR UPDATE").await;
+    let (store, ids) = (Arc::clone(&shop.store), [late.clone(), pays.clone()]);
+    let batch = tokio::spawn(async move {
+        tokio::join!(begin_at(&store, &ids[0], "late"), begin_at(&store, &ids[1], "pays"));
+    });
+    shop.wait_until_somebody_waits_for_a_lock().await;
+    // Fails at once if somebody holds her.
+    shop.script("SELECT id FROM customers WHERE id = 'cus_ada' FOR UPDATE NOWAIT; COMMIT").await;
+    batch.await.unwrap();
+    let ends = [shop.checkout(&late).await.status, shop.checkout(&pays).await.status];
+    assert_eq!(ends, [Status::Failed, Status::Succeeded]);
+    shop.assert_clean().await;
 }
 
 over_both! {
@@ -198,36 +262,36 @@ over_both! {
     }
 
     async fn fifty_racing_spends_in_two_processes_take_what_is_there_and_no_more(shop) {
-        let (ada, yoga) = (ada(&shop).await, shop.session("yoga", 100).await);
-        give(&shop, &ada, 15_000).await;
-        let other = shop.another_store().await;
-        let mut ids = Vec::new();
-        for n in 0..50 {
-            // Every second one is held for a card that pays the rest.
-            let new = if n % 2 == 0 { shop.with_balance(shop.buy_cash(&yoga, 1), &ada, 1_500) } else { shop.with_balance(shop.buy(&yoga, 2), &ada, 1_500) };
-            ids.push(shop.accept(new).await);
-        }
-        let begin = |(n, id): (usize, &CheckoutId)| {
-            let (shop, other, id) = (&shop, &other, id.clone());
-            async move {
-                let token = format!("worker {n}");
-                let begin = boxoffice_common::domain::begin::Begin {
-                    checkout: id.clone(), lease_token: token.clone(), lease_for: std::time::Duration::from_secs(30),
-                    provider: "sandbox".to_owned(), key_window: std::time::Duration::from_secs(3600),
-                };
-                let store = if n % 3 == 0 { other } else { &*shop.store };
-                let answer = store.begin(begin).await.unwrap();
-                if let Next::Act { n, .. } = answer.next {
-                    shop.settle(&id, n, &token, approved(1_500)).await;
-                }
+        // Two sessions, so that nothing but the customer is shared.
+        let sessions = [shop.session("yoga", 500).await, shop.session("boxing", 500).await];
+        let (ada, other) = (ada(&shop).await, shop.another_store().await);
+        for _ in 0..4 {
+            give(&shop, &ada, 15_000).await;
+            let mut ids = Vec::new();
+            for n in 0..50 {
+                let session = &sessions[n % 2];
+                // Some are held for a card that pays the rest.
+                let new = if n % 3 == 0 { shop.buy(session, 2) } else { shop.buy_cash(session, 1) };
+                ids.push(shop.accept(shop.with_balance(new, &ada, 1_500)).await);
             }
-        };
-        join_all(ids.iter().enumerate().map(begin)).await;
-        let ends = join_all(ids.iter().map(|id| shop.checkout(id))).await;
-        let sold = ends.iter().filter(|end| end.status == Status::Succeeded).count();
-        let refused = ends.iter().filter(|end| failure(end) == INSUFFICIENT).count();
-        assert_eq!((sold, refused), (10, 40));
-        assert_eq!((has(&shop, &ada).await, account(&shop, "tender:balance").await), ((0, 0, 0), 0));
+            let begin = |(n, id): (usize, &CheckoutId)| {
+                let (shop, other, id) = (&shop, &other, id.clone());
+                async move {
+                    let token = format!("worker {n}");
+                    let store = if n % 2 == 0 { other } else { &shop.store };
+                    let answer = begin_at(store, &id, &token).await;
+                    if let Next::Act { n, .. } = answer.next {
+                        shop.settle(&id, n, &token, approved(1_500)).await;
+                    }
+                }
+            };
+            join_all(ids.iter().enumerate().map(begin)).await;
+            let ends = join_all(ids.iter().map(|id| shop.checkout(id))).await;
+            let sold = ends.iter().filter(|end| end.status == Status::Succeeded).count();
+            let refused = ends.iter().filter(|end| failure(end) == INSUFFICIENT).count();
+            assert_eq!((sold, refused), (10, 40));
+            assert_eq!((has(&shop, &ada).await, account(&shop, "tender:balance").await), ((0, 0, 0), 0));
+        }
         shop.assert_clean().await;
     }
 
@@ -263,13 +327,7 @@ over_both! {
         let other = shop.another_store().await;
         let spends = ids.iter().enumerate().map(|(n, id)| {
             let (shop, other) = (&shop, &other);
-            async move {
-                let begin = boxoffice_common::domain::begin::Begin {
-                    checkout: id.clone(), lease_token: format!("{n}"), lease_for: std::time::Duration::from_secs(30),
-                    provider: "sandbox".to_owned(), key_window: std::time::Duration::from_secs(3600),
-                };
-                if n % 2 == 0 { other.begin(begin).await.unwrap() } else { shop.store.begin(begin).await.unwrap() }
-            }
+            async move { begin_at(if n % 2 == 0 { other } else { &shop.store }, id, &n.to_string()).await }
         });
         tokio::join!(names, join_all(spends));
         let ends = join_all(ids.iter().map(|id| shop.checkout(id))).await;
@@ -370,7 +428,7 @@ over_both! {
         let spent = end_of(&shop, shop.with_balance(shop.buy_cash(&yoga, 1), &ada, 500)).await.id;
         let rules = || async {
             let mut rules: Vec<_> =
-                shop.store.audit(std::time::Duration::from_secs(3600)).await.unwrap().into_iter().map(|breach| breach.rule).collect();
+                shop.store.audit(Duration::from_secs(3600)).await.unwrap().into_iter().map(|breach| breach.rule).collect();
             rules.dedup();
             rules
         };

@@ -1,6 +1,7 @@
 //! One checkout in memory with everybody who touches it: workers that die or stall at any point, a network that loses
 //! requests and answers, a provider with a book of its own, a client, an operator, and the clock.
 
+use super::balance::Purse;
 use crate::domain::{
     attempt::{Attempt, AttemptKind, AttemptStatus, Decline, MoneyRequest, Outcome, Receipt},
     begin::{self, Action, Begin, Begun},
@@ -10,7 +11,7 @@ use crate::domain::{
     ends::{self, CancelAnswer, Verdict},
     event::EventType,
     hosted::{self, Hosted, Pay},
-    id::{CheckoutId, Entropy, LineId},
+    id::{CheckoutId, CustomerId, Entropy, LineId},
     money::{Amount, Currency},
     order::{Item, Leg, Line, Order, Tender, Totals},
     scope::{Mode, Scope},
@@ -95,10 +96,14 @@ pub(super) struct Machine {
     pub(super) fates: Vec<Fate>,
     /// Whether a test makes the provider take or give other amounts than it was asked for.
     pub(super) odd_amounts: bool,
+    /// The customer's balance.
+    pub(super) purse: Purse,
     /// How many transitions said that they are the end.
     ends: u32,
     held: bool,
     provider_balance: i64,
+    /// What the ledger says of the purse.
+    by_balance: i64,
     unapplied: i64,
     entropy: Entropy,
     workers: u32,
@@ -125,12 +130,42 @@ impl Machine {
         Self::paid_with(legs.iter().map(card).collect(), legs.iter().map(|(_, fate)| *fate).collect())
     }
 
+    /// A card for each amount, and in the place among them a balance that pays `amount`, of which there is `given`.
+    pub(super) fn with_balance(cards: &[(i64, Fate)], place: usize, amount: i64, given: i64) -> Self {
+        let Self { checkout, mut fates, .. } = Self::split(cards);
+        let (mut legs, place) = (checkout.order.legs, place.min(cards.len()));
+        legs.insert(place, Leg { amount: Amount::from_minor(amount), tender: Tender::Balance {} });
+        // Nobody asks for it.
+        fates.insert(place, Fate::Decline);
+        let mut machine = Self::paid_with(legs, fates);
+        machine.checkout.order.customer = Some(CustomerId::generate(&machine.entropy, machine.now));
+        machine.purse = Purse::with(given);
+        machine
+    }
+
     fn paid_with(legs: Vec<Leg>, fates: Vec<Fate>) -> Self {
         let (entropy, now) = (Entropy::from_seed(7), Timestamp::from_millis(1_000_000));
         let (checkout, events) = (queued(legs, &entropy, now), Vec::new());
         let (hands, book, resolved) = Default::default();
-        let (odd_amounts, ends, held, provider_balance, unapplied, workers) = Default::default();
-        Self { checkout, now, hands, book, events, resolved, fates, odd_amounts, ends, held, provider_balance, unapplied, entropy, workers }
+        let (odd_amounts, purse, ends, held, provider_balance, by_balance, unapplied, workers) = Default::default();
+        Self {
+            checkout,
+            now,
+            hands,
+            book,
+            events,
+            resolved,
+            fates,
+            odd_amounts,
+            purse,
+            ends,
+            held,
+            provider_balance,
+            by_balance,
+            unapplied,
+            entropy,
+            workers,
+        }
     }
 
     pub(super) fn wait(&mut self, by: Duration) {
@@ -152,7 +187,7 @@ impl Machine {
             provider: "sandbox".to_owned(),
             key_window: WINDOW,
         };
-        let mut world = World { now: self.now, ..World::default() };
+        let mut world = World { now: self.now, balances: self.purse.available(&self.checkout), ..World::default() };
         match begin::begin(self.checkout.clone(), &ask, &mut world, self.now, &self.entropy).unwrap() {
             Begun::Done | Begun::Busy(_) => false,
             Begun::Moved(effects) => {
@@ -335,8 +370,9 @@ impl Machine {
         sum(AttemptKind::Charge) - sum(AttemptKind::Refund)
     }
 
+    /// What providers are to take of a sale.
     fn total(&self) -> i64 {
-        self.checkout.order.totals.total.minor()
+        self.checkout.order.outside_legs().map(|(_, leg)| leg.amount.minor()).sum()
     }
 
     // ---- what must hold
@@ -346,7 +382,8 @@ impl Machine {
         assert_eq!((effects.from_version, after.version), (before.version, before.version + 1));
         match &effects.claims {
             ClaimChange::Keep => {}
-            ClaimChange::Insert(_) => self.held = true,
+            // Where nobody outside is asked they are sold at once.
+            ClaimChange::Insert(_) => self.held = !after.status.is_terminal(),
             ClaimChange::Sell | ClaimChange::Release | ClaimChange::GiveBack(_) => self.held = false,
         }
         for transaction in &effects.ledger {
@@ -354,11 +391,14 @@ impl Machine {
             for entry in &transaction.entries {
                 match entry.account.as_str() {
                     "provider:sandbox" => self.provider_balance += entry.amount.minor(),
+                    "tender:balance" => self.by_balance += entry.amount.minor(),
                     "unapplied" => self.unapplied += entry.amount.minor(),
                     _ => {}
                 }
             }
         }
+        self.purse.apply(&effects);
+        assert_eq!(self.by_balance, self.purse.spent(), "the ledger knows what was spent of the balance");
         self.events.extend(&effects.events);
         self.ends += u32::from(effects.ends());
         self.checkout = after;
@@ -372,13 +412,13 @@ impl Machine {
             assert_eq!(status, before.status, "an end never changes");
         }
         let (paid, refunded) = (checkout.amount_paid.minor(), checkout.amount_refunded.minor());
-        assert_eq!(paid - refunded, self.provider_balance, "the ledger knows what was taken: {checkout:#?}");
+        assert_eq!(paid - refunded, self.provider_balance + self.by_balance, "the ledger knows what was taken: {checkout:#?}");
         if self.resolved != Some(Verdict::Succeeded) && !self.odd_amounts {
             let sum = |kind: AttemptKind| {
                 let approved = checkout.attempts.iter().filter(|a| a.request.kind == kind && a.status == AttemptStatus::Approved);
                 approved.map(|a| a.request.amount.minor()).sum::<i64>()
             };
-            assert_eq!(paid, sum(AttemptKind::Charge), "what was paid is what was approved: {checkout:#?}");
+            assert_eq!(paid, sum(AttemptKind::Charge) + self.by_balance, "what was paid is what was approved: {checkout:#?}");
             assert_eq!(refunded, sum(AttemptKind::Refund), "what went back is what was approved: {checkout:#?}");
         }
         let legs = checkout.order.legs.len();
@@ -392,8 +432,8 @@ impl Machine {
         let takes = |a: &&Attempt| matches!(a.request.kind, AttemptKind::Charge | AttemptKind::Capture) && a.status.is_open();
         assert!(self.resolved.is_some() || checkout.attempts.iter().filter(takes).count() <= 1, "one step at a time: {checkout:#?}");
         if checkout.attempts.iter().any(|a| a.request.kind == AttemptKind::Capture) && self.resolved.is_none() {
-            let came = |leg| checkout.charge_of(leg).is_some();
-            assert!((0..legs).all(came), "nothing is captured before every leg was asked: {checkout:#?}");
+            let came = |(leg, _)| checkout.charge_of(leg).is_some();
+            assert!(checkout.order.outside_legs().all(came), "nothing is captured before every leg was asked: {checkout:#?}");
         }
         let open = checkout.open_attempt().is_some();
         assert_eq!(self.ends, u32::from(status.is_terminal()), "it ends once, and whatever comes behind is no end: {checkout:#?}");

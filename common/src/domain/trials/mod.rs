@@ -5,9 +5,11 @@
 //! | `machine` | a checkout, its workers, a provider, and what must hold after every move |
 //! | `attacks` | moves that somebody suspected |
 //! | `property` | moves at random |
+//! | `balance` | payments of which a balance pays a part, at random |
 //! | `hosted` | payments on our own page, suspected and at random |
 
 mod attacks;
+mod balance;
 mod hosted;
 mod machine;
 mod property;

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use std::time::Duration;
 
 #[derive(Debug, Clone, Copy)]
-enum Move {
+pub(super) enum Move {
     Begin,
     Ask(usize, Net),
     Settle(usize, bool),
@@ -28,7 +28,7 @@ fn net() -> impl Strategy<Value = Net> {
     prop_oneof![Just(Net::Well), Just(Net::RequestLost), Just(Net::AnswerLost), Just(Net::Refused)]
 }
 
-fn a_move() -> impl Strategy<Value = Move> {
+pub(super) fn a_move() -> impl Strategy<Value = Move> {
     let second = Duration::from_secs(1);
     let waits = prop::sample::select(vec![second, second * 3, LEASE + second, second * 1900, WINDOW]);
     prop_oneof![
@@ -46,7 +46,7 @@ fn a_move() -> impl Strategy<Value = Move> {
     ]
 }
 
-fn make(machine: &mut Machine, step: Move) {
+pub(super) fn make(machine: &mut Machine, step: Move) {
     match step {
         Move::Begin => drop(machine.begin()),
         Move::Ask(at, net) => machine.ask(at, net),
@@ -67,12 +67,16 @@ fn fate() -> impl Strategy<Value = Fate> {
     prop_oneof![2 => Just(Fate::Approve), 1 => Just(Fate::Decline), 3 => Just(Fate::AskCustomer)]
 }
 
-/// One leg, or several, of which a provider may also break its word.
-fn legs() -> impl Strategy<Value = Vec<(i64, Fate)>> {
-    let any_fate = prop_oneof![
+/// A provider of several legs may also break its word.
+pub(super) fn any_fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![
         4 => Just(Fate::Approve), 1 => Just(Fate::Decline), 2 => Just(Fate::AskCustomer), 1 => Just(Fate::TakeAtOnce), 1 => Just(Fate::BreakPromise)
-    ];
-    prop_oneof![fate().prop_map(|fate| vec![(TOTAL, fate)]), prop::collection::vec((1i64..900, any_fate), 2..4),]
+    ]
+}
+
+/// One leg, or several.
+fn legs() -> impl Strategy<Value = Vec<(i64, Fate)>> {
+    prop_oneof![fate().prop_map(|fate| vec![(TOTAL, fate)]), prop::collection::vec((1i64..900, any_fate()), 2..4),]
 }
 
 proptest! {
