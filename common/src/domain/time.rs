@@ -11,7 +11,9 @@ use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 pub struct Timestamp(i64);
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
-/// The last time that RFC 3339 can tell.
+/// The first time that RFC 3339 can tell.
+const FIRST: Timestamp = Timestamp(-62_167_219_200_000);
+/// The last one.
 const LAST: Timestamp = Timestamp(253_402_300_799_999);
 
 impl Timestamp {
@@ -80,7 +82,9 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = OffsetDateTime::from_unix_timestamp(self.seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        // A time beyond what RFC 3339 can tell is told as the last one that it can, or the first: never as a time that has passed.
+        let told = (*self).clamp(FIRST, LAST);
+        let at = OffsetDateTime::from_unix_timestamp(told.seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         write!(
             f,
             "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
@@ -90,7 +94,7 @@ impl fmt::Display for Timestamp {
             at.hour(),
             at.minute(),
             at.second(),
-            self.0.rem_euclid(1000)
+            told.0.rem_euclid(1000)
         )
     }
 }
@@ -119,6 +123,20 @@ mod tests {
         assert_eq!(Timestamp::parse(&at.to_rfc3339()), Some(at));
         assert_eq!(Timestamp::parse("2030-03-17T19:46:40.123+02:00"), Some(at));
         assert_eq!(Timestamp::parse("yesterday"), None);
+    }
+
+    #[test]
+    fn a_time_beyond_the_calendar_is_told_as_its_end_and_can_be_read_again() {
+        let year = Duration::from_secs(366 * 24 * 3600);
+        let late = Timestamp::parse("9999-06-01T00:00:00Z").unwrap().after(year);
+        for (at, told) in [
+            (late, "9999-12-31T23:59:59.999Z"),
+            (Timestamp::from_millis(i64::MAX), "9999-12-31T23:59:59.999Z"),
+            (Timestamp::from_millis(i64::MIN), "0000-01-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(at.to_rfc3339(), told);
+            assert_eq!(Timestamp::parse(told).map(Timestamp::to_rfc3339).as_deref(), Some(told));
+        }
     }
 
     #[test]
