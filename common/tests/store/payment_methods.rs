@@ -39,3 +39,23 @@ over_both! {
         assert!(matches!(shop.store.put_method(&method(&shop, &nobody, 1, false)).await.unwrap(), MethodPut::CustomerMissing));
     }
 }
+
+/// A new `external_id` takes the customer's row out and puts it in again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_method_is_saved_for_a_customer_who_is_renamed_at_the_same_moment() {
+    let shop = Shop::postgres().await;
+    let ada = ada(&shop).await;
+    shop.script(
+        "BEGIN; CREATE TEMP TABLE renamed AS SELECT * FROM customers; DELETE FROM customers; \
+         UPDATE renamed SET external_id = 'crm-2'; INSERT INTO customers SELECT * FROM renamed",
+    )
+    .await;
+    let saving = tokio::spawn({
+        let (store, put) = (shop.store.clone(), method(&shop, &ada, 1, true));
+        async move { store.put_method(&put).await }
+    });
+    shop.wait_until_somebody_waits_for_a_lock().await;
+    shop.script("COMMIT").await;
+    let saved = saving.await.unwrap().unwrap();
+    assert!(matches!(saved, MethodPut::Created(_)), "{saved:?}");
+}

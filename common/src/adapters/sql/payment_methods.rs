@@ -42,7 +42,12 @@ impl SqlStore {
             // Whoever changes the customer's methods waits for his row: one is the default, and no more than one.
             let sql = "SELECT 1 FROM customers WHERE scope = {1} AND id = {2} {lock}";
             if tx.fetch(sql, None, &whose(scope, customer)).await?.is_empty() {
-                return Ok(MethodPut::CustomerMissing);
+                let again = "SELECT 1 FROM customers WHERE scope = {1} AND id = {2}";
+                if tx.fetch(again, None, &whose(scope, customer)).await?.is_empty() {
+                    return Ok(MethodPut::CustomerMissing);
+                }
+                // A new `external_id` takes the row out and puts it in again: whoever waited for the old one sees none. Run again.
+                return Err(StoreError::Unavailable("the customer was changed at this moment".to_owned()));
             }
             let now = tx.now().await?;
             let sql = "SELECT id, created_at FROM payment_methods WHERE scope = {1} AND customer = {2}";
