@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 pub const BEAT: Duration = Duration::from_secs(2);
 /// How many may wait at once in this process.
 pub const MAX_WAITING: usize = 20_000;
+/// How many may wait for one checkout when one more comes who has no more than a link to it.
+const MAX_GUESTS: usize = 16;
 const SHARDS: usize = 64;
 /// How many checkouts that were accepted here are remembered in each shard.
 const MAX_NEWS: usize = 256;
@@ -79,8 +81,24 @@ impl Waiters {
 
     /// Waits for `checkout` from now on. `None`: too many wait already.
     pub fn register(self: &Arc<Self>, checkout: &CheckoutId, interest: Interest) -> Option<Ticket> {
+        self.register_among(usize::MAX, checkout, interest)
+    }
+
+    /// The same for somebody without a key, who has a link to the checkout. *Because* anybody may have one, and whoever opened its page
+    /// thousands of times at once would take the places of all others.
+    pub fn register_guest(self: &Arc<Self>, checkout: &CheckoutId, interest: Interest) -> Option<Ticket> {
+        self.register_among(MAX_GUESTS, checkout, interest)
+    }
+
+    fn register_among(self: &Arc<Self>, most: usize, checkout: &CheckoutId, interest: Interest) -> Option<Ticket> {
         let before = self.waiting.fetch_add(1, Ordering::Relaxed);
         if before >= self.max_waiting {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            metrics::counter!("boxoffice_api_waits_refused_total").increment(1);
+            return None;
+        }
+        let mut shard = self.shard(checkout)?;
+        if shard.waiting.get(checkout).is_some_and(|entries| entries.len() >= most) {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             metrics::counter!("boxoffice_api_waits_refused_total").increment(1);
             return None;
@@ -88,7 +106,7 @@ impl Waiters {
         let wake = Arc::new(Notify::new());
         let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
         let entry = Entry { ticket, interest, wake: Arc::clone(&wake) };
-        self.shard(checkout)?.waiting.entry(checkout.clone()).or_default().push(entry);
+        shard.waiting.entry(checkout.clone()).or_default().push(entry);
         Some(Ticket { waiters: Arc::clone(self), checkout: checkout.clone(), ticket, wake })
     }
 
@@ -244,6 +262,18 @@ mod tests {
         drop(second);
         assert_eq!(waiters.count(), 0);
         assert!(waiters.shards.iter().all(|shard| shard.lock().unwrap().waiting.is_empty()));
+    }
+
+    #[test]
+    fn one_link_that_is_opened_again_and_again_takes_few_places_and_none_of_who_has_a_key() {
+        let waiters = Waiters::new(1_000);
+        let guests: Vec<Ticket> = (0..500).filter_map(|_| waiters.register_guest(&id("chk_1"), Interest::Any)).collect();
+        assert_eq!((guests.len(), waiters.count()), (MAX_GUESTS, MAX_GUESTS));
+        let others = [waiters.register(&id("chk_1"), Interest::Any), waiters.register_guest(&id("chk_2"), Interest::Any)];
+        assert!(others.iter().all(Option::is_some));
+        drop((guests, others));
+        assert_eq!(waiters.count(), 0);
+        assert!(waiters.register_guest(&id("chk_1"), Interest::Any).is_some());
     }
 
     #[test]

@@ -162,7 +162,7 @@ pub(super) async fn submit(
 impl Opened {
     async fn pay(&mut self, ctx: &ApiContext, n: u32, token: Secret<String>, trace: &TraceParent) -> Result<(), Trouble> {
         // Before it is submitted: what is announced from here on wakes.
-        let ticket = ctx.waiters().register(&self.checkout.id, Interest::Settled);
+        let ticket = ctx.waiters().register_guest(&self.checkout.id, Interest::Settled);
         let pay = Pay { checkout: self.checkout.id.clone(), n, token, provider: PROVIDER.to_owned() };
         if let Paid::Submitted(moved) = ctx.store().pay(pay).await? {
             ctx.after(moved, trace.as_str()).await;
@@ -176,7 +176,7 @@ impl Opened {
         if is_news(&self.checkout) {
             return Ok(());
         }
-        let ticket = ctx.waiters().register(&self.checkout.id, Interest::Any);
+        let ticket = ctx.waiters().register_guest(&self.checkout.id, Interest::Any);
         self.wait_with(ctx, ticket, patience, is_news).await
     }
 
