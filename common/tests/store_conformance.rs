@@ -54,6 +54,8 @@ mod races;
 mod refunds;
 #[path = "store/settings.rs"]
 mod settings;
+#[path = "store/storm.rs"]
+mod storm;
 #[path = "store/tickets.rs"]
 mod tickets;
 #[path = "store/waiting.rs"]

@@ -110,6 +110,14 @@ impl Shop {
         self.store.put(&self.scope, Kind::Session, id, &doc, Some(capacity), None).await.unwrap()
     }
 
+    /// The same for a session that the pack pays for.
+    pub async fn put_members_session(&self, id: &CatalogueId, capacity: u32) -> Put {
+        let compatible_memberships = vec![CatalogueId::parse("mem_pack").unwrap()];
+        let session = Session { capacity: Some(capacity), compatible_memberships, ..yoga() };
+        let doc = serde_json::to_string(&session).unwrap();
+        self.store.put(&self.scope, Kind::Session, id, &doc, Some(capacity), None).await.unwrap()
+    }
+
     pub async fn customer(&self, id: &CustomerId) {
         self.store.put_customer(&self.scope, id, &customer("crm-1")).await.unwrap().unwrap();
     }
@@ -330,6 +338,12 @@ impl Shop {
         while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&self.raw).await.unwrap() == 0 {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
+    }
+
+    /// How many transactions of this database lost a deadlock so far.
+    pub async fn deadlocks(&self) -> i64 {
+        let sql = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+        sqlx::query_scalar::<_, i64>(sql).fetch_one(&self.raw).await.unwrap()
     }
 
     pub async fn sql(&self, sql: &str) {
