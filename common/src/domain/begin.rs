@@ -106,6 +106,10 @@ fn begin_queued(checkout: Checkout, ask: &Begin, world: &mut World, now: Timesta
         Ok(claims) => {
             effects.claims = ClaimChange::Insert(claims);
             effects.balance = balance::moves(&effects.checkout, state);
+            for (_, amount) in balance::spent(&effects.checkout.order).collect::<Vec<_>>() {
+                let what = if outside.is_some() { "balance.held" } else { "balance.spent" };
+                effects.note(what, format!("{amount} {}", effects.checkout.order.currency));
+            }
             let Some(leg) = outside else {
                 effects.succeed(entropy)?;
                 return Ok(Begun::Moved(Box::new(effects)));

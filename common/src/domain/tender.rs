@@ -133,6 +133,35 @@ mod tests {
         assert_eq!(legs(&with_card, Amount::from_minor(1)).unwrap_err().code, Code::PaymentMethodInvalid);
     }
 
+    #[test]
+    fn free_with_anything_beside_it_or_an_amount_is_refused_also_when_nothing_is_due() {
+        let free = |amount: Option<i64>, at: usize| Asked {
+            tender: Tender::Free {},
+            amount: amount.map(Amount::from_minor),
+            param: format!("payment.methods[{at}]"),
+        };
+        let cash = |amount: Option<i64>| Asked { tender: Tender::Custom { name: "cash".to_owned(), note: None }, ..free(amount, 1) };
+        let code = |asked: &[Asked], total| legs(asked, Amount::from_minor(total)).unwrap_err().code;
+        assert_eq!(legs(&[free(Some(0), 0)], Amount::ZERO).unwrap().len(), 1);
+        assert_eq!(code(&[free(Some(5), 0)], 0), Code::PaymentAmountMismatch);
+        assert_eq!(code(&[free(Some(0), 0), free(None, 1)], 0), Code::PaymentMethodInvalid);
+        assert_eq!(code(&[free(Some(0), 0), cash(None)], 0), Code::PaymentMethodInvalid);
+        assert_eq!(code(&[cash(Some(5)), free(None, 1)], 5), Code::PaymentMethodInvalid);
+        assert_eq!(code(&[cash(Some(0)), Asked { param: "payment.methods[0]".to_owned(), ..cash(None) }], 5), Code::PaymentAmountMismatch);
+    }
+
+    #[test]
+    fn a_balance_pays_once() {
+        let balance = |amount: Option<i64>, at: usize| Asked {
+            tender: Tender::Balance {},
+            amount: amount.map(Amount::from_minor),
+            param: format!("payment.methods[{at}]"),
+        };
+        let refused = legs(&[balance(Some(5), 0), balance(None, 1)], Amount::from_minor(10)).unwrap_err();
+        assert_eq!((refused.code, refused.param.as_deref()), (Code::ParameterInvalid, Some("payment.methods[1].type")));
+        assert_eq!(legs(&[balance(Some(5), 0), asked(&[None]).remove(0)], Amount::from_minor(10)).unwrap().len(), 2);
+    }
+
     proptest! {
         #[test]
         fn legs_come_to_the_total_or_are_refused(amounts in prop::collection::vec(prop::option::of(-5i64..2_000), 1..6), total in 0i64..5_000) {

@@ -234,6 +234,9 @@ over_both! {
         give(&shop, &ada, 4_000).await;
         let sale = end_of(&shop, shop.with_balance(shop.buy_cash(&yoga, 2), &ada, 3_000)).await;
         assert_eq!((sale.status, sale.amount_paid.minor(), sale.attempts.len()), (Status::Succeeded, 3_000, 0));
+        let timeline = shop.store.timeline(&sale.id).await.unwrap();
+        let told: Vec<_> = timeline.iter().map(|entry| (entry.what.as_str(), entry.detail.as_deref())).collect();
+        assert!(told.contains(&("balance.spent", Some("3000 usd"))), "{told:?}");
         assert_eq!(has(&shop, &ada).await, (1_000, 0, 1_000));
         let over = end_of(&shop, shop.with_balance(shop.buy_cash(&yoga, 1), &ada, 1_001)).await;
         assert_eq!((failure(&over), over.error.unwrap().param.as_deref()), (INSUFFICIENT, Some("payment")));

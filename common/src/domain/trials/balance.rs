@@ -1,7 +1,7 @@
 //! Payments of which a balance pays a part or all, at random: money is conserved, in the purse as at the provider.
 
 use super::{
-    machine::{Fate, Machine, Net},
+    machine::{Fate, Machine, Net, approved},
     property::{a_move, any_fate, make},
 };
 use crate::domain::{
@@ -92,6 +92,22 @@ fn what_is_held_waits_for_every_card_and_goes_with_their_word() {
         assert_eq!((machine.checkout.status, machine.purse.held(), machine.purse.spent()), (status, 0, spent));
         machine.check_at_rest();
     }
+}
+
+#[test]
+fn a_void_that_the_provider_confirms_of_a_paid_charge_gives_back_what_the_card_paid_and_nothing_of_the_balance() {
+    let mut machine = Machine::with_balance(&[(500, Fate::AskCustomer)], 0, 1_000, 1_000);
+    machine.work();
+    assert!(!machine.cancel());
+    assert!(machine.begin());
+    machine.odd_amounts = true;
+    machine.customer(true);
+    machine.webhook(1);
+    let void = machine.hands.remove(0);
+    machine.record(void.n, &void.token, approved("void", 500));
+    let checkout = &machine.checkout;
+    assert_eq!((checkout.status, checkout.amount_paid.minor(), checkout.amount_refunded.minor()), (Status::Succeeded, 1_500, 500));
+    assert_eq!(machine.purse.spent(), 1_000);
 }
 
 proptest! {
