@@ -60,7 +60,7 @@ async fn transactions_are_shown_as_documented_and_paged() {
         (
             "entries",
             json!([
-                {"type": "payment", "account": "tender:custom", "amount": 1500, "entity": null},
+                {"type": "payment", "account": "tender:custom", "amount": 1500, "entity": {"type": "custom", "id": "cash"}},
                 {"type": "session", "account": "revenue", "amount": -1500, "entity": {"type": "session", "id": "ses_yoga"}},
             ]),
         ),
@@ -172,7 +172,7 @@ async fn an_export_quotes_what_breaks_rows_and_disarms_formulas() {
     let rows: Vec<&str> = csv.split_terminator("\r\n").collect();
     assert_eq!((rows.len(), rows[0]), (5, HEAD));
     let (newer, older) = (rows[1].split_once(",sale,").unwrap().1, rows[4].split_once(",sale,").unwrap().1);
-    assert_eq!(newer, format!("{comma},,\"Ünï, \"\"quoted\"\"\",usd,1,payment,tender:custom,1500,15.00,,"));
+    assert_eq!(newer, format!("{comma},,\"Ünï, \"\"quoted\"\"\",usd,1,payment,tender:custom,1500,15.00,custom,cash"));
     let disarmed = "\"'=HYPERLINK(\"\"https://evil.example\"\",\"\"a\"\")\"";
     assert_eq!(older, format!("{formula},,{disarmed},usd,2,session,revenue,-1500,-15.00,session,ses_yoga"));
     // What is asked for in the query goes before what the client accepts.

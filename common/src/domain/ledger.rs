@@ -6,7 +6,7 @@ use super::{
     checkout::Checkout,
     id::{CheckoutId, LedgerId},
     money::{Amount, Currency},
-    order::{Item, Leg, Line},
+    order::{Item, Leg, Line, Order, Tender},
     scope::Scope,
     time::Timestamp,
 };
@@ -60,7 +60,7 @@ pub struct Entry {
     pub amount: Amount,
     /// What it is: a line's type, `payment`, `discount`, `tax`, `refund`, an adjustment's reason.
     pub detail: String,
-    /// The catalogue object, attempt, refund, adjustment or customer that it is about.
+    /// The catalogue object, attempt, refund, adjustment, bought membership or customer that it is about, or a custom payment's name.
     pub entity: Option<String>,
 }
 
@@ -108,6 +108,16 @@ pub const fn account_of_line(line: &Line) -> &'static str {
     }
 }
 
+/// What a payment without a provider is about: the name of what was paid outside, the membership, the customer whose balance it was.
+fn paid_by(order: &Order, leg: &Leg) -> Option<String> {
+    match &leg.tender {
+        Tender::Custom { name, .. } => Some(name.clone()),
+        Tender::Membership { bought_membership, .. } => Some(bought_membership.to_string()),
+        Tender::Balance {} => order.customer.as_ref().map(ToString::to_string),
+        Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::Hosted(_) | Tender::Free {} => None,
+    }
+}
+
 /// The sides of a sale: the payments against what was sold, what was taken off, and the tax.
 pub fn sale_entries(checkout: &Checkout) -> Vec<Entry> {
     let order = &checkout.order;
@@ -118,7 +128,7 @@ pub fn sale_entries(checkout: &Checkout) -> Vec<Entry> {
         }
     };
     for (at, leg) in order.legs.iter().enumerate() {
-        push(&account_of(checkout, at, leg), leg.amount, "payment", None);
+        push(&account_of(checkout, at, leg), leg.amount, "payment", paid_by(order, leg));
     }
     push("discounts", order.totals.discount, "discount", order.promo_code.as_ref().map(|code| code.to_string()));
     for line in &order.lines {

@@ -53,10 +53,11 @@ pub struct LedgerLine {
 /// What a side of a transaction is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct LedgerEntity {
-    /// `session`, `product`, `membership`, `promo_code`, `payment_attempt`, `refund`, `balance_adjustment`, `customer`.
+    /// `session`, `product`, `membership`, `promo_code`, `payment_attempt`, `refund`, `bought_membership`, `balance_adjustment`, `customer`,
+    /// `custom`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Its id.
+    /// Its id; of `custom`, the name that the client gave it.
     pub id: String,
 }
 
@@ -64,11 +65,14 @@ impl LedgerLine {
     /// An entry of a transaction of that kind.
     pub fn new(entry: Entry, of: LedgerKind) -> Self {
         let Entry { account, amount, detail, entity } = entry;
-        let kind = match detail.as_str() {
-            "payment" | "refund" => "payment_attempt",
-            "discount" => "promo_code",
+        let kind = match (detail.as_str(), account.as_str()) {
+            ("payment", "tender:custom") => "custom",
+            ("payment", "tender:membership") => "bought_membership",
+            ("payment", balance::ACCOUNT) => "customer",
+            ("payment" | "refund", _) => "payment_attempt",
+            ("discount", _) => "promo_code",
             // A line is of the type of what it sells.
-            sold => sold,
+            (sold, _) => sold,
         };
         if of == LedgerKind::Adjustment {
             // One side is the customer's, the other says why.
@@ -99,8 +103,11 @@ mod tests {
     use super::*;
 
     fn about(of: LedgerKind, detail: &str, entity: &str) -> String {
-        let entry =
-            Entry { account: "revenue".to_owned(), amount: Amount::ZERO, detail: detail.to_owned(), entity: Some(entity.to_owned()) };
+        about_in("revenue", of, detail, entity)
+    }
+
+    fn about_in(account: &str, of: LedgerKind, detail: &str, entity: &str) -> String {
+        let entry = Entry { account: account.to_owned(), amount: Amount::ZERO, detail: detail.to_owned(), entity: Some(entity.to_owned()) };
         LedgerLine::new(entry, of).entity.map(|entity| entity.kind).unwrap_or_default()
     }
 
@@ -108,6 +115,12 @@ mod tests {
     fn an_entry_says_what_it_is_about_whatever_clients_call_their_things() {
         assert_eq!(about(LedgerKind::Sale, "session", "ref_union_hall"), "session");
         assert_eq!(about(LedgerKind::Sale, "payment", "pat_1"), "payment_attempt");
+        assert_eq!(about_in("tender:custom", LedgerKind::Sale, "payment", "pat_of butter"), "custom");
+        assert_eq!(about_in("tender:membership", LedgerKind::Sale, "payment", "bmb_1"), "bought_membership");
+        assert_eq!(about_in("tender:balance", LedgerKind::Sale, "payment", "cus_1"), "customer");
+        assert_eq!(about_in("tender:balance", LedgerKind::Refund, "refund", "ref_1"), "refund");
+        assert_eq!(about_in("tender:balance", LedgerKind::Adjustment, "gift", "cus_1"), "customer");
+        assert_eq!(about_in("gifts", LedgerKind::Adjustment, "gift", "adj_1"), "balance_adjustment");
         assert_eq!(about(LedgerKind::Refund, "session", "ref_1"), "refund");
         assert_eq!(about(LedgerKind::Refund, "refund", "pat_1"), "payment_attempt");
         assert_eq!(about(LedgerKind::RefundReversal, "refund", "ref_1"), "refund");
