@@ -14,7 +14,8 @@ use boxoffice_common::{
         id::{BoughtMembershipId, CheckoutId, CustomerId, Entropy},
         money::Amount,
         order::{Item, Leg, Order, Tender},
-        pricing::{Cart, Priced, Shelf, price},
+        plan_sale,
+        pricing::{Cart, CartItem, Priced, Shelf, price},
         redeem::{self, Redeeming, Whose},
         scope::{Mode, Scope},
         tender::{self, Asked},
@@ -132,11 +133,14 @@ impl Intake {
             bounds::born(customer, now, "customer.")?;
         }
         let shelf = self.shelves.load(&submission.scope, submission.cart.wanted()).await?;
+        let sells_plan = submission.cart.lines.iter().any(|line| matches!(line.item, CartItem::Plan { .. }));
+        let shelf = self.with_plans(&submission.scope, shelf, sells_plan).await?;
         let priced = price(&submission.cart, &shelf, now, &self.entropy)?;
         let sells_membership = priced.lines.iter().any(|line| matches!(line.item, Item::Membership { .. }));
-        if sells_membership && submission.buyer.is_none() {
+        if (sells_membership || sells_plan) && submission.buyer.is_none() {
             return Err(Problem::missing("customer"));
         }
+        plan_sale::check_payment(&priced.lines, submission.payment.as_deref())?;
         self.check_offers(&submission.scope, &priced).await?;
         let legs = match &submission.page {
             Some(page) => {

@@ -30,6 +30,7 @@ pub mod sandbox;
 pub mod shedding;
 pub mod shelves;
 pub mod strict;
+mod subscribing;
 pub mod trace;
 pub mod waiting;
 

@@ -26,6 +26,7 @@ const SECURITY: &str = "api_key";
         (name = "checkouts", description = "What is sold: made once, worked on behind the answer, followed by poll, stream or callback"),
         (name = "refunds", description = "What goes back of a sale"),
         (name = "waiting list", description = "Who waits for places of a session that is full: what comes free is offered in order, and never sold to a stranger"),
+        (name = "subscriptions", description = "What sold plans have become: they renew by themselves"),
         (name = "catalogue", description = "What can be sold"),
         (name = "jobs", description = "What takes long: a session that is called off, with everybody's money on its way back"),
         (name = "customers", description = "Who buys"),

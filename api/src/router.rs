@@ -30,6 +30,8 @@ pub fn router(ctx: ApiContext) -> Router {
         .merge(routes::products::router())
         .merge(routes::promo_codes::router())
         .merge(routes::memberships::router())
+        .merge(routes::plans::router())
+        .merge(routes::subscriptions::router())
         .merge(routes::customers::router())
         .merge(routes::balances::router())
         .merge(routes::bought_memberships::router())

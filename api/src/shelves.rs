@@ -8,6 +8,7 @@ use boxoffice_common::{
         catalogue::{Kind, Product, PromoCode, Session},
         id::CatalogueId,
         membership::Membership,
+        plan::Plan,
         pricing::Shelf,
         scope::Scope,
     },
@@ -92,6 +93,9 @@ fn shelve(rows: Vec<CatalogueRow>) -> Result<Shelf, StoreError> {
             }
             Kind::Membership => {
                 shelf.memberships.insert(row.id.clone(), read::<Membership>(&row)?);
+            }
+            Kind::Plan => {
+                shelf.plans.insert(row.id.clone(), read::<Plan>(&row)?);
             }
             // No document of the catalogue.
             Kind::BoughtMembership => {}

@@ -11,6 +11,7 @@ use boxoffice_common::{
         id::{AdjustmentId, BoughtMembershipId, CatalogueId, CustomerId, KeyId},
         membership::{Membership, MembershipType},
         money::{Amount, Currency},
+        plan::Plan,
         scope::{Mode, Scope},
         secret::Secret,
         time::Timestamp,
@@ -79,6 +80,8 @@ pub async fn fill(engine: &Engine) -> Result<(), Failure> {
     let id = CustomerId::parse("cus_demo_ada").map_err(invalid)?;
     engine.store.put_customer(&scope, &id, &ada).await?.map_err(|other| invalid(format!("customer {other} has Ada's external id")))?;
     fill_balance(engine, &scope, &id).await?;
+    let monthly = json!({"name": "Monthly", "unit_amount": 4900, "currency": "usd", "interval": "month"});
+    put(engine, &scope, Kind::Plan, "pln_demo_monthly", &monthly.to_string(), None, None).await?;
     fill_memberships(engine, &scope, id).await
 }
 
@@ -162,6 +165,7 @@ async fn put(
         Kind::Session => drop(serde_json::from_str::<Session>(doc).map_err(invalid)?),
         Kind::Product => drop(serde_json::from_str::<boxoffice_common::domain::catalogue::Product>(doc).map_err(invalid)?),
         Kind::Membership => drop(serde_json::from_str::<Membership>(doc).map_err(invalid)?),
+        Kind::Plan => drop(serde_json::from_str::<Plan>(doc).map_err(invalid)?),
         Kind::BoughtMembership => return Err(invalid("a bought membership is no catalogue object")),
         Kind::PromoCode => drop(serde_json::from_str::<boxoffice_common::domain::catalogue::PromoCode>(doc).map_err(invalid)?),
     }

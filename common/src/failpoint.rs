@@ -26,6 +26,8 @@ pub const NAMES: &[&str] = &[
     "delivery.after_send",
     "delivery.after_record",
     "job.after_batch",
+    "renew.before_commit",
+    "renew.after_commit",
     "ack.before",
     "ack.after",
 ];

@@ -56,6 +56,8 @@ mod refunds;
 mod settings;
 #[path = "store/storm.rs"]
 mod storm;
+#[path = "store/subscriptions.rs"]
+mod subscriptions;
 #[path = "store/tickets.rs"]
 mod tickets;
 #[path = "store/waiting.rs"]

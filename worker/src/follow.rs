@@ -5,13 +5,13 @@ use crate::{
     lane::{LONGEST_RIDE, StepError},
 };
 use boxoffice_common::{
-    domain::{id::DeliveryId, scope::Scope},
+    domain::scope::Scope,
     failpoint,
     ports::{
         announcer::Announcement,
         queue::{Lane, Work},
         seats::Told,
-        store::{ListMoved, Moved},
+        store::{ListMoved, Moved, Renewed},
     },
 };
 
@@ -55,16 +55,20 @@ pub(crate) async fn follow_list(context: &WorkerContext, moved: ListMoved) -> Re
     if !moved.stock.is_empty() {
         context.seats.tell(moved.stock.into_iter().map(|level| Told { level, taken_seats: None }).collect()).await;
     }
+    publish(context, Lane::Deliveries, moved.deliveries.into_iter().map(|(scope, id)| (scope, id.into()))).await
+}
+
+/// Publishes renewals of subscriptions, and what tells their customers.
+pub(crate) async fn follow_renewals(context: &WorkerContext, renewed: Renewed) -> Result<(), StepError> {
+    publish(context, Lane::Checkouts, renewed.checkouts.into_iter().map(|(scope, id)| (scope, id.into()))).await?;
+    publish(context, Lane::Deliveries, renewed.deliveries.into_iter().map(|(scope, id)| (scope, id.into()))).await
+}
+
+/// Hands on work of which the rows are due already.
+async fn publish(context: &WorkerContext, lane: Lane, rows: impl Iterator<Item = (Scope, String)>) -> Result<(), StepError> {
     let enqueued_at = context.clock.now();
-    let work = |(scope, id): (Scope, DeliveryId)| Work {
-        lane: Lane::Deliveries,
-        id: id.into(),
-        scope: scope.to_string(),
-        enqueued_at,
-        wants: Vec::new(),
-        trace: None,
-    };
-    for published in context.queue.publish(moved.deliveries.into_iter().map(work).collect()).await {
+    let work = |(scope, id): (Scope, String)| Work { lane, id, scope: scope.to_string(), enqueued_at, wants: Vec::new(), trace: None };
+    for published in context.queue.publish(rows.map(work).collect()).await {
         published?;
     }
     Ok(())

@@ -10,6 +10,7 @@
 //! | `follow` | what a transition is followed by: announcements, seats, more work |
 //! | `deliver` | one try of a callback |
 //! | `jobs` | what takes long: sessions that are called off |
+//! | `renew` | renewals of subscriptions that are due |
 //! | `rescue`, `expire`, `tidy` | the services beside the queue |
 
 mod charge;
@@ -20,6 +21,7 @@ mod expire;
 mod follow;
 mod jobs;
 mod lane;
+mod renew;
 mod rescue;
 mod reserve;
 mod service;

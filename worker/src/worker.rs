@@ -1,6 +1,6 @@
 //! Starting and draining a worker.
 
-use crate::{WorkerContext, expire::Expirer, jobs::Canceler, lane, rescue::Rescuer, service, tidy::Janitor};
+use crate::{WorkerContext, expire::Expirer, jobs::Canceler, lane, renew::Renewer, rescue::Rescuer, service, tidy::Janitor};
 use boxoffice_common::ports::queue::{Lane, QueueError};
 use std::{sync::Arc, time::Duration};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -34,6 +34,7 @@ impl Worker {
         tasks.spawn(service::serve(Rescuer(Arc::clone(&context)), stop.clone()));
         tasks.spawn(service::serve(Expirer(Arc::clone(&context)), stop.clone()));
         tasks.spawn(service::serve(Canceler(Arc::clone(&context)), stop.clone()));
+        tasks.spawn(service::serve(Renewer(Arc::clone(&context)), stop.clone()));
         tasks.spawn(service::serve(Janitor(context), stop.clone()));
         Ok(Self { stop, tasks })
     }

@@ -1,4 +1,4 @@
-//! What sessions, products, memberships and promo codes have in common: an id of the client's own, and a document.
+//! What sessions, products, memberships, plans and promo codes have in common: an id of the client's own, and a document.
 
 use crate::{
     auth::{AnyKey, Caller, CatalogWrite},
@@ -18,6 +18,7 @@ use boxoffice_common::{
         error::CodedError,
         id::CatalogueId,
         membership::Membership,
+        plan::Plan,
     },
     ports::store::{CatalogueRow, Put},
 };
@@ -90,6 +91,11 @@ impl CatalogueObject for Product {
 impl CatalogueObject for Membership {
     // It never runs out.
     catalogue_object!(Membership, Membership, "credits", |_membership| None);
+}
+
+impl CatalogueObject for Plan {
+    // It never runs out.
+    catalogue_object!(Plan, Plan, "interval_count", |_plan| None);
 }
 
 impl CatalogueObject for PromoCode {

@@ -97,6 +97,13 @@ impl Process {
         }
     }
 
+    /// Ends it in good order and starts it again with another setting.
+    pub async fn again_with(&mut self, name: &str, value: &str) {
+        self.program.terminate(super::PATIENCE).await.unwrap();
+        self.remember();
+        self.program.restart_with(|recipe| recipe.env(name, value)).await.unwrap_or_else(|error| panic!("{}: {error}", self.name));
+    }
+
     /// Starts it again as before, as often as it takes: what it needs may be down just now.
     pub async fn again(&mut self) {
         for _ in 0..STARTS {

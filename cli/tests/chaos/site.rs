@@ -79,6 +79,11 @@ impl Site {
         &self.key
     }
 
+    /// The database that its processes share.
+    pub fn database(&self) -> &str {
+        &self.env["DATABASE_URL"]
+    }
+
     /// `boxoffice serve --demo`.
     pub fn serve(&self) -> Recipe {
         self.recipe(&["serve", "--demo"]).args(["--data-dir".as_ref(), self.folder.path()]).listen().unwrap()

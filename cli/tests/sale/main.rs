@@ -17,6 +17,7 @@ mod review;
 mod rules;
 mod rush;
 mod split;
+mod subscriptions;
 #[path = "../support/mod.rs"]
 mod support;
 mod tickets;
@@ -65,6 +66,7 @@ stories! {
     hosted::story as a_customer_pays_on_our_page_or_not_and_is_sent_back_to_the_shop with QUICK;
     memberships::story as a_pack_is_sold_pays_until_its_credits_are_used_up_and_gets_them_back with QUICK;
     balance::story as a_balance_is_spent_once_held_beside_a_card_and_gets_back_what_was_its_own with QUICK;
+    subscriptions::story as a_plan_is_sold_paused_resumed_and_ended_and_cannot_be_paid_with_what_does_not_renew with QUICK;
     rush::story as twins_make_one_checkout_and_three_seats_are_sold_three_times with QUICK;
     tickets::story as a_ticket_lets_in_once_is_passed_on_and_void_when_given_back with QUICK;
     closing::story as a_checkout_can_be_canceled_until_money_may_have_moved with closing::SETTINGS;

@@ -142,7 +142,7 @@ async fn what_cannot_be_sold_is_refused_at_once(shop: &Client) {
             "amount_out_of_range",
             "lines[0]",
         ),
-        (line(json!({"type": "plan", "plan": "pln_1"})), 422, "unsupported", "lines[0].type"),
+        (line(json!({"type": "plan", "plan": "pln_none"})), 422, "resource_missing", "lines[0].plan"),
         (
             with(&plain, json!({"payment": {"hosted": {"options": {"card": {"disable": true}}}}})),
             422,

@@ -7,8 +7,8 @@ use super::{
     checkout::Checkout,
     error::{Code, CodedError},
     id::{BoughtMembershipId, CatalogueId, CheckoutId, CustomerId, LineId},
-    membership::{MembershipType, Terms},
-    order::Item,
+    membership::MembershipType,
+    order::{Gift, Item},
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -170,28 +170,32 @@ impl BoughtMembership {
 pub fn sold(checkout: &Checkout) -> Vec<BoughtMembership> {
     let Some(customer) = &checkout.order.customer else { return Vec::new() };
     let now = checkout.updated_at;
-    let made = checkout.order.lines.iter().filter_map(|line| match &line.item {
-        Item::Membership { membership, bought_membership, terms } => {
-            let Terms { kind, credits, valid_for } = *terms;
-            Some(BoughtMembership {
-                id: bought_membership.clone(),
-                customer: customer.clone(),
-                membership: membership.clone(),
-                kind,
-                credits,
-                valid_from: now,
-                valid_until: valid_for.map(|span| span.after(now)),
-                period: 1,
-                period_from: now,
-                frozen: None,
-                ended_at: None,
-                sold_by: Some((checkout.id.clone(), line.id.clone())),
-                metadata: serde_json::Map::new(),
-                created_at: now,
-                updated_at: now,
-            })
-        }
-        Item::Session { .. } | Item::Product { .. } | Item::Custom {} => None,
+    let made = checkout.order.lines.iter().filter_map(|line| {
+        let (membership, terms, valid_from, valid_until) = match &line.item {
+            Item::Membership { membership, terms, .. } => (membership, terms, now, terms.valid_for.map(|span| span.after(now))),
+            Item::Plan { period, gives: Some(Gift::Membership { membership, terms, .. }), .. }
+            | Item::Subscription { period, gives: Some(Gift::Membership { membership, terms, .. }), .. } => {
+                (membership, terms, period.from, Some(period.until))
+            }
+            Item::Session { .. } | Item::Product { .. } | Item::Plan { .. } | Item::Subscription { .. } | Item::Custom {} => return None,
+        };
+        Some(BoughtMembership {
+            id: line.item.bought_membership()?.clone(),
+            customer: customer.clone(),
+            membership: membership.clone(),
+            kind: terms.kind,
+            credits: terms.credits,
+            valid_from,
+            valid_until,
+            period: 1,
+            period_from: valid_from,
+            frozen: None,
+            ended_at: None,
+            sold_by: Some((checkout.id.clone(), line.id.clone())),
+            metadata: serde_json::Map::new(),
+            created_at: now,
+            updated_at: now,
+        })
     });
     made.collect()
 }

@@ -19,13 +19,15 @@ pub enum Kind {
     PromoCode,
     /// What customers buy to pay with later.
     Membership,
+    /// What customers subscribe to.
+    Plan,
     /// One that a customer has: its credits can run out. No catalogue object.
     BoughtMembership,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Session, Self::Product, Self::PromoCode, Self::Membership, Self::BoughtMembership];
+    pub const ALL: [Self; 6] = [Self::Session, Self::Product, Self::PromoCode, Self::Membership, Self::Plan, Self::BoughtMembership];
 
     /// As it stands in the store.
     pub const fn as_str(self) -> &'static str {
@@ -34,6 +36,7 @@ impl Kind {
             Self::Product => "product",
             Self::PromoCode => "promo_code",
             Self::Membership => "membership",
+            Self::Plan => "plan",
             Self::BoughtMembership => "bought_membership",
         }
     }
@@ -48,7 +51,7 @@ impl Kind {
     pub const fn is_contested(self) -> bool {
         match self {
             Self::Session | Self::PromoCode => true,
-            Self::Product | Self::Membership | Self::BoughtMembership => false,
+            Self::Product | Self::Membership | Self::Plan | Self::BoughtMembership => false,
         }
     }
 }

@@ -80,6 +80,30 @@ pub struct Checkout {
 }
 
 impl Checkout {
+    /// One that nobody has begun yet, and that is due.
+    pub fn queued(id: CheckoutId, scope: Scope, order: Order, now: Timestamp, expires_at: Timestamp) -> Self {
+        Self {
+            id,
+            scope,
+            status: Status::Queued,
+            version: 1,
+            order,
+            amount_paid: Amount::ZERO,
+            amount_refunded: Amount::ZERO,
+            error: None,
+            payment_url: None,
+            closing: None,
+            due_at: Some(now),
+            rescues: 0,
+            expires_at,
+            created_at: now,
+            updated_at: now,
+            completed_at: None,
+            attempts: Vec::new(),
+            refunds: Vec::new(),
+        }
+    }
+
     /// The attempt whose outcome is still to come and that is to be worked on next: an undo before a charge, and of several undos
     /// the one that was tried least, so that one without an answer holds up no other.
     pub fn open_attempt(&self) -> Option<&Attempt> {

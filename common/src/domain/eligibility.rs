@@ -141,7 +141,7 @@ fn check_want(want: &Want, all: &[Want], buyer: &Buyer<'_>, world: &World, takin
             add(want, key, false, level, taking, Code::MembershipInsufficient, "not so many credits are left")
         }
         // One is made for whoever buys it.
-        Kind::Membership => Ok(()),
+        Kind::Membership | Kind::Plan => Ok(()),
     }
 }
 

@@ -39,11 +39,29 @@ pub enum EventType {
     /// What was offered was bought.
     #[serde(rename = "waiting_list.taken")]
     WaitingListTaken,
+    /// A plan was sold.
+    #[serde(rename = "subscription.created")]
+    SubscriptionCreated,
+    /// A period was paid.
+    #[serde(rename = "subscription.renewed")]
+    SubscriptionRenewed,
+    /// A renewal was not paid; it is tried again.
+    #[serde(rename = "subscription.past_due")]
+    SubscriptionPastDue,
+    /// The last try was not paid.
+    #[serde(rename = "subscription.unpaid")]
+    SubscriptionUnpaid,
+    /// Something about it was changed.
+    #[serde(rename = "subscription.updated")]
+    SubscriptionUpdated,
+    /// It has ended.
+    #[serde(rename = "subscription.canceled")]
+    SubscriptionCanceled,
 }
 
 impl EventType {
     /// Every type.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 17] = [
         Self::CheckoutAwaitingPayment,
         Self::CheckoutSucceeded,
         Self::CheckoutFailed,
@@ -55,6 +73,12 @@ impl EventType {
         Self::WaitingListOffered,
         Self::WaitingListExpired,
         Self::WaitingListTaken,
+        Self::SubscriptionCreated,
+        Self::SubscriptionRenewed,
+        Self::SubscriptionPastDue,
+        Self::SubscriptionUnpaid,
+        Self::SubscriptionUpdated,
+        Self::SubscriptionCanceled,
     ];
 
     /// As it stands in JSON and in the store.
@@ -71,6 +95,12 @@ impl EventType {
             Self::WaitingListOffered => "waiting_list.offered",
             Self::WaitingListExpired => "waiting_list.expired",
             Self::WaitingListTaken => "waiting_list.taken",
+            Self::SubscriptionCreated => "subscription.created",
+            Self::SubscriptionRenewed => "subscription.renewed",
+            Self::SubscriptionPastDue => "subscription.past_due",
+            Self::SubscriptionUnpaid => "subscription.unpaid",
+            Self::SubscriptionUpdated => "subscription.updated",
+            Self::SubscriptionCanceled => "subscription.canceled",
         }
     }
 

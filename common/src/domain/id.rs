@@ -201,6 +201,22 @@ ids! {
     JobId "job";
     /// A change of a customer's balance by hand.
     AdjustmentId "adj";
+    /// A subscription: made of the line that sold it.
+    SubscriptionId "sub";
+}
+
+impl SubscriptionId {
+    /// The id of what a line starts: told with the checkout, before it is there.
+    pub fn sold_by(line: &LineId) -> Self {
+        Self(format!("{}_{}", Self::PREFIX, line.0.strip_prefix("li_").unwrap_or(&line.0)))
+    }
+}
+
+impl PaymentMethodId {
+    /// The id of the method that a checkout leaves with its customer.
+    pub fn left_by(checkout: &CheckoutId) -> Self {
+        Self(format!("{}_{}", Self::PREFIX, checkout.0.strip_prefix("chk_").unwrap_or(&checkout.0)))
+    }
 }
 
 impl BoughtMembershipId {

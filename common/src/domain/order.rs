@@ -4,9 +4,11 @@ use super::{
     catalogue::Kind,
     claim::Want,
     hosted::Hosted,
-    id::{BoughtMembershipId, CatalogueId, CustomerId, LineId, PaymentMethodId, WaitingId},
+    id::{BoughtMembershipId, CatalogueId, CustomerId, LineId, PaymentMethodId, SubscriptionId, WaitingId},
     membership::Terms,
     money::{Amount, Currency},
+    plan::{Given, PlanTerms},
+    schedule::Period,
     secret::Secret,
 };
 use serde::{Deserialize, Serialize};
@@ -70,8 +72,8 @@ impl Order {
                 Item::Product { product, .. } => {
                     Some(Want { kind: Kind::Product, id: product.clone(), quantity: line.quantity, seats: Vec::new(), line: Some(index) })
                 }
-                // A membership comes into being with its sale: there are as many as are wanted.
-                Item::Membership { .. } | Item::Custom {} => None,
+                // A membership or a subscription comes into being with its sale: there are as many as are wanted.
+                Item::Membership { .. } | Item::Plan { .. } | Item::Subscription { .. } | Item::Custom {} => None,
             })
             .collect();
         if let (Some(code), true) = (&self.promo_code, self.promo_uses_counted) {
@@ -170,8 +172,57 @@ pub enum Item {
         /// What it is good for, as it was when it was priced.
         terms: Terms,
     },
+    /// A plan: the checkout's customer has a subscription when it has succeeded.
+    Plan {
+        /// Which.
+        plan: CatalogueId,
+        /// The subscription that starts.
+        subscription: SubscriptionId,
+        /// What is paid for now, or the trial.
+        period: Period,
+        /// What that gives.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gives: Option<Gift>,
+        /// What is agreed on for every period.
+        terms: PlanTerms,
+    },
+    /// A period of a subscription. Renewals make such lines; nobody orders them.
+    Subscription {
+        /// Of which plan it is.
+        plan: CatalogueId,
+        /// Which.
+        subscription: SubscriptionId,
+        /// What is paid for.
+        period: Period,
+        /// What that gives.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gives: Option<Gift>,
+    },
     /// Anything else, named and priced by the client.
     Custom {},
+}
+
+/// What a paid period gives to its customer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Gift {
+    /// A membership, good for the period.
+    Membership {
+        /// Which.
+        membership: CatalogueId,
+        /// What the customer has when the checkout has succeeded.
+        bought_membership: BoughtMembershipId,
+        /// What it is good for.
+        terms: Terms,
+    },
+}
+
+impl Gift {
+    /// What a line gives.
+    pub fn of(given: &Given, line: &LineId) -> Self {
+        let Given { membership, terms } = given.clone();
+        Self::Membership { membership, bought_membership: BoughtMembershipId::sold_by(line), terms }
+    }
 }
 
 impl Item {
@@ -181,7 +232,20 @@ impl Item {
             Self::Session { .. } => "session",
             Self::Product { .. } => "product",
             Self::Membership { .. } => "membership",
+            Self::Plan { .. } => "plan",
+            Self::Subscription { .. } => "subscription",
             Self::Custom {} => "custom",
+        }
+    }
+
+    /// The membership that comes into being with it.
+    pub fn bought_membership(&self) -> Option<&BoughtMembershipId> {
+        match self {
+            Self::Membership { bought_membership, .. } => Some(bought_membership),
+            Self::Plan { gives, .. } | Self::Subscription { gives, .. } => {
+                gives.as_ref().map(|Gift::Membership { bought_membership, .. }| bought_membership)
+            }
+            Self::Session { .. } | Self::Product { .. } | Self::Custom {} => None,
         }
     }
 
@@ -189,7 +253,7 @@ impl Item {
     pub fn offer(&self) -> Option<&WaitingId> {
         match self {
             Self::Session { offer, .. } => offer.as_ref(),
-            Self::Product { .. } | Self::Membership { .. } | Self::Custom {} => None,
+            Self::Product { .. } | Self::Membership { .. } | Self::Plan { .. } | Self::Subscription { .. } | Self::Custom {} => None,
         }
     }
 
@@ -199,6 +263,7 @@ impl Item {
             Self::Session { session, .. } => Some(session),
             Self::Product { product, .. } => Some(product),
             Self::Membership { membership, .. } => Some(membership),
+            Self::Plan { plan, .. } | Self::Subscription { plan, .. } => Some(plan),
             Self::Custom {} => None,
         }
     }

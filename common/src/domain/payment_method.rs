@@ -58,8 +58,8 @@ pub struct PaymentMethod {
     pub customer: CustomerId,
     /// The provider's token.
     pub token: Secret<String>,
-    /// What the customer knows it by.
-    pub card: CardFace,
+    /// What the customer knows it by; nothing of a card that a sale has left, of which only the token is known.
+    pub card: Option<CardFace>,
     /// Whether the customer pays with it unless he says otherwise. One at the most.
     pub is_default: bool,
     /// When it was made.
@@ -78,7 +78,7 @@ pub struct PaymentMethodView<'a> {
     #[serde(rename = "type")]
     kind: SavedType,
     #[serde(flatten)]
-    card: &'a CardFace,
+    card: Option<&'a CardFace>,
     default: bool,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -91,7 +91,7 @@ impl<'a> From<&'a PaymentMethod> for PaymentMethodView<'a> {
             object: "payment_method",
             customer: &method.customer,
             kind: SavedType::Card,
-            card: &method.card,
+            card: method.card.as_ref(),
             default: method.is_default,
             created_at: method.created_at,
             updated_at: method.updated_at,
@@ -129,7 +129,7 @@ mod tests {
         let (customer, at) = (CustomerId::parse("cus_1").unwrap(), Timestamp::default());
         let id = PaymentMethodId::parse("pm_1").unwrap();
         let token = Secret::new("tok_visa".to_owned());
-        let method = PaymentMethod { id, customer, token, card: card(), is_default: true, created_at: at, updated_at: at };
+        let method = PaymentMethod { id, customer, token, card: Some(card()), is_default: true, created_at: at, updated_at: at };
         let shown = serde_json::to_string(&PaymentMethodView::from(&method)).unwrap();
         assert!(!shown.contains("tok_visa") && !format!("{method:?}").contains("tok_visa"), "{shown}");
         assert!(shown.contains(r#""last4":"4242""#) && shown.contains(r#""default":true"#), "{shown}");

@@ -8,7 +8,10 @@ use super::{
     membership::Membership,
     money::{Amount, Currency, MoneyError},
     order::{Item, Line, Totals},
+    plan::{Plan, PlanStatus},
+    plan_sale::{self, Sold},
     time::Timestamp,
+    time_zone::TimeZone,
 };
 use std::collections::{HashMap, HashSet};
 
@@ -63,6 +66,11 @@ pub enum CartItem {
         /// Which.
         membership: CatalogueId,
     },
+    /// A plan for the customer.
+    Plan {
+        /// Which.
+        plan: CatalogueId,
+    },
     /// Anything else, priced by the client.
     Custom {
         /// Shown to customers.
@@ -75,7 +83,7 @@ impl CartItem {
     pub fn default_quantity(&self) -> u32 {
         match self {
             Self::Session { seats, .. } if !seats.is_empty() => u32::try_from(seats.len()).unwrap_or(u32::MAX),
-            Self::Session { .. } | Self::Product { .. } | Self::Membership { .. } | Self::Custom { .. } => 1,
+            Self::Session { .. } | Self::Product { .. } | Self::Membership { .. } | Self::Plan { .. } | Self::Custom { .. } => 1,
         }
     }
 }
@@ -89,6 +97,10 @@ pub struct Shelf {
     pub products: HashMap<CatalogueId, Product>,
     /// Memberships by id.
     pub memberships: HashMap<CatalogueId, Membership>,
+    /// Plans by id. What they give is among the memberships.
+    pub plans: HashMap<CatalogueId, Plan>,
+    /// Where the periods of plans are counted.
+    pub time_zone: TimeZone,
     /// Promo codes by the code itself.
     pub promo_codes: HashMap<CatalogueId, PromoCode>,
 }
@@ -113,6 +125,7 @@ impl Cart {
             CartItem::Session { session, .. } => Some((Kind::Session, session)),
             CartItem::Product { product, .. } => Some((Kind::Product, product)),
             CartItem::Membership { membership } => Some((Kind::Membership, membership)),
+            CartItem::Plan { plan } => Some((Kind::Plan, plan)),
             CartItem::Custom { .. } => None,
         });
         let mut seen = HashSet::new();
@@ -136,7 +149,7 @@ pub fn price(cart: &Cart, shelf: &Shelf, now: Timestamp, entropy: &Entropy) -> R
     let mut subtotal = Amount::ZERO;
     for (index, line) in cart.lines.iter().enumerate() {
         let id = LineId::generate(entropy, now);
-        let found = find(cart.currency, line, &id, shelf, &format!("lines[{index}]"))?;
+        let found = find(cart.currency, line, &id, &At { shelf, now }, &format!("lines[{index}]"))?;
         check_line(line, shelf, &mut asked_seats, &format!("lines[{index}]"))?;
         let amount = found.unit_amount.times(line.quantity).map_err(|error| out_of_range(error, &format!("lines[{index}]")))?;
         subtotal = subtotal.plus(amount).map_err(|error| out_of_range(error, "lines"))?;
@@ -172,8 +185,16 @@ struct Found {
     tax_rate_bp: u32,
 }
 
+/// What there is, and when that is asked.
+struct At<'s> {
+    shelf: &'s Shelf,
+    now: Timestamp,
+}
+
 /// Looks the line's thing up, and holds its currency and the client's echo against it.
-fn find(currency: Currency, line: &CartLine, id: &LineId, shelf: &Shelf, param: &str) -> Result<Found, CodedError> {
+fn find(currency: Currency, line: &CartLine, id: &LineId, at: &At<'_>, param: &str) -> Result<Found, CodedError> {
+    let shelf = at.shelf;
+    let mut whole = None;
     let (found, own_currency) = match &line.item {
         CartItem::Session { session: id, seats, offer } => {
             let session = shelf.sessions.get(id).ok_or_else(|| missing("session", format!("{param}.session")))?;
@@ -189,6 +210,12 @@ fn find(currency: Currency, line: &CartLine, id: &LineId, shelf: &Shelf, param: 
             (Found { item, name, unit_amount, tax_rate_bp: product.tax_rate_bp }, product.currency)
         }
         CartItem::Membership { membership } => find_membership(membership, id, shelf, param)?,
+        CartItem::Plan { plan } => {
+            let (found, plan) = find_plan(plan, id, at, param)?;
+            // What is due now may be less. A client knows the price of a period.
+            whole = Some(plan.unit_amount);
+            (found, plan.currency)
+        }
         CartItem::Custom { name } => return find_custom(name, line.unit_amount, param),
     };
     if own_currency != currency {
@@ -199,10 +226,11 @@ fn find(currency: Currency, line: &CartLine, id: &LineId, shelf: &Shelf, param: 
     if found.unit_amount < Amount::ZERO {
         return Err(out_of_range(MoneyError::OutOfRange, param));
     }
+    let price = whole.unwrap_or(found.unit_amount);
     match line.unit_amount {
-        Some(echo) if echo != found.unit_amount => {
-            let right = currency.decimal(found.unit_amount);
-            let message = format!("the price of one is {} minor units ({right} {currency})", found.unit_amount);
+        Some(echo) if echo != price => {
+            let right = currency.decimal(price);
+            let message = format!("the price of one is {price} minor units ({right} {currency})");
             Err(CodedError::new(Code::PriceMismatch, message).at(format!("{param}.unit_amount")))
         }
         Some(_) | None => Ok(found),
@@ -216,6 +244,13 @@ fn find_membership(membership: &CatalogueId, line: &LineId, shelf: &Shelf, param
     let item = Item::Membership { membership: membership.clone(), bought_membership, terms: found.terms() };
     let (name, unit_amount, tax_rate_bp) = (found.name.clone(), found.unit_amount, found.tax_rate_bp);
     Ok((Found { item, name, unit_amount, tax_rate_bp }, found.currency))
+}
+
+fn find_plan<'s>(id: &CatalogueId, line: &LineId, at: &At<'s>, param: &str) -> Result<(Found, &'s Plan), CodedError> {
+    let plan = at.shelf.plans.get(id).filter(|plan| plan.status == PlanStatus::Active);
+    let plan = plan.ok_or_else(|| missing("plan on sale", format!("{param}.plan")))?;
+    let Sold { item, due } = plan_sale::sell(plan, id, line, at.shelf, at.now).map_err(|error| error.at(format!("{param}.plan")))?;
+    Ok((Found { item, name: plan.name.clone(), unit_amount: due, tax_rate_bp: plan.tax_rate_bp }, plan))
 }
 
 fn find_custom(name: &str, unit_amount: Option<Amount>, param: &str) -> Result<Found, CodedError> {
@@ -251,8 +286,8 @@ fn check_line<'a>(
     if !(1..=MAX_QUANTITY).contains(&line.quantity) {
         return Err(invalid(&format!("{param}.quantity"), format!("a quantity is 1 to {MAX_QUANTITY}")));
     }
-    if matches!(line.item, CartItem::Membership { .. }) && line.quantity != 1 {
-        return Err(invalid(&format!("{param}.quantity"), "a line sells one membership: use a line for each"));
+    if matches!(line.item, CartItem::Membership { .. } | CartItem::Plan { .. }) && line.quantity != 1 {
+        return Err(invalid(&format!("{param}.quantity"), "a line sells one membership, or one subscription: use a line for each"));
     }
     let CartItem::Session { session: id, seats, .. } = &line.item else { return Ok(()) };
     let at = format!("{param}.seats");

@@ -50,6 +50,7 @@ fn shelf() -> Shelf {
             .unwrap(),
         )]),
         promo_codes: HashMap::new(),
+        ..Shelf::default()
     }
 }
 

@@ -300,7 +300,7 @@ fn worth(checkout: &Checkout, lines: &[LineId]) -> Result<Result<Amount, CodedEr
 }
 
 fn places(checkout: &Checkout) -> impl Iterator<Item = &Line> {
-    checkout.order.lines.iter().filter(|line| matches!(line.item, Item::Session { .. } | Item::Membership { .. }))
+    checkout.order.lines.iter().filter(|line| matches!(line.item, Item::Session { .. }) || line.item.bought_membership().is_some())
 }
 
 /// Whether it frees places that no other refund frees.

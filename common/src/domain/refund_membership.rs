@@ -10,23 +10,16 @@ use super::{
     id::{BoughtMembershipId, CatalogueId},
     ledger::{MEMBERSHIPS, REVENUE, account_of_line},
     money::{Amount, MoneyError},
-    order::{Item, Line},
+    order::Line,
     refund::{Refund, RefundAsk},
 };
 use std::collections::HashMap;
-
-fn membership(line: &Line) -> Option<&BoughtMembershipId> {
-    match &line.item {
-        Item::Membership { bought_membership, .. } => Some(bought_membership),
-        Item::Session { .. } | Item::Product { .. } | Item::Custom {} => None,
-    }
-}
 
 /// The memberships that end with a refund, and go on if it fails: those that no other refund has ended.
 pub(super) fn given_back(checkout: &Checkout, refund: &Refund) -> Vec<BoughtMembershipId> {
     let others = || checkout.refunds.iter().filter(|other| other.counts() && other.id != refund.id);
     let ended_before = |line: &Line| others().any(|other| other.freed(checkout).any(|freed| freed.id == line.id));
-    refund.freed(checkout).filter(|line| !ended_before(line)).filter_map(membership).cloned().collect()
+    refund.freed(checkout).filter(|line| !ended_before(line)).filter_map(|line| line.item.bought_membership()).cloned().collect()
 }
 
 /// Whether credits are used, or held, of memberships that would be given back for their whole price. `taken`: how many are.

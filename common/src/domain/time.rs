@@ -14,7 +14,7 @@ const DAY_MS: i64 = 24 * 3600 * 1000;
 /// The first time that RFC 3339 can tell.
 const FIRST: Timestamp = Timestamp(-62_167_219_200_000);
 /// The last one.
-const LAST: Timestamp = Timestamp(253_402_300_799_999);
+pub(super) const LAST: Timestamp = Timestamp(253_402_300_799_999);
 
 impl Timestamp {
     /// From milliseconds since 1970.

@@ -34,6 +34,17 @@ impl TimeZone {
         let offset = offset.and_then(|seconds| time::UtcOffset::from_whole_seconds(seconds).ok()).unwrap_or(time::UtcOffset::UTC);
         utc.checked_to_offset(offset).unwrap_or(utc)
     }
+
+    /// The date and the time of day there, for calculations; nothing for what no calendar has.
+    pub(super) fn civil(&self, at: Timestamp) -> Option<jiff::civil::DateTime> {
+        jiff::Timestamp::from_millisecond(at.millis()).ok().map(|at| self.0.to_datetime(at))
+    }
+
+    /// When it is that date and time there: the first time of two, and as much later as the clocks are put forward where they skip it.
+    pub(super) fn instant(&self, local: jiff::civil::DateTime) -> Option<Timestamp> {
+        let at = self.0.to_ambiguous_timestamp(local).compatible().ok()?;
+        Some(Timestamp::from_millis(at.as_millisecond()))
+    }
 }
 
 impl Default for TimeZone {

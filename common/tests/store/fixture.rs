@@ -13,6 +13,9 @@ use boxoffice_common::{
         membership::{MembershipType, Terms},
         money::{Amount, Currency},
         order::{Cover, Item, Leg, Line, Order, Tender, Totals},
+        plan::Plan,
+        plan_sale,
+        pricing::Shelf,
         redeem,
         scope::{Mode, Scope},
         secret::Secret,
@@ -188,6 +191,24 @@ impl Shop {
         let terms = Terms { kind: MembershipType::Pack, credits: Some(credits), valid_for: Some(Span { count: 1, unit: Unit::Month }) };
         let item = Item::Membership { membership: pack, bought_membership: BoughtMembershipId::sold_by(&line.id), terms };
         let mut new = self.new_checkout(vec![Line { item, ..line }], Tender::Card { token: Secret::new("tok_visa".to_owned()) });
+        new.order.customer = Some(customer.clone());
+        new
+    }
+
+    /// A plan for the customer, by card: of 30 days, so that time can be moved by whole periods. What it gives are packs of eight credits.
+    pub fn buy_plan(&self, customer: &CustomerId, changes: &serde_json::Value) -> NewCheckout {
+        let mut plan =
+            serde_json::json!({"name": "Monthly", "unit_amount": 4900, "currency": "usd", "interval": "day", "interval_count": 30});
+        plan.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        let plan: Plan = serde_json::from_value(plan).unwrap();
+        let pack = serde_json::json!({"name": "Eight", "unit_amount": 0, "currency": "usd", "type": "pack", "credits": 8});
+        let pack = (CatalogueId::parse("mem_pack").unwrap(), serde_json::from_value(pack).unwrap());
+        let shelf = Shelf { memberships: [pack].into(), ..Shelf::default() };
+        let id = CatalogueId::parse("pln_1").unwrap();
+        let line = self.line(&id, 1, &[]);
+        let sold = plan_sale::sell(&plan, &id, &line.id, &shelf, SystemClock::default().now()).unwrap();
+        let line = Line { item: sold.item, name: plan.name, unit_amount: sold.due, amount: sold.due, ..line };
+        let mut new = self.new_checkout(vec![line], Tender::Card { token: Secret::new("tok_visa".to_owned()) });
         new.order.customer = Some(customer.clone());
         new
     }

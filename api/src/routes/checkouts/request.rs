@@ -138,8 +138,8 @@ struct LineRequest {
     product: Option<CatalogueId>,
     /// For `product` with variants.
     variant: Option<CatalogueId>,
-    #[schema(ignore)]
-    plan: Option<IgnoredAny>,
+    /// For `plan`.
+    plan: Option<CatalogueId>,
     /// For `membership`.
     membership: Option<CatalogueId>,
     /// For `custom`.
@@ -336,7 +336,8 @@ impl LineRequest {
                 CartItem::Membership { membership: self.membership.ok_or_else(|| missing("membership"))? }
             }
             LineType::Plan => {
-                return Err(Problem::unsupported(format!("{}.type", at()), "plans are not sold yet"));
+                refuse_others(&given, &["plan"], &at())?;
+                CartItem::Plan { plan: self.plan.ok_or_else(|| missing("plan"))? }
             }
         };
         let quantity = self.quantity.unwrap_or_else(|| item.default_quantity());

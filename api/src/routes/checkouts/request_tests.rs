@@ -124,7 +124,6 @@ fn fields_that_are_missing_or_do_not_belong_are_named() {
 #[test]
 fn what_this_engine_does_not_do_yet_is_refused_and_never_dropped() {
     for (key, value, param) in [
-        ("lines", json!([{"type": "plan", "plan": "pln_1"}]), "lines[0].type"),
         ("payment", json!({"methods": [{"type": "wallet"}]}), "payment.methods[0].type"),
         ("payment", json!({"methods": [{"type": "mobile_money", "provider": "x", "phone": "1"}]}), "payment.methods[0].type"),
     ] {

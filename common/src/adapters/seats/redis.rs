@@ -130,6 +130,7 @@ pub(super) fn letter(kind: Kind) -> &'static str {
         Kind::Product => "p",
         Kind::PromoCode => "c",
         Kind::Membership => "m",
+        Kind::Plan => "l",
         Kind::BoughtMembership => "b",
     }
 }

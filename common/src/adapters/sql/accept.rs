@@ -13,9 +13,7 @@ use crate::{
         checkout::Checkout,
         customer::Customer,
         id::{CustomerId, Entropy},
-        money::Amount,
         scope::Scope,
-        state::Status,
         time::Timestamp,
         view::CheckoutView,
     },
@@ -129,26 +127,7 @@ fn replay(new: &NewCheckout, stored: &StoredAnswer, hash: &str, now: Timestamp) 
 fn queued(new: &NewCheckout, customer: Option<CustomerId>, now: Timestamp) -> Checkout {
     let mut order = new.order.clone();
     order.customer = customer.or(order.customer);
-    Checkout {
-        id: new.id.clone(),
-        scope: new.scope.clone(),
-        status: Status::Queued,
-        version: 1,
-        order,
-        amount_paid: Amount::ZERO,
-        amount_refunded: Amount::ZERO,
-        error: None,
-        payment_url: None,
-        closing: None,
-        due_at: Some(now),
-        rescues: 0,
-        expires_at: now.after(new.expires_in),
-        created_at: now,
-        updated_at: now,
-        completed_at: None,
-        attempts: Vec::new(),
-        refunds: Vec::new(),
-    }
+    Checkout::queued(new.id.clone(), new.scope.clone(), order, now, now.after(new.expires_in))
 }
 
 type KnownAnswers = HashMap<(String, String, String), (StoredAnswer, String)>;
@@ -158,7 +137,7 @@ async fn insert(tx: &mut Tx<'_>, firsts: &[&First<'_>], now: Timestamp) -> Resul
     if firsts.is_empty() {
         return Ok(HashMap::new());
     }
-    let written = tx.run(vec![keys(firsts, now), checkouts(firsts)?]).await?;
+    let written = tx.run(vec![keys(firsts, now), checkouts(firsts.iter().map(|(_, checkout, _)| checkout))?]).await?;
     let fresh: HashSet<String> = written.returned().map(|(row, from)| row.text(from)).collect::<Result<_, StoreError>>()?;
     if fresh.len() == firsts.len() {
         return Ok(HashMap::new());
@@ -227,7 +206,7 @@ fn answers(rows: Vec<super::value::Row>) -> Result<KnownAnswers, StoreError> {
 }
 
 /// Writes the checkouts that are not there: an earlier run of our own may have written them.
-fn checkouts(firsts: &[&First<'_>]) -> Result<Write, StoreError> {
+pub(super) fn checkouts<'c>(queued: impl Iterator<Item = &'c Checkout>) -> Result<Write, StoreError> {
     let mut rows = Rows::new(&[
         ("id", Text),
         ("scope", Text),
@@ -244,7 +223,7 @@ fn checkouts(firsts: &[&First<'_>]) -> Result<Write, StoreError> {
         ("created_at", Int),
         ("updated_at", Int),
     ]);
-    for (_, checkout, _) in firsts {
+    for checkout in queued {
         rows.push([
             checkout.id.as_str().into(),
             checkout.scope.as_str().into(),

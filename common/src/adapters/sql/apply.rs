@@ -56,6 +56,10 @@ pub(super) async fn apply(tx: &mut Tx<'_>, batch: &[Effects], now: Timestamp, en
         // Whoever freed the place hands on what tells of it.
         moved.iter_mut().find(|moved| moved.scope == scope).into_iter().for_each(|moved| moved.deliveries.push(delivery.clone()));
     }
+    // Last, because their locks are.
+    for (at, delivery) in super::subscriptions::follow(tx, batch, now, entropy).await? {
+        moved.get_mut(at).into_iter().for_each(|moved| moved.deliveries.push(delivery.clone()));
+    }
     Ok(moved)
 }
 

@@ -115,6 +115,40 @@ const RULES: &[Rule] = &[
               AND b.customer = m.customer AND b.id = m.source AND b.amount = m.amount))",
     },
     Rule {
+        name: "subscription_not_started",
+        sql: "SELECT c.id, 'sold plans, and started ' || CAST((SELECT COUNT(*) FROM subscriptions s WHERE s.checkout = c.id) AS BIGINT) \
+              FROM checkouts c WHERE c.status = 'succeeded' AND c.doc LIKE '%\"type\":\"plan\",\"plan\":\"%' \
+              AND c.doc NOT LIKE '%\"metadata\":{%\"type\":\"plan\"%' \
+              AND (LENGTH(c.doc) - LENGTH(REPLACE(c.doc, '\"type\":\"plan\",\"plan\":\"', ''))) / LENGTH('\"type\":\"plan\",\"plan\":\"') \
+              <> (SELECT COUNT(*) FROM subscriptions s WHERE s.checkout = c.id)",
+    },
+    Rule {
+        name: "subscription_not_sold",
+        sql: "SELECT s.id, 'is said to be sold by ' || s.checkout || ', which is ' || COALESCE(c.status, 'not there') FROM subscriptions s \
+              LEFT JOIN checkouts c ON c.id = s.checkout WHERE COALESCE(c.status, '') <> 'succeeded'",
+    },
+    Rule {
+        name: "period_paid_twice",
+        sql: "SELECT r.subscription, 'period ' || r.period || ' was paid by ' || COUNT(*) || ' renewals' FROM subscription_renewals r \
+              JOIN checkouts c ON c.id = r.checkout WHERE c.status = 'succeeded' GROUP BY r.subscription, r.period HAVING COUNT(*) > 1",
+    },
+    Rule {
+        name: "renewal_not_followed",
+        sql: "SELECT s.id, 'is in period ' || s.period || ', and ' || r.checkout || ' has paid period ' || r.period FROM subscription_renewals r \
+              JOIN checkouts c ON c.id = r.checkout AND c.status = 'succeeded' JOIN subscriptions s ON s.id = r.subscription WHERE r.period > s.period",
+    },
+    Rule {
+        name: "renewal_of_ended_checkout",
+        sql: "SELECT s.id, 'waits for ' || s.renewal || ', which is ' || COALESCE(c.status, 'not there') FROM subscriptions s \
+              LEFT JOIN checkouts c ON c.id = s.renewal LEFT JOIN subscription_renewals r ON r.subscription = s.id AND r.checkout = s.renewal \
+              WHERE s.renewal IS NOT NULL AND (c.completed_at IS NOT NULL OR c.id IS NULL OR r.checkout IS NULL)",
+    },
+    Rule {
+        name: "stuck_subscription",
+        sql: "SELECT s.id, 'is ' || s.status || ' and nobody came when it was due' FROM subscriptions s \
+              WHERE s.status IN ('trialing', 'active', 'past_due') AND s.renewal IS NULL AND (s.due_at IS NULL OR s.due_at < {1})",
+    },
+    Rule {
         name: "refunded_too_much",
         sql: "SELECT c.id, 'paid ' || c.amount_paid || ', refunded ' || c.amount_refunded FROM checkouts c WHERE c.amount_refunded > c.amount_paid",
     },
@@ -315,6 +349,12 @@ impl SqlStore {
                 "UPDATE inventory SET waiting = (SELECT COUNT(*) FROM waiting_list w WHERE w.scope = inventory.scope AND w.session = inventory.id \
                  AND w.status = 'waiting') WHERE kind = 'session' AND waiting <> (SELECT COUNT(*) FROM waiting_list w \
                  WHERE w.scope = inventory.scope AND w.session = inventory.id AND w.status = 'waiting')"
+                    .to_owned(),
+            ),
+            (
+                Some("subscriptions made due"),
+                "UPDATE subscriptions SET due_at = CASE WHEN status = 'past_due' THEN {1} ELSE period_until END \
+                 WHERE due_at IS NULL AND renewal IS NULL AND status IN ('trialing', 'active', 'past_due')"
                     .to_owned(),
             ),
             (Some("deliveries made due"), due("deliveries", "status = 'pending'")),

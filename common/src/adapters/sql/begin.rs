@@ -152,7 +152,7 @@ async fn world<'c>(tx: &mut Tx<'_>, batch: impl Iterator<Item = &'c Checkout>, s
                 world.sessions.insert(key, session);
             }
             Kind::PromoCode => drop(world.promo_codes.insert(key, serde_json::from_str(&doc).map_err(corrupt)?)),
-            Kind::Product | Kind::Membership | Kind::BoughtMembership => {}
+            Kind::Product | Kind::Membership | Kind::Plan | Kind::BoughtMembership => {}
         }
     }
     let credits = stock::keys(wanted.iter().filter(|key| key.kind == Kind::BoughtMembership));

@@ -18,6 +18,7 @@
 //! | `ledger` | the ledger as people read it |
 //! | `settings` | a tenant's settings |
 //! | `tickets` | tickets of which something has become, and their keys |
+//! | `subscriptions` | what sold plans have become, and their renewals |
 //! | `waiting` | waiting lists |
 //! | `audit` | recomputing every invariant |
 
@@ -54,6 +55,7 @@ mod settings;
 mod settle;
 mod stock;
 mod store;
+mod subscriptions;
 mod tickets;
 mod value;
 mod waiting;

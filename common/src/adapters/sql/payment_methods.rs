@@ -69,7 +69,7 @@ impl SqlStore {
                 id: id.clone(),
                 customer: customer.clone(),
                 token: put.token.clone(),
-                card: put.card.clone(),
+                card: Some(put.card.clone()),
                 is_default: put.is_default,
                 created_at: before.unwrap_or(now),
                 updated_at: now,

@@ -15,7 +15,7 @@ use crate::{
         hosted::Pay,
         id::{
             BoughtMembershipId, CatalogueId, CheckoutId, CustomerId, DeliveryId, EndpointId, JobId, KeyId, PaymentMethodId, RefundId,
-            TicketId, WaitingId,
+            SubscriptionId, TicketId, WaitingId,
         },
         job::{ItemState, Job},
         ledger_view::{Balance, LedgerRecord},
@@ -26,6 +26,8 @@ use crate::{
         settings::Settings,
         settle::Settlement,
         state::Status,
+        subscription::Subscription,
+        subscription_change::Change,
         ticket::{Place, Ticket},
         time::Timestamp,
         timeline::TimelineEntry,
@@ -285,6 +287,30 @@ impl JobStore for SqlStore {
         pause: Duration,
     ) -> Result<Option<Job>, StoreError> {
         self.save_batch(id, lease_token, items, pause).await
+    }
+}
+
+#[async_trait]
+impl SubscriptionStore for SqlStore {
+    async fn renew(&self, limit: u32) -> Result<Renewed, StoreError> {
+        self.renew_some(limit).await
+    }
+
+    async fn change_subscription(&self, scope: &Scope, id: &SubscriptionId, change: &Change) -> Result<SubscriptionChanged, StoreError> {
+        self.change_one(scope, id, change).await
+    }
+
+    async fn subscription(&self, scope: &Scope, id: &SubscriptionId) -> Result<Option<Subscription>, StoreError> {
+        self.read_subscription(scope, id).await
+    }
+
+    async fn subscriptions(
+        &self,
+        scope: &Scope,
+        filter: &SubscriptionFilter,
+        page: &PageRequest,
+    ) -> Result<Page<Subscription>, StoreError> {
+        self.list_subscriptions(scope, filter, page).await
     }
 }
 

@@ -11,6 +11,7 @@
 //! | `memberships`, `payment_methods` | what customers have bought, and saved, to pay with |
 //! | `ledger` | the ledger as people read it |
 //! | `settings` | how a tenant presents itself, and where its days are counted |
+//! | `subscriptions` | what sold plans have become |
 //! | `tickets` | tickets, and what they are signed with |
 //! | `upkeep` | migrations, the audit, what is forgotten |
 //! | `waiting` | waiting lists |
@@ -28,6 +29,7 @@ mod memberships;
 mod paging;
 mod payment_methods;
 mod settings;
+mod subscriptions;
 mod tickets;
 mod upkeep;
 mod waiting;
@@ -44,6 +46,7 @@ pub use memberships::*;
 pub use paging::*;
 pub use payment_methods::*;
 pub use settings::*;
+pub use subscriptions::*;
 pub use tickets::*;
 pub use upkeep::*;
 pub use waiting::*;
@@ -60,6 +63,7 @@ pub trait Store:
     + MembershipStore
     + PaymentMethodStore
     + SettingsStore
+    + SubscriptionStore
     + TicketStore
     + UpkeepStore
     + WaitingStore
@@ -77,6 +81,8 @@ impl<
         + MembershipStore
         + PaymentMethodStore
         + SettingsStore
+        + SubscriptionStore
+        + SubscriptionStore
         + TicketStore
         + UpkeepStore
         + WaitingStore,
