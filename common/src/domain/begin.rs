@@ -90,6 +90,11 @@ pub fn begin(checkout: Checkout, ask: &Begin, world: &mut World, now: Timestamp,
     resume(checkout, n, ask, now, entropy)
 }
 
+/// Whether `begin` may end a checkout that was begun before, and give back what it has claimed: nothing of it can have been sent.
+pub fn may_give_back(checkout: &Checkout) -> bool {
+    !checkout.status.is_terminal() && checkout.open_attempt().is_none_or(Attempt::was_never_sent)
+}
+
 fn begin_queued(checkout: Checkout, ask: &Begin, world: &mut World, now: Timestamp, entropy: &Entropy) -> Result<Begun, DecideError> {
     let mut effects = Effects::start(checkout, now);
     if now >= effects.checkout.expires_at {

@@ -347,3 +347,37 @@ async fn a_cancel_and_a_callback_happen_once_wherever_the_connection_is_cut() {
     assert_eq!(shop.store.get(&shop.scope, Kind::Session, &session).await.unwrap().map(|row| row.version), Some(1));
     shop.assert_clean().await;
 }
+
+/// A batch claims places of one session for who comes, and gives back those of another for who comes too late.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_locks_what_it_claims_and_what_it_gives_back_in_the_order_of_everybody() {
+    let shop = Shop::postgres().await;
+    let (first, last) = (shop.session("a_session", 5).await, shop.session("z_session", 5).await);
+    let late = shop.accept(shop.buy(&first, 1)).await;
+    let (n, token) = shop.begin_charge(&late).await;
+    shop.settle(&late, n, &token, Outcome::NotSent { cause: "refused".to_owned(), retry_after: None }).await;
+    shop.sql(&format!("UPDATE checkouts SET expires_at = 1 WHERE id = '{late}'")).await;
+    shop.make_due(&late).await;
+    let (door, fresh) = (shop.accept(shop.buy(&last, 1)).await, shop.accept(shop.buy(&last, 1)).await);
+    let row = |id: &CatalogueId| format!("SELECT 1 FROM inventory WHERE kind = 'session' AND id = '{id}' FOR UPDATE");
+    // Whoever begins first is kept waiting, so that the other two share the next batch.
+    shop.script(&format!("BEGIN; {}; SAVEPOINT s; SELECT 1 FROM checkouts WHERE id = '{door}' FOR UPDATE", row(&first))).await;
+    let opening = shop.begin(&door);
+    let others = async {
+        shop.wait_until_somebody_waits_for_a_lock().await;
+        let both = async { tokio::join!(shop.begin(&fresh), shop.begin(&late)) };
+        let meanwhile = async {
+            tokio::task::yield_now().await;
+            shop.script("ROLLBACK TO SAVEPOINT s").await;
+            while shop.checkout(&door).await.status == Status::Queued {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            shop.wait_until_somebody_waits_for_a_lock().await;
+            shop.script(&format!("{} NOWAIT; COMMIT", row(&last))).await;
+        };
+        tokio::join!(both, meanwhile)
+    };
+    tokio::join!(opening, others);
+    assert_eq!((shop.checkout(&late).await.status, shop.checkout(&fresh).await.status), (Status::Failed, Status::Processing));
+    shop.assert_clean().await;
+}

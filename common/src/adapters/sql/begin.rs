@@ -121,9 +121,10 @@ async fn world<'c>(tx: &mut Tx<'_>, batch: impl Iterator<Item = &'c Checkout>, s
             wanted.push(StockKey { scope: checkout.scope.clone(), kind: want.kind, id: want.id });
         }
     }
-    if queued.iter().any(|checkout| domain_balance::key(&checkout.scope, &checkout.order).is_some()) {
-        // Customers are locked behind all of the inventory, also behind what this batch may give back.
-        for checkout in begun {
+    if !queued.is_empty() {
+        // What this batch may give back is locked with what it claims, all of it in one order; and customers behind all of the inventory.
+        let spends = queued.iter().any(|checkout| domain_balance::key(&checkout.scope, &checkout.order).is_some());
+        for checkout in begun.into_iter().filter(|checkout| spends || begin::may_give_back(checkout)) {
             wanted.extend(checkout.order.wants().into_iter().map(|want| StockKey {
                 scope: checkout.scope.clone(),
                 kind: want.kind,
