@@ -295,6 +295,35 @@ over_both! {
         shop.assert_clean().await;
     }
 
+    async fn an_end_takes_the_link_away_that_a_customer_was_to_confirm_a_renewal_by(shop) {
+        let ada = ada(&shop).await;
+        let id = sold(&shop, &ada, json!({})).await;
+        let_days_pass(&shop, &id, 32).await;
+        let checkout = renew_one(&shop).await;
+        let pending = Outcome::RequiresAction { url: "https://bank.example".to_owned(), provider_reference: "ch_1".to_owned() };
+        charge(&shop, &checkout, pending).await;
+        let asked = changed(&shop, &id, Change::CancelNow).await;
+        assert!(asked.renewal.is_some_and(|renewal| renewal.is_called_off));
+        let closing = shop.checkout(&checkout).await;
+        assert_eq!((closing.status, closing.payment_url), (Status::Reconciling, None));
+        // The provider gives it up.
+        shop.make_due(&checkout).await;
+        charge(&shop, &checkout, approved(4900)).await;
+        assert_eq!((shop.checkout(&checkout).await.status, subscription(&shop, &id).await.status), (Status::Canceled, SubscriptionStatus::Canceled));
+        shop.assert_clean().await;
+    }
+
+    async fn a_renewal_that_a_shop_cancels_as_a_checkout_is_tried_again(shop) {
+        let ada = ada(&shop).await;
+        let id = sold(&shop, &ada, json!({})).await;
+        let_days_pass(&shop, &id, 32).await;
+        let checkout = renew_one(&shop).await;
+        assert!(matches!(shop.store.cancel(&shop.scope, &checkout).await.unwrap(), CancelResult::Canceled(..)));
+        let past_due = subscription(&shop, &id).await;
+        assert_eq!((past_due.status, past_due.error.map(|error| error.code)), (SubscriptionStatus::PastDue, Some(Code::Canceled)));
+        shop.assert_clean().await;
+    }
+
     async fn of_an_end_and_a_renewal_at_once_one_wins_and_behind_the_end_nobody_is_charged(shop) {
         let ada = ada(&shop).await;
         let mut ids = Vec::new();
