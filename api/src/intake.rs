@@ -311,10 +311,10 @@ fn check_payment(payment: Option<&[Asked]>, total: Amount, mode: Mode) -> Result
     };
     if let Some(card) = methods
         .iter()
-        .find(|method| matches!(method.tender, Tender::Card { .. } | Tender::SavedMethod { .. }))
+        .find(|method| matches!(method.tender, Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::Push(_)))
         .filter(|_| !takes_cards(mode))
     {
-        let message = "no provider for live cards is configured; the sandbox is for test keys";
+        let message = "no provider that takes live money is configured; the sandbox is for test keys";
         return Err(CodedError::new(Code::ProviderNotConfigured, message).at(format!("{}.type", card.param)).into());
     }
     Ok(tender::legs(methods, total)?)

@@ -44,8 +44,10 @@ pub async fn serve(args: Serve) -> Result<(), Failure> {
     let synced = tokio::spawn(engine.clock.clone().keep_in_sync(engine.store.clone(), stop.clone()));
     let api = api_context(&engine, &public_url, Some(sandbox.clone()), metrics, &stop);
     let mut router = boxoffice_api::router(api.clone());
+    let mut customers = None;
     if let Sandbox::Here(service) = &*sandbox {
         router = router.merge(actions_router(Arc::clone(service)));
+        customers = Some(tokio::spawn(Arc::clone(service).run(stop.clone())));
     }
     if args.demo {
         demo::fill(&engine).await?;
@@ -65,6 +67,9 @@ pub async fn serve(args: Serve) -> Result<(), Failure> {
     api.drain().await;
     finish(worker).await;
     let _ = synced.await;
+    if let Some(customers) = customers {
+        let _ = customers.await;
+    }
     Ok(())
 }
 
@@ -132,14 +137,16 @@ pub async fn sandbox(args: SandboxArgs) -> Result<(), Failure> {
     let book = args.data_dir.join("sandbox.db");
     let service = SandboxService::open(&book, &public_url, Arc::new(SystemClock::default()), entropy).await?;
     let health = Router::new().route("/healthz", axum::routing::get(|| async { "ok" }));
-    let router = boxoffice_common::adapters::sandbox::router(service).merge(health);
+    let router = boxoffice_common::adapters::sandbox::router(Arc::clone(&service)).merge(health);
     let stop = CancellationToken::new();
+    let customers = tokio::spawn(service.run(stop.clone()));
     let url = listening.url.clone();
     let server = listening.serve(router, stop.clone());
     println!("listening on {url}");
     asked_to_stop().await;
     stop.cancel();
     let _ = server.await;
+    let _ = customers.await;
     Ok(())
 }
 

@@ -48,6 +48,8 @@ mod memberships;
 mod outages;
 #[path = "store/payment_methods.rs"]
 mod payment_methods;
+#[path = "store/push.rs"]
+mod push;
 #[path = "store/races.rs"]
 mod races;
 #[path = "store/refunds.rs"]

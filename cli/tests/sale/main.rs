@@ -11,6 +11,7 @@ mod hosted;
 mod jobs;
 mod memberships;
 mod prices;
+mod push;
 mod reading;
 mod refunds;
 mod review;
@@ -63,6 +64,7 @@ stories! {
     callbacks::story as callbacks_are_signed_filtered_retried_and_replayed with QUICK;
     refunds::story as what_was_sold_is_given_back_once_and_its_places_are_sold_again with QUICK;
     split::story as several_methods_pay_together_or_not_at_all_and_get_back_what_was_theirs with QUICK;
+    push::story as a_provider_asks_the_customer_and_the_checkout_waits_for_the_answer with QUICK;
     hosted::story as a_customer_pays_on_our_page_or_not_and_is_sent_back_to_the_shop with QUICK;
     memberships::story as a_pack_is_sold_pays_until_its_credits_are_used_up_and_gets_them_back with QUICK;
     balance::story as a_balance_is_spent_once_held_beside_a_card_and_gets_back_what_was_its_own with QUICK;

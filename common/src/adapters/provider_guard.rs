@@ -164,6 +164,7 @@ const fn outcome_name(outcome: &Outcome) -> &'static str {
         Outcome::Authorized(_) => "authorized",
         Outcome::Declined(_) => "declined",
         Outcome::RequiresAction { .. } => "requires_action",
+        Outcome::Pending { .. } => "pending",
         Outcome::Unknown(_) => "unknown",
         Outcome::NotSent { .. } => "not_sent",
     }
@@ -193,7 +194,14 @@ enum Verdict {
 impl Judge {
     const fn verdict(self, outcome: &Outcome) -> Verdict {
         match (self, outcome) {
-            (_, Outcome::Approved(_) | Outcome::Authorized(_) | Outcome::Declined(_) | Outcome::RequiresAction { .. }) => Verdict::Well,
+            (
+                _,
+                Outcome::Approved(_)
+                | Outcome::Authorized(_)
+                | Outcome::Declined(_)
+                | Outcome::RequiresAction { .. }
+                | Outcome::Pending { .. },
+            ) => Verdict::Well,
             (_, Outcome::NotSent { retry_after: Some(_), .. }) | (Self::LookUp, _) => Verdict::Neither,
             (Self::Send, Outcome::Unknown(_) | Outcome::NotSent { retry_after: None, .. }) => Verdict::Failed,
         }

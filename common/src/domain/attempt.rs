@@ -3,6 +3,7 @@
 use super::{
     id::{AttemptId, CheckoutId},
     money::{Amount, Currency},
+    push::PushMethod,
     secret::Secret,
     time::Timestamp,
 };
@@ -61,6 +62,9 @@ pub struct MoneyRequest {
     /// The card's token, for a charge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Secret<String>>,
+    /// Whom the customer is asked by, for a charge without a card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push: Option<PushMethod>,
     /// The provider's reference of the charge that a capture, void or refund is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
@@ -88,8 +92,10 @@ pub enum AttemptStatus {
     Authorized,
     /// A definite no.
     Declined,
-    /// The customer has to act; money may still move.
+    /// The customer has to act at an address; money may still move.
     RequiresAction,
+    /// The provider asks the customer by itself; money may still move.
+    Pending,
     /// Sent, and nobody knows what came of it. Never ages into failure.
     Unknown,
     /// Never executed, for certain, and not tried again.
@@ -99,12 +105,13 @@ pub enum AttemptStatus {
 }
 
 impl AttemptStatus {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Started,
         Self::Approved,
         Self::Authorized,
         Self::Declined,
         Self::RequiresAction,
+        Self::Pending,
         Self::Unknown,
         Self::NotSent,
         Self::NeedsReview,
@@ -112,7 +119,12 @@ impl AttemptStatus {
 
     /// Whether its outcome is still to come.
     pub const fn is_open(self) -> bool {
-        matches!(self, Self::Started | Self::RequiresAction | Self::Unknown)
+        matches!(self, Self::Started | Self::RequiresAction | Self::Pending | Self::Unknown)
+    }
+
+    /// Whether it is the customer's turn.
+    pub const fn is_the_customers(self) -> bool {
+        matches!(self, Self::RequiresAction | Self::Pending)
     }
 
     /// As it stands in JSON and in the store.
@@ -123,6 +135,7 @@ impl AttemptStatus {
             Self::Authorized => "authorized",
             Self::Declined => "declined",
             Self::RequiresAction => "requires_action",
+            Self::Pending => "pending",
             Self::Unknown => "unknown",
             Self::NotSent => "not_sent",
             Self::NeedsReview => "needs_review",
@@ -197,6 +210,11 @@ pub enum Outcome {
     RequiresAction {
         /// The provider's page.
         url: String,
+        /// The provider's id of the pending payment.
+        provider_reference: String,
+    },
+    /// The provider has asked the customer, on the phone say, and tells later what came of it.
+    Pending {
         /// The provider's id of the pending payment.
         provider_reference: String,
     },

@@ -174,7 +174,7 @@ fn resume(checkout: Checkout, n: u32, ask: &Begin, now: Timestamp, entropy: &Ent
     if takeovers > MAX_TAKEOVERS {
         return review(effects, n, "its workers died or stalled too often");
     }
-    let may_void = status == AttemptStatus::RequiresAction && !effects.checkout.has_asked_to_void(leg);
+    let may_void = status.is_the_customers() && !effects.checkout.has_asked_to_void(leg);
     let waits_for_customer = may_void && effects.checkout.status == Status::AwaitingPayment;
     if may_void && (!waits_for_customer || now >= deadline) {
         if effects.checkout.status == Status::AwaitingPayment {
@@ -198,7 +198,7 @@ fn resume(checkout: Checkout, n: u32, ask: &Begin, now: Timestamp, entropy: &Ent
 fn action_for(checkout: &Checkout, attempt: &Attempt) -> Action {
     debug_assert!(checkout.status != Status::Queued);
     match (attempt.request.kind, attempt.status) {
-        (_, AttemptStatus::RequiresAction) => Action::LookUp,
+        (_, AttemptStatus::RequiresAction | AttemptStatus::Pending) => Action::LookUp,
         // It has ended, and nobody wants the money any more. Whether the provider has it is all that is left to be known.
         (AttemptKind::Charge, _) if checkout.status.is_terminal() => Action::LookUp,
         // Nothing is left to be voided: executed now, it would undo what was sold.

@@ -133,6 +133,7 @@ impl Order {
             Tender::Hosted(hosted) => Some((leg, &**hosted)),
             Tender::Card { .. }
             | Tender::SavedMethod { .. }
+            | Tender::Push(_)
             | Tender::Membership { .. }
             | Tender::Balance {}
             | Tender::Custom { .. }

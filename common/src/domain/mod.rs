@@ -29,6 +29,7 @@ pub mod payment_method;
 pub mod plan;
 pub mod plan_sale;
 pub mod pricing;
+pub mod push;
 pub mod redeem;
 pub mod refund;
 pub mod refund_credits;

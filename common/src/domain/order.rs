@@ -8,6 +8,7 @@ use super::{
     membership::Terms,
     money::{Amount, Currency},
     plan::{Given, PlanTerms},
+    push::PushMethod,
     schedule::Period,
     secret::Secret,
 };
@@ -105,9 +106,11 @@ impl Order {
         })
     }
 
-    /// The legs for which somebody outside is asked, and their places in the order.
+    /// The legs for which somebody outside is asked, and their places in the order: as they are asked. One that takes the money at the
+    /// customer's word comes last, when all others are promised.
     pub fn outside_legs(&self) -> impl Iterator<Item = (usize, &Leg)> {
-        self.legs.iter().enumerate().filter(|(_, leg)| leg.is_outside())
+        let outside = || self.legs.iter().enumerate().filter(|(_, leg)| leg.is_outside());
+        outside().filter(|(_, leg)| !leg.tender.is_push()).chain(outside().filter(|(_, leg)| leg.tender.is_push()))
     }
 
     /// What people rush for, and the seat table therefore knows of.
@@ -296,7 +299,7 @@ impl Leg {
     /// Whether somebody outside is asked for the money.
     pub fn is_outside(&self) -> bool {
         match self.tender {
-            Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::Hosted(_) => !self.amount.is_zero(),
+            Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::Push(_) | Tender::Hosted(_) => !self.amount.is_zero(),
             Tender::Membership { .. } | Tender::Balance {} | Tender::Custom { .. } | Tender::Free {} => false,
         }
     }
@@ -304,7 +307,7 @@ impl Leg {
     /// The account that its money comes into, `provider` being who took it.
     pub fn account(&self, provider: &str) -> String {
         match self.tender {
-            Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::Hosted(_) => format!("provider:{provider}"),
+            Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::Push(_) | Tender::Hosted(_) => format!("provider:{provider}"),
             Tender::Membership { .. } | Tender::Balance {} | Tender::Custom { .. } | Tender::Free {} => {
                 format!("tender:{}", self.tender.type_name())
             }
@@ -337,6 +340,8 @@ pub enum Tender {
         /// Its token, as it was when the checkout was accepted. Never shown.
         token: Option<Secret<String>>,
     },
+    /// Mobile money, a bank, a wallet: the customer is asked by a provider.
+    Push(PushMethod),
     /// Whatever the customer chooses on our page.
     Hosted(Box<Hosted>),
     /// Credits of a membership of the customer's.
@@ -366,6 +371,7 @@ impl Tender {
         match self {
             Self::Card { .. } => "card",
             Self::SavedMethod { .. } => "saved_method",
+            Self::Push(push) => push.method.as_str(),
             Self::Hosted(_) => "hosted",
             Self::Membership { .. } => "membership",
             Self::Balance {} => "balance",
@@ -379,7 +385,17 @@ impl Tender {
         match self {
             Self::Card { token } => Some(token),
             Self::SavedMethod { token, .. } => token.as_ref(),
-            Self::Hosted(_) | Self::Membership { .. } | Self::Balance {} | Self::Custom { .. } | Self::Free {} => None,
+            Self::Push(_) | Self::Hosted(_) | Self::Membership { .. } | Self::Balance {} | Self::Custom { .. } | Self::Free {} => None,
         }
+    }
+
+    /// Who asks the customer, where a provider does.
+    pub fn push(&self) -> Option<&PushMethod> {
+        if let Self::Push(push) = self { Some(push) } else { None }
+    }
+
+    /// Whether its money is taken at the customer's word, and cannot be promised first.
+    pub const fn is_push(&self) -> bool {
+        matches!(self, Self::Push(_))
     }
 }

@@ -5,6 +5,9 @@
 //!      └──────────────┴── a no, a cancel, an expiry ──► void what is promised, refund what was taken ─► failed | canceled | expired
 //! ```
 //!
+//! A leg that cannot be promised first (mobile money, a bank, a wallet) is asked last, when all others are: its money is taken at the
+//! customer's yes, and what was promised is captured behind it. There is one such leg at the most.
+//!
 //! With one leg there is nothing to wait for: its charge takes the money at once. One step is under way at a time, each an attempt of
 //! its own; the order of the legs is the order of the steps.
 
@@ -37,7 +40,8 @@ pub(super) fn open(effects: &mut Effects, what: NewAttempt<'_>, entropy: &Entrop
     let checkout = &effects.checkout;
     let (n, now) = (checkout.next_n(), checkout.updated_at);
     let is_charge = what.kind == AttemptKind::Charge;
-    let token = checkout.order.legs.get(what.leg).filter(|_| is_charge).and_then(|leg| leg.tender.token().cloned());
+    let tender = checkout.order.legs.get(what.leg).filter(|_| is_charge).map(|leg| &leg.tender);
+    let (token, push) = (tender.and_then(|tender| tender.token().cloned()), tender.and_then(|tender| tender.push().cloned()));
     let attempt = Attempt {
         id: AttemptId::generate(entropy, now),
         n,
@@ -51,7 +55,8 @@ pub(super) fn open(effects: &mut Effects, what: NewAttempt<'_>, entropy: &Entrop
             token,
             target: what.target,
             leg: what.leg,
-            capture_later: is_charge && checkout.is_split(),
+            capture_later: is_charge && checkout.is_split() && push.is_none(),
+            push,
         },
         status: AttemptStatus::Started,
         provider_reference: None,

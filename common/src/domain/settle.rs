@@ -39,7 +39,8 @@ pub fn settle(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &E
     // Whoever has settled gave the lease back: the same settlement again, after a lost COMMIT answer, finds it gone.
     let ours = attempt.lease_until.is_some() && attempt.lease_token.as_deref() == Some(what.lease_token.as_str());
     // A definite answer is recorded whoever brings it. What is not definite is the lease holder's to say.
-    let settled = !(attempt.status.is_open() || (definite && attempt.status == AttemptStatus::NeedsReview));
+    let open = attempt.status.is_open() || (definite && attempt.status == AttemptStatus::NeedsReview);
+    let settled = !(open || is_taken_after_all(&checkout, attempt, &what.outcome));
     if settled || !(ours || definite) {
         return Ok(None);
     }
@@ -58,10 +59,16 @@ pub fn settle(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &E
         (AttemptKind::Refund, Outcome::Approved(receipt)) => refunded(&mut effects, what.n, receipt, entropy)?,
         (AttemptKind::Refund, Outcome::Declined(decline)) => refund_refused(&mut effects, what.n, decline, entropy)?,
         (AttemptKind::Charge, Outcome::RequiresAction { url, provider_reference }) => {
-            requires_action(&mut effects, what, url, provider_reference, entropy)?;
+            customers_turn(&mut effects, what, Some(url), provider_reference, entropy)?;
+        }
+        (AttemptKind::Charge, Outcome::Pending { provider_reference }) => {
+            customers_turn(&mut effects, what, None, provider_reference, entropy)?;
         }
         // No customer has a say in these: the provider has them in hand and is not done.
-        (AttemptKind::Capture | AttemptKind::Void | AttemptKind::Refund, Outcome::RequiresAction { .. } | Outcome::Authorized(_)) => {
+        (
+            AttemptKind::Capture | AttemptKind::Void | AttemptKind::Refund,
+            Outcome::RequiresAction { .. } | Outcome::Pending { .. } | Outcome::Authorized(_),
+        ) => {
             unknown(&mut effects, what, "not done yet")?;
         }
         (_, Outcome::Unknown(cause)) => unknown(&mut effects, what, cause)?,
@@ -76,6 +83,13 @@ pub fn settle(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &E
         due_for_the_rest(&mut effects, if definite { now } else { now.after(what.retry_in) });
     }
     Ok(Some(effects))
+}
+
+/// The provider said no to a charge, or that it was taken back, and took the money all the same. While another try is under way that has to
+/// be settled first.
+fn is_taken_after_all(checkout: &Checkout, attempt: &Attempt, outcome: &Outcome) -> bool {
+    let was_refused = (attempt.request.kind, attempt.status) == (AttemptKind::Charge, AttemptStatus::Declined);
+    was_refused && matches!(outcome, Outcome::Approved(_)) && (checkout.status.is_terminal() || checkout.open_attempt().is_none())
 }
 
 /// What is open behind an end is due from `at` on; what somebody holds, when his lease is over.
@@ -166,7 +180,8 @@ fn declined(effects: &mut Effects, n: u32, decline: &Decline, entropy: &Entropy)
     attempt.decline_code = Some(decline.decline_code.clone());
     attempt.provider_reference = decline.provider_reference.clone().or(attempt.provider_reference.take());
     effects.note("charge.declined", format!("attempt {n}: {}", decline.decline_code));
-    let error = CodedError::new(Code::CardDeclined, decline.message.clone()).at("payment").declined(decline.decline_code.clone());
+    let code = if effects.attempt(n)?.request.push.is_some() { Code::PaymentFailed } else { Code::CardDeclined };
+    let error = CodedError::new(code, decline.message.clone()).at("payment").declined(decline.decline_code.clone());
     saga::give_up(effects, error, entropy)
 }
 
@@ -191,10 +206,11 @@ fn capture_refused(effects: &mut Effects, n: u32, decline: &Decline, entropy: &E
     saga::give_up(effects, error, entropy)
 }
 
-fn requires_action(
+/// The customer has to act at `url`, or was asked by the provider itself.
+fn customers_turn(
     effects: &mut Effects,
     what: &Settlement,
-    url: &str,
+    url: Option<&str>,
     provider_reference: &str,
     entropy: &Entropy,
 ) -> Result<(), DecideError> {
@@ -202,15 +218,15 @@ fn requires_action(
     let due = now.after(what.retry_in);
     let attempt = effects.attempt(what.n)?;
     let leg = attempt.request.leg;
-    attempt.status = AttemptStatus::RequiresAction;
+    attempt.status = if url.is_some() { AttemptStatus::RequiresAction } else { AttemptStatus::Pending };
     attempt.tries = attempt.tries.saturating_add(1);
-    attempt.action_url = Some(url.to_owned());
+    attempt.action_url = url.map(str::to_owned);
     attempt.provider_reference = Some(provider_reference.to_owned());
     match effects.checkout.status {
         Status::Processing => {
             effects.step(Step::Await)?;
             // Our own page leads on to the provider's, and says what came of it.
-            effects.checkout.payment_url = Some(effects.checkout.hosted_url().unwrap_or_else(|| url.to_owned()));
+            effects.checkout.payment_url = effects.checkout.hosted_url().or_else(|| url.map(str::to_owned));
             effects.checkout.due_at = Some(due.min(effects.checkout.expires_at));
         }
         Status::AwaitingPayment => effects.checkout.due_at = Some(due.min(effects.checkout.expires_at)),
@@ -233,7 +249,7 @@ fn unknown(effects: &mut Effects, what: &Settlement, cause: &str) -> Result<(), 
     let attempt = effects.attempt(what.n)?;
     attempt.tries = attempt.tries.saturating_add(1);
     // A pending action that could not be looked up is still a pending action.
-    if attempt.status != AttemptStatus::RequiresAction {
+    if !attempt.status.is_the_customers() {
         attempt.status = AttemptStatus::Unknown;
     }
     let (kind, tries) = (attempt.request.kind.as_str(), attempt.tries);

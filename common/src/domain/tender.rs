@@ -37,6 +37,7 @@ pub fn legs(asked: &[Asked], total: Amount) -> Result<Vec<Leg>, CodedError> {
             .at(format!("{}.amount", second.param)));
     }
     check_one_balance(asked)?;
+    check_one_push(asked)?;
     let mut legs = Vec::with_capacity(asked.len());
     for method in asked {
         let amount = method.amount.unwrap_or(rest);
@@ -75,6 +76,14 @@ pub fn legs(asked: &[Asked], total: Amount) -> Result<Vec<Leg>, CodedError> {
 fn check_one_balance(asked: &[Asked]) -> Result<(), CodedError> {
     let second = asked.iter().filter(|method| matches!(method.tender, Tender::Balance {})).nth(1);
     second.map_or(Ok(()), |twice| Err(CodedError::new(Code::ParameterInvalid, "the balance pays once").at(format!("{}.type", twice.param))))
+}
+
+/// What is taken at the customer's word cannot be promised until another is asked, too: two of them would leave one with money that
+/// has to go back.
+fn check_one_push(asked: &[Asked]) -> Result<(), CodedError> {
+    let second = asked.iter().filter(|method| method.tender.is_push()).nth(1);
+    let words = "mobile money, a bank or a wallet pays once in a payment: such money cannot be promised first";
+    second.map_or(Ok(()), |twice| Err(CodedError::new(Code::PaymentMethodInvalid, words).at(format!("{}.type", twice.param))))
 }
 
 fn out_of_range(error: MoneyError) -> CodedError {

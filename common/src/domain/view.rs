@@ -6,6 +6,7 @@ use super::{
     id::{AttemptId, CheckoutId, CustomerId, EventId},
     money::{Amount, Currency},
     order::Line,
+    push::{Phone, PushKind},
     refund::RefundView,
     state::Status,
     time::Timestamp,
@@ -64,11 +65,25 @@ struct AttemptView<'a> {
     id: &'a AttemptId,
     kind: &'static str,
     provider: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<AskedView<'a>>,
     status: &'static str,
     amount: Amount,
     provider_reference: Option<&'a str>,
     decline_code: Option<&'a str>,
     created_at: Timestamp,
+}
+
+/// Of a charge without a card: whom the customer is asked by.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = PaymentAttemptMethod)]
+struct AskedView<'a> {
+    #[serde(rename = "type")]
+    kind: PushKind,
+    provider: &'a str,
+    /// All but the last digits are hidden.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone: Option<String>,
 }
 
 impl<'a> CheckoutView<'a> {
@@ -97,6 +112,11 @@ impl<'a> CheckoutView<'a> {
                     id: &attempt.id,
                     kind: attempt.request.kind.as_str(),
                     provider: &attempt.provider,
+                    method: attempt.request.push.as_ref().map(|push| AskedView {
+                        kind: push.method,
+                        provider: &push.provider,
+                        phone: push.phone.as_ref().map(Phone::masked),
+                    }),
                     status: attempt.status.as_str(),
                     amount: attempt.request.amount,
                     provider_reference: attempt.provider_reference.as_deref(),

@@ -3,5 +3,6 @@
 
 mod guard;
 mod promises;
+mod push;
 mod rig;
 mod wire;

@@ -21,17 +21,18 @@ macro_rules! over_both {
         mod in_process {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $promise() {
-                super::$promise(super::Rig::start(super::Over::Process).await).await;
+                super::$promise($crate::rig::Rig::start($crate::rig::Over::Process).await).await;
             })*
         }
         mod over_http {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $promise() {
-                super::$promise(super::Rig::start(super::Over::Http).await).await;
+                super::$promise($crate::rig::Rig::start($crate::rig::Over::Http).await).await;
             })*
         }
     };
 }
+pub(crate) use over_both;
 
 over_both! {
     a_good_card_is_charged_once_under_its_key

@@ -18,6 +18,7 @@ use tokio::{
     net::TcpListener,
     task::JoinHandle,
 };
+use tokio_util::sync::CancellationToken;
 
 /// Enough for an answer on a busy machine.
 pub const LONG: Duration = Duration::from_secs(20);
@@ -36,6 +37,8 @@ pub struct Rig {
     pub service: Arc<SandboxService>,
     pub base_url: String,
     pub server: JoinHandle<()>,
+    /// Lets customers answer on their phones.
+    customers: JoinHandle<()>,
     pub entropy: Entropy,
     pub folder: tempfile::TempDir,
 }
@@ -43,6 +46,7 @@ pub struct Rig {
 impl Drop for Rig {
     fn drop(&mut self) {
         self.server.abort();
+        self.customers.abort();
     }
 }
 
@@ -58,7 +62,8 @@ impl Rig {
         let service = open(&folder.path().join("sandbox.db"), &base_url).await;
         let app = router(Arc::clone(&service));
         let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { over, service, base_url, server, entropy: Entropy::from_os(), folder }
+        let customers = tokio::spawn(Arc::clone(&service).run(CancellationToken::new()));
+        Self { over, service, base_url, server, customers, entropy: Entropy::from_os(), folder }
     }
 
     pub fn provider(&self, timeout: Duration) -> Arc<SandboxProvider> {
@@ -78,6 +83,7 @@ impl Rig {
             amount: Amount::from_minor(1500),
             currency: Currency::parse("usd").unwrap(),
             token: Some(Secret::new(token.to_owned())),
+            push: None,
             target: None,
             leg: 0,
             capture_later: false,
@@ -134,6 +140,7 @@ pub fn about(charge: &MoneyRequest, n: u32, kind: AttemptKind, amount: i64, targ
         key: Attempt::key(&charge.reference, n),
         amount: Amount::from_minor(amount),
         token: None,
+        push: None,
         target: Some(target.to_owned()),
         capture_later: false,
         ..charge.clone()

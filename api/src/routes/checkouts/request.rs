@@ -15,6 +15,7 @@ use boxoffice_common::{
         money::{Amount, Currency},
         order::Tender,
         pricing::{Cart, CartItem, CartLine},
+        push::{PushKind, PushMethod},
         scope::Scope,
         secret::Secret,
         tender::{Asked, MAX_METHODS},
@@ -23,7 +24,7 @@ use boxoffice_common::{
 };
 use serde::{
     Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer},
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 use serde_json::{Map, Value};
 use std::{fmt, sync::Arc, time::Duration};
@@ -199,10 +200,11 @@ struct MethodRequest {
     id: Option<PaymentMethodId>,
     /// For `membership`.
     bought_membership: Option<BoughtMembershipId>,
-    #[schema(ignore)]
-    provider: Option<IgnoredAny>,
-    #[schema(ignore)]
-    phone: Option<IgnoredAny>,
+    /// For `mobile_money`, `bank` and `wallet`: who asks the customer.
+    provider: Option<String>,
+    /// For `mobile_money`: whose phone, E.164.
+    #[schema(value_type = Option<String>)]
+    phone: Option<Secret<String>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
@@ -395,6 +397,7 @@ impl MethodRequest {
             ("provider", self.provider.is_some()),
             ("phone", self.phone.is_some()),
         ];
+        let amount = self.amount;
         let tender = match self.kind {
             MethodType::Card => {
                 refuse_others(&given, &["token"], &at)?;
@@ -430,11 +433,22 @@ impl MethodRequest {
                 // Whose it is, and its token, is looked up with the prices.
                 Tender::SavedMethod { id, token: None }
             }
-            MethodType::MobileMoney | MethodType::Bank | MethodType::Wallet => {
-                return Err(Problem::unsupported(format!("{at}.type"), "this payment method is not taken yet"));
-            }
+            MethodType::MobileMoney => self.into_push(PushKind::MobileMoney, &given, &at)?,
+            MethodType::Bank => self.into_push(PushKind::Bank, &given, &at)?,
+            MethodType::Wallet => self.into_push(PushKind::Wallet, &given, &at)?,
         };
-        Ok(Asked { tender, amount: self.amount, param: at })
+        Ok(Asked { tender, amount, param: at })
+    }
+
+    fn into_push(self, kind: PushKind, given: &[(&str, bool)], at: &str) -> Result<Tender, Problem> {
+        let allowed: &[&str] = if kind == PushKind::MobileMoney { &["provider", "phone"] } else { &["provider"] };
+        refuse_others(given, allowed, at)?;
+        let provider = self.provider.ok_or_else(|| Problem::missing(format!("{at}.provider")))?;
+        bounds::token(&provider, 64, &format!("{at}.provider"))?;
+        if kind == PushKind::MobileMoney && self.phone.is_none() {
+            return Err(Problem::missing(format!("{at}.phone")));
+        }
+        Ok(Tender::Push(PushMethod::new(kind, provider, self.phone.as_ref(), at)?))
     }
 }
 

@@ -122,12 +122,18 @@ fn fields_that_are_missing_or_do_not_belong_are_named() {
 }
 
 #[test]
-fn what_this_engine_does_not_do_yet_is_refused_and_never_dropped() {
-    for (key, value, param) in [
-        ("payment", json!({"methods": [{"type": "wallet"}]}), "payment.methods[0].type"),
-        ("payment", json!({"methods": [{"type": "mobile_money", "provider": "x", "phone": "1"}]}), "payment.methods[0].type"),
+fn who_asks_the_customer_is_known_and_asks_a_phone_that_can_be_one() {
+    let (provider, phone) = ("payment.methods[0].provider", "payment.methods[0].phone");
+    for (method, status, code, param) in [
+        (json!({"type": "wallet"}), 400, "parameter_missing", provider),
+        (json!({"type": "bank", "provider": "m17"}), 422, "payment_method_invalid", provider),
+        (json!({"type": "mobile_money", "provider": "m99", "phone": "+23276000001"}), 422, "payment_method_invalid", provider),
+        (json!({"type": "mobile_money", "provider": "m17"}), 400, "parameter_missing", phone),
+        (json!({"type": "mobile_money", "provider": "m17", "phone": "076000001"}), 400, "parameter_invalid", phone),
+        (json!({"type": "bank", "provider": "slb001", "phone": "+23276000001"}), 400, "parameter_unknown", phone),
+        (json!({"type": "card", "token": "tok_visa", "phone": "+23276000001"}), 400, "parameter_unknown", phone),
     ] {
-        assert_eq!(refusal(key, value.clone()), (422, "unsupported", param.to_owned()), "{key}: {value}");
+        assert_eq!(refusal("payment", json!({"methods": [method.clone()]})), (status, code, param.to_owned()), "{method}");
     }
 }
 

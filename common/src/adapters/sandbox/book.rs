@@ -20,7 +20,9 @@ use sqlx::{
 };
 use std::{path::Path, sync::Arc, time::Duration};
 
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
+/// The schema's steps, in order. A book of an earlier version takes those that it has not.
+const SCHEMA: [&str; 2] = [include_str!("schema.sql"), include_str!("schema_2.sql")];
 /// How long a caller waits for the book.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The most charges that are shown for one reference.
@@ -31,7 +33,7 @@ macro_rules! select_operations {
     ($rest:literal) => {
         concat!(
             "SELECT o.seq, o.nonce, o.idempotency_key, o.request_hash, o.kind, o.reference, o.amount, o.currency, o.status, ",
-            "o.amount_refunded, o.target, o.decline_code, o.created_at FROM ",
+            "o.amount_refunded, o.target, o.decline_code, o.created_at, o.method, o.script FROM ",
             $rest
         )
     };
@@ -83,6 +85,8 @@ pub(super) struct OperationRow {
     target: Option<String>,
     decline_code: Option<String>,
     created_at: i64,
+    method: Option<String>,
+    script: Option<String>,
 }
 
 impl TryFrom<OperationRow> for Operation {
@@ -101,6 +105,8 @@ impl TryFrom<OperationRow> for Operation {
             target: row.target,
             decline_code: row.decline_code,
             created_at: Timestamp::from_millis(row.created_at),
+            method: row.method,
+            script: row.script,
         })
     }
 }
@@ -171,6 +177,14 @@ impl Book {
         Ok(Self { writes: Batcher::start(Writer::new(writer.clone()), limits), writer, readers })
     }
 
+    pub(super) const fn writer(&self) -> &SqlitePool {
+        &self.writer
+    }
+
+    pub(super) const fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
     /// Writes, together with whoever comes at the same time. Durable when it answers.
     pub(super) async fn write(&self, write: Write) -> Result<Written, BookError> {
         self.writes.call(write).await
@@ -232,10 +246,10 @@ impl Book {
 
 async fn prepare(writer: &SqlitePool) -> Result<(), BookError> {
     let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
-    match sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await? {
-        0 => sqlx::raw_sql(include_str!("schema.sql")).execute(&mut *transaction).await.map(|_| ())?,
-        SCHEMA_VERSION => {}
-        other => return Err(BookError::OtherVersion(other)),
+    let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await?;
+    let missing = usize::try_from(version).ok().and_then(|done| SCHEMA.get(done..)).ok_or(BookError::OtherVersion(version))?;
+    for step in missing {
+        sqlx::raw_sql(*step).execute(&mut *transaction).await?;
     }
     Ok(transaction.commit().await?)
 }

@@ -147,6 +147,8 @@ impl NewOperation {
             target: request.target.clone(),
             decline_code: verdict.decline_code.map(str::to_owned),
             created_at: self.created_at,
+            method: None,
+            script: None,
         }
     }
 }

@@ -10,6 +10,7 @@ use super::{
 use crate::domain::{
     attempt::{AttemptKind, MoneyRequest},
     money::{Amount, Currency},
+    push::PushKind,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header, uri::PathAndQuery};
 use http_body_util::{BodyExt, Full, Limited};
@@ -165,9 +166,20 @@ struct RequestBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<MethodBody<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     charge: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     capture: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct MethodBody<'a> {
+    #[serde(rename = "type")]
+    kind: PushKind,
+    provider: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone: Option<&'a str>,
 }
 
 impl<'a> RequestBody<'a> {
@@ -178,7 +190,12 @@ impl<'a> RequestBody<'a> {
             amount: request.amount,
             currency: request.currency,
             // A charge without a card is the provider's to refuse, in its own words.
-            token: is_charge.then(|| request.token.as_ref().map_or("none", |token| token.reveal().as_str())),
+            token: (is_charge && request.push.is_none()).then(|| request.token.as_ref().map_or("none", |token| token.reveal().as_str())),
+            method: request.push.as_ref().filter(|_| is_charge).map(|push| MethodBody {
+                kind: push.method,
+                provider: &push.provider,
+                phone: push.phone.as_ref().map(|phone| phone.reveal()),
+            }),
             charge: request.target.as_deref().filter(|_| !is_charge),
             capture: request.capture_later.then_some(false),
         }

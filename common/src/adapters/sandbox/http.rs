@@ -11,6 +11,7 @@ use super::{
 use crate::domain::{
     attempt::AttemptKind,
     money::{Amount, Currency},
+    push::{Phone, PushKind, PushMethod},
     secret::Secret,
     time::Timestamp,
 };
@@ -106,9 +107,30 @@ struct ChargeBody {
     reference: String,
     amount: Amount,
     currency: Currency,
-    token: Secret<String>,
+    /// The card.
+    #[serde(default)]
+    token: Option<Secret<String>>,
+    /// Or whom the customer is asked by.
+    #[serde(default)]
+    method: Option<MethodBody>,
     #[serde(default = "at_once")]
     capture: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MethodBody {
+    #[serde(rename = "type")]
+    kind: PushKind,
+    provider: String,
+    #[serde(default)]
+    phone: Option<Phone>,
+}
+
+impl From<MethodBody> for PushMethod {
+    fn from(body: MethodBody) -> Self {
+        Self { method: body.kind, provider: body.provider, phone: body.phone }
+    }
 }
 
 const fn at_once() -> bool {
@@ -130,13 +152,17 @@ struct ChangeBody {
 async fn charge(State(service): Sandbox, headers: HeaderMap, body: Bytes) -> Result<Response, Problem> {
     let idempotency_key = key(&headers)?;
     let body: ChargeBody = read(&body)?;
+    if body.token.is_some() == body.method.is_some() {
+        return Err(Problem::invalid("a charge has either a token or a method"));
+    }
     let request = OperationRequest {
         kind: AttemptKind::Charge,
         idempotency_key,
         reference: body.reference,
         amount: body.amount,
         currency: body.currency,
-        token: Some(body.token),
+        token: body.token,
+        push: body.method.map(PushMethod::from),
         target: None,
         capture: body.capture,
     };
@@ -153,6 +179,7 @@ async fn change(kind: AttemptKind, State(service): Sandbox, headers: HeaderMap, 
         amount: body.amount,
         currency: body.currency,
         token: None,
+        push: None,
         target: body.charge,
         capture: true,
     };
@@ -204,7 +231,6 @@ struct OperationBody<'a> {
 
 fn operation(service: &SandboxService, operation: &Operation) -> Response {
     let declined = operation.status == OperationStatus::Declined;
-    let pending = operation.status == OperationStatus::Pending;
     let body = OperationBody {
         id: operation.id.to_string(),
         kind: operation.id.kind,
@@ -217,7 +243,7 @@ fn operation(service: &SandboxService, operation: &Operation) -> Response {
         charge: operation.target.as_deref(),
         decline_code: operation.decline_code.as_deref(),
         message: operation.decline_code.as_deref().map(decline_message),
-        action_url: pending.then(|| service.action_url(operation.id)),
+        action_url: service.action_url(operation),
         created_at: operation.created_at,
     };
     (if declined { StatusCode::PAYMENT_REQUIRED } else { StatusCode::OK }, Json(body)).into_response()

@@ -1,7 +1,7 @@
 //! The sandbox payment provider: a stranger to the engine with a durable book of its own.
 //!
 //! `operation` is what the book is made of, `rules` what the cards and charges do (pure), `book` and `book_write` the
-//! file, `behaviour` the troubles it can be told to make, `service` the provider itself. `http` and `actions` put it on
+//! file, `push` and `push_book` those for whom a customer is asked, `behaviour` the troubles it can be told to make, `service` the provider itself. `http` and `actions` put it on
 //! the wire, `client` calls it there, and `provider` is the engine's side: the port, over a service or over a client.
 
 mod actions;
@@ -12,6 +12,8 @@ mod client;
 mod http;
 mod operation;
 mod provider;
+mod push;
+mod push_book;
 mod rules;
 mod service;
 

@@ -3,6 +3,7 @@
 use crate::domain::{
     attempt::AttemptKind,
     money::{Amount, Currency},
+    push::PushMethod,
     secret::Secret,
     time::Timestamp,
 };
@@ -117,6 +118,10 @@ pub struct Operation {
     pub decline_code: Option<String>,
     /// When it was executed.
     pub created_at: Timestamp,
+    /// How the customer is asked: `mobile_money/m17`. Nothing of a card.
+    pub method: Option<String>,
+    /// What a customer who is asked does.
+    pub(super) script: Option<String>,
 }
 
 /// A charge as `GET /sandbox/charges` shows it.
@@ -136,6 +141,9 @@ pub struct ChargeRow {
     pub status: OperationStatus,
     /// How much was given back.
     pub amount_refunded: Amount,
+    /// How the customer is asked: `mobile_money/m17`. Nothing of a card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
 }
 
 impl From<Operation> for ChargeRow {
@@ -148,6 +156,7 @@ impl From<Operation> for ChargeRow {
             currency: charge.currency,
             status: charge.status,
             amount_refunded: charge.amount_refunded,
+            method: charge.method,
         }
     }
 }
@@ -167,6 +176,8 @@ pub struct OperationRequest {
     pub currency: Currency,
     /// The card, for a charge.
     pub token: Option<Secret<String>>,
+    /// Whom the customer is asked by, for a charge without a card.
+    pub push: Option<PushMethod>,
     /// The charge that a capture, void or refund is about.
     pub target: Option<String>,
     /// Whether a charge takes the money at once, or authorises only.
@@ -210,6 +221,12 @@ impl OperationRequest {
         hash.update(self.amount.minor().to_be_bytes());
         hash.update(self.currency.as_str().as_bytes());
         hash.update([u8::from(self.capture)]);
+        if let Some(push) = &self.push {
+            for text in [push.method.as_str(), &push.provider, push.phone.as_ref().map_or("", |phone| phone.reveal())] {
+                hash.update((text.len() as u64).to_be_bytes());
+                hash.update(text.as_bytes());
+            }
+        }
         let digest = hash.finalize();
         data_encoding::BASE64URL_NOPAD.encode(digest.get(..16).unwrap_or(&digest))
     }
@@ -227,6 +244,7 @@ mod tests {
             amount: Amount::from_minor(1500),
             currency: Currency::parse("usd").unwrap(),
             token: Some(Secret::new("tok_visa".to_owned())),
+            push: None,
             target: None,
             capture: true,
         }

@@ -103,7 +103,8 @@ fn operation_request(request: &MoneyRequest) -> OperationRequest {
         reference: request.reference.to_string(),
         amount: request.amount,
         currency: request.currency,
-        token: is_charge.then(|| request.token.clone().unwrap_or_else(|| Secret::new("none".to_owned()))),
+        token: (is_charge && request.push.is_none()).then(|| request.token.clone().unwrap_or_else(|| Secret::new("none".to_owned()))),
+        push: request.push.clone().filter(|_| is_charge),
         target: request.target.clone().filter(|_| !is_charge),
         capture: !request.capture_later,
     }
@@ -171,7 +172,7 @@ struct Told {
 
 impl Told {
     fn of(operation: Operation, service: &SandboxService) -> Self {
-        let pending = operation.status == OperationStatus::Pending;
+        let action_url = service.action_url(&operation);
         Self {
             kind: operation.id.kind,
             status: operation.status,
@@ -179,7 +180,7 @@ impl Told {
             amount: operation.amount,
             currency: operation.currency,
             decline_code: operation.decline_code,
-            action_url: pending.then(|| service.action_url(operation.id)),
+            action_url,
         }
     }
 }
@@ -195,6 +196,7 @@ impl From<Told> for Outcome {
         }
         match (told.status, told.action_url) {
             (OperationStatus::Pending, Some(url)) => Self::RequiresAction { url, provider_reference: told.id },
+            (OperationStatus::Pending, None) if told.kind == AttemptKind::Charge => Self::Pending { provider_reference: told.id },
             (OperationStatus::Declined, _) => decline(told.decline_code.unwrap_or_else(|| "generic_decline".to_owned()), told.id),
             (OperationStatus::Voided, _) => decline("voided".to_owned(), told.id),
             (status, _) => Self::Unknown(format!("a {} that is {}", told.kind.as_str(), status.as_str())),

@@ -1,6 +1,9 @@
 //! What the sandbox decides: what each card does, and what may become of a charge. Pure.
 
-use super::operation::{Operation, OperationRequest, OperationStatus};
+use super::{
+    operation::{Operation, OperationRequest, OperationStatus},
+    push,
+};
 use crate::domain::{attempt::AttemptKind, money::Amount};
 use std::time::Duration;
 
@@ -60,7 +63,7 @@ pub fn charge(request: &OperationRequest) -> (Trouble, Verdict) {
     if is_payable(request.amount) { (trouble, verdict) } else { (Trouble::None, Verdict::declined("invalid_amount")) }
 }
 
-fn is_payable(amount: Amount) -> bool {
+pub(super) fn is_payable(amount: Amount) -> bool {
     amount > Amount::ZERO && amount <= Amount::MAX
 }
 
@@ -93,6 +96,9 @@ fn capture(request: &OperationRequest, charge: &mut Operation) -> Verdict {
 }
 
 fn void(charge: &mut Operation) -> Verdict {
+    if charge.status == OperationStatus::Pending && !push::can_be_taken_back(charge) {
+        return Verdict::declined("cannot_be_canceled");
+    }
     match charge.status {
         // Voided before: what is asked holds already.
         OperationStatus::Pending | OperationStatus::Authorized | OperationStatus::Voided => {
@@ -129,7 +135,7 @@ fn refund(request: &OperationRequest, charge: &mut Operation) -> Verdict {
 
 /// The customer's word on a pending charge. `false` when it is not pending any more: nothing changes.
 pub fn act(charge: &mut Operation, approve: bool) -> bool {
-    if charge.id.kind != AttemptKind::Charge || charge.status != OperationStatus::Pending {
+    if charge.id.kind != AttemptKind::Charge || charge.status != OperationStatus::Pending || !push::has_page(charge) {
         return false;
     }
     if approve {
@@ -147,6 +153,8 @@ pub fn decline_message(code: &str) -> &'static str {
         "generic_decline" => "The card was declined.",
         "insufficient_funds" => "The card has insufficient funds.",
         "expired_card" => "The card has expired.",
+        "cannot_be_canceled" => "The customer has been asked, and the question cannot be taken back.",
+        "customer_refused" => "The customer refused the payment on the phone.",
         "authentication_failed" => "The customer refused the payment.",
         "voided" => "The payment was called off before it was made.",
         "invalid_token" => "There is no such card token.",
@@ -184,6 +192,8 @@ mod tests {
             target: None,
             decline_code: None,
             created_at: Timestamp::from_millis(0),
+            method: None,
+            script: None,
         }
     }
 
@@ -195,6 +205,7 @@ mod tests {
             amount: Amount::from_minor(amount),
             currency: Currency::parse("usd").unwrap(),
             token: Some(Secret::new("tok_visa".to_owned())),
+            push: None,
             target: Some("ch_1".to_owned()),
             capture: true,
         }

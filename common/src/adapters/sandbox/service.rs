@@ -5,6 +5,7 @@ use super::{
     book::{Book, BookError, ChargePage, Totals},
     book_write::{NewOperation, Write, Written},
     operation::{ChargeRow, Operation, OperationId, OperationRequest, OperationStatus},
+    push,
     rules::{self, Trouble},
 };
 use crate::{
@@ -17,9 +18,12 @@ use std::{
     time::Duration,
 };
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 /// How long a caller that gets no answer is left waiting before the connection is cut.
 const MAX_SILENCE: Duration = Duration::from_secs(60);
+/// How often customers are looked after.
+const BEAT: Duration = Duration::from_millis(200);
 /// How many calls may be in hand at once; more are refused.
 const MAX_IN_FLIGHT: usize = 4096;
 /// What a caller that was refused for no fault of its card is asked to wait.
@@ -129,9 +133,19 @@ impl SandboxService {
         Ok(())
     }
 
-    /// Where a person answers for a pending charge.
-    pub fn action_url(&self, id: OperationId) -> String {
-        format!("{}/sandbox/actions/{id}", self.public_url)
+    /// Where a person answers for a charge, while it is pending and somebody is to answer there.
+    pub fn action_url(&self, charge: &Operation) -> Option<String> {
+        let is_asked = charge.status == OperationStatus::Pending && push::has_page(charge);
+        is_asked.then(|| format!("{}/sandbox/actions/{}", self.public_url, charge.id))
+    }
+
+    /// Lets customers answer on their phones when their time has come, until `stop`.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(BEAT)).await.is_some() {
+            if let Err(error) = self.book.answer_due(self.clock.now()).await {
+                tracing::error!(%error, "the sandbox could not use its book");
+            }
+        }
     }
 
     async fn behaved(&self, work: impl Future<Output = Reply>) -> Reply {
@@ -163,6 +177,9 @@ impl SandboxService {
         if new.request.kind != AttemptKind::Charge {
             return self.written(Write::Change(Box::new(new)), Trouble::None).await;
         }
+        if let Some(how) = new.request.push.clone().filter(|_| rules::is_payable(new.request.amount)) {
+            return told(self.book.push(&new, &how).await);
+        }
         let (trouble, verdict) = rules::charge(&new.request);
         match self.turned_away(trouble, &new.request.idempotency_key).await {
             Ok(None) => self.written(Write::Charge(Box::new(new), verdict), trouble).await,
@@ -191,11 +208,17 @@ impl SandboxService {
                 tokio::time::sleep(late).await;
                 Reply::Done(Box::new(operation))
             }
-            (Ok(Written::Fresh(operation) | Written::Replayed(operation)), _) => Reply::Done(Box::new(operation)),
-            (Ok(Written::KeyReused), _) => Reply::KeyReused,
-            (Ok(Written::Missing), _) => Reply::NotFound,
-            (Err(error), _) => failed(&error),
+            (written, _) => told(written),
         }
+    }
+}
+
+fn told(written: Result<Written, BookError>) -> Reply {
+    match written {
+        Ok(Written::Fresh(operation) | Written::Replayed(operation)) => Reply::Done(Box::new(operation)),
+        Ok(Written::KeyReused) => Reply::KeyReused,
+        Ok(Written::Missing) => Reply::NotFound,
+        Err(error) => failed(&error),
     }
 }
 

@@ -172,7 +172,7 @@ const RULES: &[Rule] = &[
         sql: "SELECT p.refund, 'a part of it is ' || p.status || ', its attempt ' || COALESCE(a.status, 'is not there') FROM refund_parts p \
               LEFT JOIN attempts a ON a.checkout = p.checkout AND a.n = p.attempt WHERE p.attempt IS NOT NULL \
               AND p.status <> CASE a.status WHEN 'approved' THEN 'succeeded' WHEN 'declined' THEN 'failed' WHEN 'needs_review' THEN 'needs_review' \
-              WHEN 'started' THEN 'pending' WHEN 'unknown' THEN 'pending' WHEN 'requires_action' THEN 'pending' ELSE '' END",
+              WHEN 'started' THEN 'pending' WHEN 'unknown' THEN 'pending' WHEN 'requires_action' THEN 'pending' WHEN 'pending' THEN 'pending' ELSE '' END",
     },
     Rule {
         name: "refund_differs_from_parts",
@@ -211,8 +211,11 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "charged_twice",
+        // What came after all, when another try had paid already or the sale was off, goes back by a refund of its own.
         sql: "SELECT a.checkout, COUNT(*) || ' approved charges of one leg' FROM attempts a WHERE a.kind = 'charge' AND a.status = 'approved' \
-              GROUP BY a.checkout, a.leg HAVING COUNT(*) > 1",
+              GROUP BY a.checkout, a.leg HAVING COUNT(*) > 1 + (SELECT COUNT(*) FROM attempts r \
+              WHERE r.checkout = a.checkout AND r.leg = a.leg AND r.kind = 'refund' AND r.status <> 'declined' \
+              AND NOT EXISTS (SELECT 1 FROM refund_parts p WHERE p.checkout = r.checkout AND p.attempt = r.n))",
     },
     Rule {
         name: "promise_left",
@@ -223,7 +226,8 @@ const RULES: &[Rule] = &[
     Rule {
         name: "payment_link",
         sql: "SELECT c.id, 'is ' || c.status || CASE WHEN c.payment_url IS NULL THEN ' without a link to pay' ELSE ' with a link to pay' END FROM checkouts c \
-              WHERE (c.status = 'awaiting_payment' AND c.payment_url IS NULL) OR (c.status <> 'awaiting_payment' AND c.payment_url IS NOT NULL)",
+              WHERE (c.status = 'awaiting_payment' AND c.payment_url IS NULL \
+              AND NOT EXISTS (SELECT 1 FROM attempts p WHERE p.checkout = c.id AND p.kind = 'charge' AND p.status = 'pending')) OR (c.status <> 'awaiting_payment' AND c.payment_url IS NOT NULL)",
     },
     Rule {
         name: "hold_without_checkout",
@@ -288,7 +292,7 @@ const RULES: &[Rule] = &[
     Rule {
         name: "stuck_money",
         sql: "SELECT a.checkout, a.kind || ' ' || a.n || ' is ' || a.status || ' and nobody came when it was due' FROM attempts a JOIN checkouts c ON c.id = a.checkout \
-              WHERE c.completed_at IS NOT NULL AND a.status IN ('started', 'unknown', 'requires_action') AND (c.due_at IS NULL OR c.due_at < {1})",
+              WHERE c.completed_at IS NOT NULL AND a.status IN ('started', 'unknown', 'requires_action', 'pending') AND (c.due_at IS NULL OR c.due_at < {1})",
     },
     Rule {
         name: "stuck_delivery",
@@ -318,7 +322,7 @@ impl SqlStore {
             (Some("checkouts made due"), due("checkouts", "completed_at IS NULL AND status <> 'needs_review'")),
             (
                 Some("checkouts with open attempts made due"),
-                due("checkouts", "completed_at IS NOT NULL AND id IN (SELECT checkout FROM attempts WHERE status IN ('started', 'unknown', 'requires_action'))"),
+                due("checkouts", "completed_at IS NOT NULL AND id IN (SELECT checkout FROM attempts WHERE status IN ('started', 'unknown', 'requires_action', 'pending'))"),
             ),
             // All counters are locked before the claims are read: whoever claims something meanwhile waits, or is seen.
             (None, "SELECT i.id FROM inventory i ORDER BY i.scope, i.kind, i.id {lock}".to_owned()),

@@ -14,6 +14,7 @@ use crate::domain::{
     id::{CheckoutId, CustomerId, Entropy, LineId},
     money::{Amount, Currency},
     order::{Item, Leg, Line, Order, Tender, Totals},
+    push::{PushKind, PushMethod},
     scope::{Mode, Scope},
     secret::Secret,
     settle::{self, Settlement},
@@ -140,6 +141,14 @@ impl Machine {
         let mut machine = Self::paid_with(legs, fates);
         machine.checkout.order.customer = Some(CustomerId::generate(&machine.entropy, machine.now));
         machine.purse = Purse::with(given);
+        machine
+    }
+
+    /// The same, of which the leg at `at` asks the customer.
+    pub(super) fn split_with_push(legs: &[(i64, Fate)], at: usize) -> Self {
+        let mut machine = Self::split(legs);
+        let push = PushMethod { method: PushKind::Bank, provider: "slb001".to_owned(), phone: None };
+        machine.checkout.order.legs[at].tender = Tender::Push(push);
         machine
     }
 
@@ -305,6 +314,15 @@ impl Machine {
         }
     }
 
+    /// The provider confirmed that it took charge `n` back, and takes the money all the same. It tells.
+    pub(super) fn break_word(&mut self, n: u32) {
+        let key = Attempt::key(&self.checkout.id, n);
+        let charge = self.book.get_mut(&key).unwrap();
+        assert_eq!(charge.booked, Booked::Voided);
+        charge.booked = Booked::Done;
+        self.webhook(n);
+    }
+
     /// Everybody works without trouble until there is nothing to do. Panics if there is no end to it.
     pub(super) fn come_to_rest(&mut self) {
         for _ in 0..200 {
@@ -355,6 +373,7 @@ impl Machine {
         let reference = request.key.clone();
         match self.book.get(&request.key).map(|operation| operation.booked) {
             None => Outcome::Unknown("not found".to_owned()),
+            Some(Booked::Pending) if request.push.is_some() => Outcome::Pending { provider_reference: reference },
             Some(Booked::Pending) => Outcome::RequiresAction { url: "https://bank.example".to_owned(), provider_reference: reference },
             Some(Booked::Authorized) => Outcome::Authorized(receipt(&reference, request.amount.minor())),
             Some(Booked::Done) => approved(&reference, request.amount.minor()),
@@ -446,7 +465,7 @@ impl Machine {
         }
         assert_eq!(
             checkout.payment_url.is_some(),
-            status == Status::AwaitingPayment,
+            status == Status::AwaitingPayment && !checkout.attempts.iter().any(|a| a.status == AttemptStatus::Pending),
             "a page to pay on while it may be paid: {checkout:#?}"
         );
         let unpaid_end = matches!(status, Status::Failed | Status::Canceled | Status::Expired);

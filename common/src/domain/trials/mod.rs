@@ -13,3 +13,4 @@ mod balance;
 mod hosted;
 mod machine;
 mod property;
+mod push;

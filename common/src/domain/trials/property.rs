@@ -74,17 +74,21 @@ pub(super) fn any_fate() -> impl Strategy<Value = Fate> {
     ]
 }
 
-/// One leg, or several.
-fn legs() -> impl Strategy<Value = Vec<(i64, Fate)>> {
-    prop_oneof![fate().prop_map(|fate| vec![(TOTAL, fate)]), prop::collection::vec((1i64..900, any_fate()), 2..4),]
+/// One leg, or several, and which of them asks the customer instead of charging a card, if one does.
+fn legs() -> impl Strategy<Value = (Vec<(i64, Fate)>, Option<usize>)> {
+    let legs = prop_oneof![fate().prop_map(|fate| vec![(TOTAL, fate)]), prop::collection::vec((1i64..900, any_fate()), 2..4),];
+    (legs, prop::option::of(0usize..4)).prop_map(|(legs, push)| {
+        let push = push.filter(|&at| at < legs.len());
+        (legs, push)
+    })
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 5_000, max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn money_and_state_agree_whatever_happens_in_whatever_order(legs in legs(), moves in prop::collection::vec(a_move(), 1..60)) {
-        let mut machine = Machine::split(&legs);
+    fn money_and_state_agree_whatever_happens_in_whatever_order((legs, push) in legs(), moves in prop::collection::vec(a_move(), 1..60)) {
+        let mut machine = push.map_or_else(|| Machine::split(&legs), |at| Machine::split_with_push(&legs, at));
         for &step in &moves {
             make(&mut machine, step);
         }

@@ -1,0 +1,127 @@
+//! What the sandbox's customers do who are asked on their phones, or on the pages of banks and wallets. Pure.
+//!
+//! On a page a person answers. A phone answers by itself, as its number says: docs/push-payments.md lists the numbers.
+
+use super::operation::{Operation, OperationStatus};
+use crate::domain::push::{PushKind, PushMethod};
+use std::time::Duration;
+
+/// How long a customer looks at the phone.
+const A_MOMENT: Duration = Duration::from_secs(1);
+/// When one answers who takes his time, or whose cancel is confirmed and forgotten.
+const LATE: Duration = Duration::from_secs(15);
+const AFTER_THE_CANCEL: Duration = Duration::from_secs(4);
+
+/// What a customer who is asked does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Script {
+    /// Answers on a page.
+    Page,
+    /// Approves after a moment.
+    Approve,
+    /// Refuses after a moment.
+    Refuse,
+    /// Has too little money.
+    Poor,
+    /// Never looks.
+    Never,
+    /// Approves late, and the provider cannot take its question back.
+    Late,
+    /// The provider confirms a cancel, and takes the money all the same.
+    Liar,
+    /// Approves; told twice.
+    Twice,
+    /// Approves; that it was asked is told after that.
+    OutOfOrder,
+    /// Approves; told with another amount.
+    OtherAmount,
+}
+
+impl Script {
+    const ALL: [Self; 10] = [
+        Self::Page,
+        Self::Approve,
+        Self::Refuse,
+        Self::Poor,
+        Self::Never,
+        Self::Late,
+        Self::Liar,
+        Self::Twice,
+        Self::OutOfOrder,
+        Self::OtherAmount,
+    ];
+
+    /// As it stands in the book.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::Approve => "approve",
+            Self::Refuse => "refuse",
+            Self::Poor => "poor",
+            Self::Never => "never",
+            Self::Late => "late",
+            Self::Liar => "liar",
+            Self::Twice => "twice",
+            Self::OutOfOrder => "out_of_order",
+            Self::OtherAmount => "other_amount",
+        }
+    }
+
+    /// Reads it back.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|script| script.as_str() == text)
+    }
+
+    /// What whoever is asked in this way does.
+    pub(super) fn of(push: &PushMethod) -> Self {
+        let Some(phone) = push.phone.as_ref().filter(|_| push.method == PushKind::MobileMoney) else { return Self::Page };
+        match phone.reveal() {
+            "+23270000002" => Self::Refuse,
+            "+23270000003" => Self::Never,
+            "+23270000004" => Self::Late,
+            "+23270000005" => Self::Twice,
+            "+23270000006" => Self::OutOfOrder,
+            "+23270000007" => Self::OtherAmount,
+            "+23270000008" => Self::Poor,
+            "+23270000009" => Self::Liar,
+            _ => Self::Approve,
+        }
+    }
+
+    /// How long after the question the answer comes, if it comes by itself.
+    pub(super) const fn acts_after(self) -> Option<Duration> {
+        match self {
+            Self::Page | Self::Never => None,
+            Self::Late => Some(LATE),
+            Self::Liar => Some(AFTER_THE_CANCEL),
+            Self::Approve | Self::Refuse | Self::Poor | Self::Twice | Self::OutOfOrder | Self::OtherAmount => Some(A_MOMENT),
+        }
+    }
+
+    /// The answer, when its time has come: what becomes of the charge, and why. `None`: it is not waited for any more.
+    pub(super) const fn act(self, status: OperationStatus) -> Option<(OperationStatus, Option<&'static str>)> {
+        match (self, status) {
+            (Self::Page | Self::Never, _) => None,
+            (Self::Liar, OperationStatus::Pending | OperationStatus::Voided) => Some((OperationStatus::Captured, None)),
+            (Self::Refuse, OperationStatus::Pending) => Some((OperationStatus::Declined, Some("customer_refused"))),
+            (Self::Poor, OperationStatus::Pending) => Some((OperationStatus::Declined, Some("insufficient_funds"))),
+            (_, OperationStatus::Pending) => Some((OperationStatus::Captured, None)),
+            (_, _) => None,
+        }
+    }
+}
+
+/// `mobile_money/m17`, as the book shows it. The phone is nobody's business there.
+pub(super) fn label(push: &PushMethod) -> String {
+    format!("{}/{}", push.method.as_str(), push.provider)
+}
+
+/// Whether the provider can take its question back.
+pub(super) fn can_be_taken_back(charge: &Operation) -> bool {
+    charge.script.as_deref() != Some(Script::Late.as_str())
+}
+
+/// Whether there is a page for a person to answer on. A card's charge that is pending has one, too.
+pub(super) fn has_page(charge: &Operation) -> bool {
+    charge.script.as_deref().is_none_or(|script| script == Script::Page.as_str())
+}
