@@ -8,10 +8,11 @@ use crate::{bounds, problem::Problem, publisher::Publisher, shedding::Gate, shel
 use boxoffice_common::{
     domain::{
         balance,
+        bought_membership::Spendable,
         customer::Customer,
         error::{Code, CodedError},
         hosted::{Hosted, PaymentOptions, UiMode},
-        id::{BoughtMembershipId, CheckoutId, CustomerId, Entropy},
+        id::{CheckoutId, CustomerId, Entropy},
         money::Amount,
         order::{Item, Leg, Order, Tender},
         plan_sale,
@@ -29,6 +30,7 @@ use boxoffice_common::{
         store::{Accepted, IdempotencyRow, NewCheckout, Store, StoredAnswer},
     },
 };
+use futures::future::try_join_all;
 use serde_json::{Map, Value};
 use std::{sync::Arc, time::Duration};
 
@@ -174,8 +176,8 @@ impl Intake {
         let Some(methods) = methods.filter(|methods| methods.iter().any(is_kept)) else { return check_payment(methods, total, mode) };
         let mut methods = methods.to_vec();
         self.unseal(submission, &mut methods).await?;
-        let named: Vec<BoughtMembershipId> = redeem::named(&methods).cloned().collect();
-        let bought = self.store.bought_by_id(&submission.scope, &named).await?;
+        let looks = redeem::named(&methods).map(|id| self.store.spendable(&submission.scope, id));
+        let bought: Vec<Spendable> = try_join_all(looks).await?.into_iter().flatten().collect();
         let buyer = match &submission.buyer {
             Some(Buyer::Known(customer)) => Whose::Known(customer),
             Some(Buyer::Described(customer)) if customer.external_id.is_some() => Whose::ToBeFound,

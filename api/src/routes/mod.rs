@@ -14,6 +14,7 @@ pub mod paging;
 pub mod paths;
 pub mod payment_methods;
 pub mod plans;
+pub mod preferred_wait;
 pub mod products;
 pub mod promo_codes;
 pub mod refunds;

@@ -7,9 +7,10 @@ use crate::{
     idempotency::{IdempotencyKey, REPLAYED},
     problem::Problem,
     respond::{List, json, json_text},
-    routes::{checkouts::read, paths::Known},
+    routes::{checkouts::read, paths::Known, preferred_wait::PreferredWait},
     strict::Strict,
     trace::TraceParent,
+    waiting::Interest,
 };
 use axum::{
     Extension,
@@ -20,12 +21,14 @@ use boxoffice_common::{
     domain::{
         id::{CheckoutId, LineId, RefundId},
         money::Amount,
-        refund::{RefundAsk, RefundView, Refusal},
+        refund::{Refund, RefundAsk, RefundStatus, RefundView, Refusal},
+        scope::Scope,
     },
     ports::store::{NewRefund, RefundResult, StoredAnswer},
 };
 use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
+use tokio::time::{Instant, timeout_at};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The most lines of a refund: as many as a checkout can have.
@@ -151,13 +154,46 @@ async fn refunds(caller: Caller<CheckoutsRead>, Known(id): Known<CheckoutId>, St
     get,
     path = "/v1/refunds/{id}",
     tag = "refunds",
-    params(("id" = RefundId, Path, description = "The id")),
+    params(
+        ("id" = RefundId, Path, description = "The id"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: answer when it is not `pending` any more, or after N seconds (60 at most)"),
+    ),
     responses(
-        (status = 200, description = "The refund", body = RefundView),
+        (status = 200, description = "The refund", body = RefundView, headers(("Preference-Applied" = String))),
         (status = 404, description = "Not there"),
     ),
 )]
-async fn get(caller: Caller<CheckoutsRead>, Known(id): Known<RefundId>, State(ctx): State<ApiContext>) -> Result<Response, Problem> {
-    let refund = ctx.store().refund_by_id(caller.scope(), &id).await?.ok_or(Problem::NotFound)?;
-    Ok(json(StatusCode::OK, &RefundView::from(&refund)))
+async fn get(
+    caller: Caller<CheckoutsRead>,
+    Known(id): Known<RefundId>,
+    wait: PreferredWait,
+    State(ctx): State<ApiContext>,
+) -> Result<Response, Problem> {
+    let mut refund = look(&ctx, caller.scope(), &id).await?;
+    if let PreferredWait(Some(wait)) = wait
+        && refund.status == RefundStatus::Pending
+    {
+        refund = ended(&ctx, caller.scope(), &refund, Instant::now() + wait).await?;
+    }
+    Ok(wait.applied(json(StatusCode::OK, &RefundView::from(&refund))))
+}
+
+async fn look(ctx: &ApiContext, scope: &Scope, id: &RefundId) -> Result<Refund, Problem> {
+    ctx.store().refund_by_id(scope, id).await?.ok_or(Problem::NotFound)
+}
+
+/// The same once it is not pending any more, or as it is at the deadline. Whatever becomes of a refund is announced as news of its
+/// checkout.
+async fn ended(ctx: &ApiContext, scope: &Scope, refund: &Refund, deadline: Instant) -> Result<Refund, Problem> {
+    // When too many wait already: as it is now.
+    let Some(ticket) = ctx.waiters().register(&refund.checkout, Interest::Any) else { return look(ctx, scope, &refund.id).await };
+    let mut is_over = false;
+    loop {
+        let refund = look(ctx, scope, &refund.id).await?;
+        if is_over || refund.status != RefundStatus::Pending {
+            return Ok(refund);
+        }
+        let woken = ctx.shutdown().run_until_cancelled(ticket.woken());
+        is_over = !matches!(timeout_at(deadline, woken).await, Ok(Some(())));
+    }
 }

@@ -14,8 +14,6 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(180);
 /// Between two looks when the server does not hold its answer.
 const BREATH: Duration = Duration::from_millis(5);
-/// Between two looks at a refund at the most.
-const LONGEST_BREATH: Duration = Duration::from_millis(80);
 
 #[derive(Deserialize)]
 struct Checkout {
@@ -47,21 +45,24 @@ struct Refund {
     status: String,
 }
 
-/// Has a sale given back whole, and looks until it is. There is no answer that waits for a refund, so the looks become rarer.
+/// Has a sale given back whole, and waits until it is.
 async fn give_back(connection: &mut Connection, checkout: &str, key: &str) -> Result<Refund, String> {
     let path = format!("/v1/checkouts/{checkout}/refunds");
     let question = Question { header: Some(("idempotency-key", key)), ..Question::new(Method::POST, &path, "{}") };
     let answer = connection.ask(question).await.map_err(|fault| fault.label().to_owned())?;
     let mut refund: Refund = read(&answer, StatusCode::ACCEPTED)?;
-    let (path, started, mut breath) = (format!("/v1/refunds/{}", refund.id), Instant::now(), BREATH);
+    let (path, started) = (format!("/v1/refunds/{}", refund.id), Instant::now());
     while refund.status == "pending" {
         if started.elapsed() > PATIENCE {
             return Err(format!("still pending after {} s", PATIENCE.as_secs()));
         }
-        tokio::time::sleep(breath).await;
-        breath = (breath * 2).min(LONGEST_BREATH);
-        let answer = connection.ask(Question::get(&path)).await.map_err(|fault| fault.label().to_owned())?;
+        let asked = Instant::now();
+        let question = Question { header: Some(("prefer", "wait=60")), ..Question::get(&path) };
+        let answer = connection.ask(question).await.map_err(|fault| fault.label().to_owned())?;
         refund = read(&answer, StatusCode::OK)?;
+        if refund.status == "pending" && asked.elapsed() < BREATH {
+            tokio::time::sleep(BREATH).await;
+        }
     }
     Ok(refund)
 }

@@ -26,7 +26,11 @@ async fn ask(shop: &Client, sale: &Value, key: &str, body: &Value) -> crate::sup
 async fn refunded(shop: &Client, sale: &Value, body: &Value) -> Value {
     let refund = ask(shop, sale, &fresh_key(), body).await.expect(202);
     assert_eq!((&refund["status"], &refund["checkout"]), (&json!("pending"), &sale["id"]), "{refund}");
-    shop.eventually(&format!("/v1/refunds/{}", refund["id"].as_str().unwrap()), |refund| refund["status"] != "pending").await
+    let reply = shop.get_with(&format!("/v1/refunds/{}", refund["id"].as_str().unwrap()), "prefer", "wait=60").await;
+    assert_eq!(reply.header("preference-applied"), Some("wait=60"));
+    let refund = reply.expect(200);
+    assert_ne!(refund["status"], "pending", "the answer waits: {refund}");
+    refund
 }
 
 async fn parts_and_the_rest(shop: &Client, receiver: &Receiver) {

@@ -218,6 +218,15 @@ impl Credited {
     }
 }
 
+/// A bought membership, and what it can still pay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spendable {
+    /// The membership.
+    pub bought: BoughtMembership,
+    /// Credits that can still be claimed; `None`: as many as are asked for.
+    pub left: Option<u32>,
+}
+
 /// Of a subscription: where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct PeriodView {

@@ -4,7 +4,7 @@
 //! their credits are used up. A place that is paid so has the price that it would have had: money pays for the rest.
 
 use super::{
-    bought_membership::{BoughtMembership, Credited},
+    bought_membership::{BoughtMembership, Spendable},
     catalogue::Session,
     error::{Code, CodedError},
     id::{BoughtMembershipId, CatalogueId, CustomerId},
@@ -35,7 +35,7 @@ pub struct Redeeming<'a> {
     /// The sessions of the lines.
     pub sessions: &'a HashMap<CatalogueId, Session>,
     /// The memberships that are named, as far as they are there.
-    pub bought: &'a [Credited],
+    pub bought: &'a [Spendable],
     /// Who buys.
     pub buyer: Whose<'a>,
     /// When.
@@ -74,9 +74,9 @@ pub fn cover(asked: &mut [Asked], on: &Redeeming<'_>) -> Result<(), CodedError> 
     for method in asked.iter_mut() {
         let Tender::Membership { bought_membership, covers } = &mut method.tender else { continue };
         let at = format!("{}.bought_membership", method.param);
-        let credited = find(bought_membership, on).map_err(|error| error.at(&at))?;
-        let fits = fitting(&credited.bought, on).map_err(|error| error.at(&at))?;
-        let mut left = credited.left().unwrap_or(u32::MAX);
+        let spendable = find(bought_membership, on).map_err(|error| error.at(&at))?;
+        let fits = fitting(&spendable.bought, on).map_err(|error| error.at(&at))?;
+        let mut left = spendable.left.unwrap_or(u32::MAX);
         let mut amount = Amount::ZERO;
         for line_at in fits {
             let (Some(line), Some(before)) = (on.lines.get(line_at), paid.get_mut(line_at)) else { continue };
@@ -120,7 +120,7 @@ fn check_together(asked: &[Asked], on: &Redeeming<'_>) -> Result<(), CodedError>
         if named(asked.get(..index).unwrap_or_default()).any(|before| before == id) {
             return refuse(Code::ParameterInvalid, "this membership is named twice");
         }
-        let kind = on.bought.iter().find(|credited| credited.bought.id == *id).map(|credited| credited.bought.kind);
+        let kind = on.bought.iter().find(|spendable| spendable.bought.id == *id).map(|spendable| spendable.bought.kind);
         if several && kind == Some(MembershipType::Subscription) {
             return refuse(Code::MembershipIncompatible, "a subscription pays beside no other membership");
         }
@@ -129,13 +129,13 @@ fn check_together(asked: &[Asked], on: &Redeeming<'_>) -> Result<(), CodedError>
 }
 
 /// Another's is as good as none.
-fn find<'a>(id: &BoughtMembershipId, on: &Redeeming<'a>) -> Result<&'a Credited, CodedError> {
+fn find<'a>(id: &BoughtMembershipId, on: &Redeeming<'a>) -> Result<&'a Spendable, CodedError> {
     let is_his = |customer: &CustomerId| match on.buyer {
         Whose::Known(buyer) => buyer == customer,
         Whose::ToBeFound => true,
         Whose::Nobody => false,
     };
-    let found = on.bought.iter().find(|credited| credited.bought.id == *id && is_his(&credited.bought.customer));
+    let found = on.bought.iter().find(|spendable| spendable.bought.id == *id && is_his(&spendable.bought.customer));
     found.ok_or_else(|| CodedError::new(Code::MembershipIncompatible, "the customer has no such membership"))
 }
 

@@ -40,7 +40,7 @@ fn line(session: &str, quantity: u32, amount: i64, discount: i64, tax: i64) -> L
     }
 }
 
-fn bought(id: &str, membership: &str, credits: Option<u32>, used: u32) -> Credited {
+fn bought(id: &str, membership: &str, credits: Option<u32>, used: u32) -> Spendable {
     let kind = if membership == "mem_gold" { MembershipType::Subscription } else { MembershipType::Pack };
     let bought = BoughtMembership {
         id: BoughtMembershipId::parse(id).unwrap(),
@@ -59,7 +59,7 @@ fn bought(id: &str, membership: &str, credits: Option<u32>, used: u32) -> Credit
         created_at: NOW,
         updated_at: NOW,
     };
-    Credited { bought, used, held: 0 }
+    Spendable { bought, left: credits.map(|credits| credits - used) }
 }
 
 fn with(ids: &[&str]) -> Vec<Asked> {
@@ -73,7 +73,7 @@ fn with(ids: &[&str]) -> Vec<Asked> {
 /// What each method pays: its amount, and the places by line.
 type Paid = Vec<(Option<i64>, Vec<(String, u32)>)>;
 
-fn run(mut asked: Vec<Asked>, lines: &[Line], bought: &[Credited]) -> Result<Paid, (Code, String)> {
+fn run(mut asked: Vec<Asked>, lines: &[Line], bought: &[Spendable]) -> Result<Paid, (Code, String)> {
     let (sessions, ada) = (sessions(), ada());
     let on = Redeeming { lines, sessions: &sessions, bought, buyer: Whose::Known(&ada), now: NOW };
     cover(&mut asked, &on).map_err(|error| (error.code, error.param.unwrap_or_default()))?;
@@ -122,9 +122,9 @@ fn what_does_not_fit_is_refused_at_its_method() {
     let (yoga, talk) = ([line("yoga", 1, 1500, 0, 0)], [line("talk", 1, 1500, 0, 0)]);
     let pack = || bought("bmb_1", "mem_pack", Some(5), 0);
     let changed = |change: fn(&mut BoughtMembership)| {
-        let mut credited = pack();
-        change(&mut credited.bought);
-        [credited]
+        let mut spendable = pack();
+        change(&mut spendable.bought);
+        [spendable]
     };
     assert_eq!(run(with(&["bmb_1"]), &talk, &[pack()]), incompatible(0), "for other sessions");
     assert_eq!(run(with(&["bmb_none"]), &yoga, &[pack()]), incompatible(0), "not there");
@@ -176,7 +176,7 @@ proptest! {
             Line { id: LineId::parse(format!("li_{at}")).unwrap(), ..priced }
         }).collect();
         let total = lines.iter().try_fold(Amount::ZERO, |sum, line| sum.plus(price(line, 0, line.quantity).unwrap())).unwrap();
-        let packs: Vec<Credited> =
+        let packs: Vec<Spendable> =
             credits.iter().enumerate().map(|(at, &(credits, used))| bought(&format!("bmb_{at}"), "mem_pack", Some(credits), used.min(credits))).collect();
         let ids: Vec<String> = (0..packs.len()).map(|at| format!("bmb_{at}")).collect();
         let mut asked = with(&ids.iter().map(String::as_str).chain(["card"]).collect::<Vec<_>>());
@@ -188,7 +188,7 @@ proptest! {
         let mut paid: HashMap<String, u32> = HashMap::new();
         for (method, pack) in asked.iter().zip(&packs) {
             let Tender::Membership { covers, .. } = &method.tender else { panic!() };
-            prop_assert!(covers.iter().map(|cover| cover.places).sum::<u32>() <= pack.left().unwrap());
+            prop_assert!(covers.iter().map(|cover| cover.places).sum::<u32>() <= pack.left.unwrap());
             covers.iter().for_each(|cover| *paid.entry(cover.line.to_string()).or_default() += cover.places);
         }
         for line in &lines {

@@ -29,6 +29,9 @@ async fn credits(shop: &Shop, customer: &CustomerId, id: &str) -> (u32, u32, u32
     let id = BoughtMembershipId::parse(id).unwrap();
     let credited = shop.store.bought(&shop.scope, customer, &id).await.unwrap().unwrap();
     assert_eq!(credited.bought.credits, credited.left().map(|left| left + credited.used + credited.held));
+    // Whoever is about to pay with it is told the same.
+    let spendable = shop.store.spendable(&shop.scope, &id).await.unwrap().unwrap();
+    assert_eq!((spendable.left, &spendable.bought), (credited.left(), &credited.bought));
     (credited.used, credited.held, credited.left().unwrap())
 }
 

@@ -98,6 +98,8 @@ impl Trial<'_> {
             let taken: u32 = self.live.iter().filter(|(_, other, _)| *other == pack).map(|(_, _, places)| places).sum();
             assert_eq!((credited.used, credited.held), (taken, 0), "{id}");
             assert_eq!(credited.bought.credits, credited.left().map(|left| left + taken), "{id}");
+            let spendable = self.shop.store.spendable(&self.shop.scope, &id).await.unwrap().unwrap();
+            assert_eq!(spendable.left, credited.left(), "{id}");
         }
     }
 }

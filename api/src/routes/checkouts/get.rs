@@ -5,39 +5,16 @@ use crate::{
     context::ApiContext,
     problem::Problem,
     respond::{etag, is_known, json},
-    routes::paths::Known,
+    routes::{paths::Known, preferred_wait::PreferredWait},
     waiting::{Interest, is_settled},
 };
 use axum::{
-    extract::{FromRequestParts, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use boxoffice_common::domain::{checkout::Checkout, id::CheckoutId, scope::Scope, view::CheckoutView};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
-use std::time::Duration;
+use http::{HeaderMap, StatusCode, header};
 use tokio::time::{Instant, timeout_at};
-
-/// The longest wait.
-const MAX_WAIT: Duration = Duration::from_secs(60);
-const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
-
-/// `Prefer: wait=N` (RFC 7240), in whole seconds, 60 at most. What cannot be read is not preferred: preferences never fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PreferredWait(Option<Duration>);
-
-impl<S: Sync> FromRequestParts<S> for PreferredWait {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let texts = parts.headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
-        let mut waits = texts.flat_map(|text| text.split([',', ';'])).filter_map(|preference| {
-            let (name, value) = preference.split_once('=')?;
-            let seconds = value.trim().trim_matches('"').parse().ok()?;
-            name.trim().eq_ignore_ascii_case("wait").then(|| Duration::from_secs(seconds).min(MAX_WAIT))
-        });
-        Ok(Self(waits.next()))
-    }
-}
 
 /// One checkout: at once, or with `Prefer: wait=N` when it is settled (it has ended, or a customer or an operator has to act).
 #[utoipa::path(
@@ -62,8 +39,7 @@ pub async fn get(
     headers: HeaderMap,
     State(ctx): State<ApiContext>,
 ) -> Result<Response, Problem> {
-    let PreferredWait(wait) = wait;
-    let checkout = match wait {
+    let checkout = match wait.0 {
         None => read(&ctx, caller.scope(), &id).await?,
         Some(wait) => settled(&ctx, caller.scope(), &id, Instant::now() + wait).await?,
     };
@@ -73,12 +49,7 @@ pub async fn get(
         json(StatusCode::OK, &CheckoutView::new(&checkout, ctx.estimate_for(&checkout)))
     };
     response.headers_mut().insert(header::ETAG, etag(checkout.version));
-    if let Some(wait) = wait
-        && let Ok(applied) = HeaderValue::try_from(format!("wait={}", wait.as_secs()))
-    {
-        response.headers_mut().insert(PREFERENCE_APPLIED, applied);
-    }
-    Ok(response)
+    Ok(wait.applied(response))
 }
 
 /// A checkout of this scope; what is another's is not there.
@@ -106,21 +77,5 @@ async fn settled(ctx: &ApiContext, scope: &Scope, id: &CheckoutId, deadline: Ins
         if is_over || is_settled(checkout.status) {
             return Ok(checkout);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_preferred_wait_is_read_and_bounded() {
-        let read = async |prefer: &str| {
-            let mut parts = http::Request::get("/").header("prefer", prefer).body(()).unwrap().into_parts().0;
-            PreferredWait::from_request_parts(&mut parts, &()).await.unwrap().0.map(|wait| wait.as_secs())
-        };
-        assert_eq!((read("wait=10").await, read("respond-async, Wait = \"5\"").await), (Some(10), Some(5)));
-        assert_eq!((read("wait=600").await, read("wait=0").await), (Some(60), Some(0)));
-        assert_eq!((read("wait=soon").await, read("wait=-1").await, read("respond-async").await), (None, None, None));
     }
 }

@@ -48,14 +48,16 @@ const COLUMNS: &[Column] = &[
 ];
 
 /// A membership's columns, in the order that `read` reads them.
-const BOUGHT: &str = "b.id, b.customer, b.membership, b.kind, b.credits, b.valid_from, b.valid_until, b.period, b.period_from, \
+pub(super) const BOUGHT: &str = "b.id, b.customer, b.membership, b.kind, b.credits, b.valid_from, b.valid_until, b.period, b.period_from, \
      b.frozen_from, b.frozen_until, b.ended_at, b.checkout, b.line, b.metadata, b.created_at, b.updated_at, b.scope";
+/// How many there are; the last one is the scope.
+pub(super) const BOUGHT_WIDTH: usize = 18;
 /// What its claims say: used, held. Two columns behind `BOUGHT`.
 const CREDITS: &str = "CAST((SELECT COALESCE(SUM(c.quantity), 0) FROM claims c WHERE c.scope = b.scope AND c.kind = 'bought_membership' \
      AND c.resource = b.id AND c.state = 'sold') AS BIGINT), CAST((SELECT COALESCE(SUM(c.quantity), 0) FROM claims c \
      WHERE c.scope = b.scope AND c.kind = 'bought_membership' AND c.resource = b.id AND c.state = 'held') AS BIGINT)";
 
-fn read(row: &Row) -> Result<BoughtMembership, StoreError> {
+pub(super) fn read(row: &Row) -> Result<BoughtMembership, StoreError> {
     let kind = row.text(3)?;
     let sold_by = match (row.maybe_text(12)?, row.maybe_text(13)?) {
         (Some(checkout), Some(line)) => Some((CheckoutId::parse(checkout).map_err(corrupt)?, LineId::parse(line).map_err(corrupt)?)),
@@ -82,7 +84,7 @@ fn read(row: &Row) -> Result<BoughtMembership, StoreError> {
 }
 
 fn read_credited(row: &Row) -> Result<Credited, StoreError> {
-    Ok(Credited { bought: read(row)?, used: row.count(18)?, held: row.count(19)? })
+    Ok(Credited { bought: read(row)?, used: row.count(BOUGHT_WIDTH)?, held: row.count(BOUGHT_WIDTH + 1)? })
 }
 
 fn push(rows: &mut Rows, scope: &Scope, bought: &BoughtMembership) -> Result<(), StoreError> {
@@ -211,18 +213,10 @@ impl SqlStore {
         customer: &CustomerId,
         id: &BoughtMembershipId,
     ) -> Result<Option<Credited>, StoreError> {
-        let found = self.read_bought_by_id(scope, std::slice::from_ref(id)).await?.pop();
-        Ok(found.filter(|credited| credited.bought.customer == *customer))
-    }
-
-    pub(super) async fn read_bought_by_id(&self, scope: &Scope, ids: &[BoughtMembershipId]) -> Result<Vec<Credited>, StoreError> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
         let sql =
-            format!("SELECT {BOUGHT}, {CREDITS} FROM bought_memberships b WHERE b.scope = {{1}} AND b.id IN (SELECT id FROM {{rows}})");
-        let ids = Rows::ids(ids.iter().map(BoughtMembershipId::as_str));
-        self.db.read(&sql, Some(&ids), &[scope.as_str().into()]).await?.iter().map(read_credited).collect()
+            format!("SELECT {BOUGHT}, {CREDITS} FROM bought_memberships b WHERE b.scope = {{1}} AND b.id = {{2}} AND b.customer = {{3}}");
+        let args: [Value; 3] = [scope.as_str().into(), id.as_str().into(), customer.as_str().into()];
+        self.db.read(&sql, None, &args).await?.first().map(read_credited).transpose()
     }
 
     pub(super) async fn list_bought(

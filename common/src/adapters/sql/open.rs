@@ -7,9 +7,12 @@ use super::{
     deliveries::{Records, Takes},
     pay::Pays,
     read::Loads,
+    refund_look::RefundLooks,
     refund_open::Refunds,
     seat::Seat,
+    settings::SettingsLooks,
     settle::Settles,
+    spendable::Spendables,
 };
 use crate::{
     adapters::pool::is_sound,
@@ -53,6 +56,9 @@ pub struct SqlStore {
     pub(super) pays: Batcher<Pays>,
     pub(super) refunds: Batcher<Refunds>,
     pub(super) loads: Batcher<Loads>,
+    pub(super) refund_looks: Batcher<RefundLooks>,
+    pub(super) settings_looks: Batcher<SettingsLooks>,
+    pub(super) spendables: Batcher<Spendables>,
     pub(super) takes: Batcher<Takes>,
     pub(super) records: Batcher<Records>,
 }
@@ -84,7 +90,10 @@ impl SqlStore {
             Db::Sqlite { .. } => on_its_own_thread(writing)?,
         }
         let loads = Batcher::start(Loads::new(db.seated()), reads);
-        Ok(Self { accepts, begins, settles, pays, refunds, loads, takes, records, db, entropy })
+        let refund_looks = Batcher::start(RefundLooks::new(db.seated()), reads);
+        let settings_looks = Batcher::start(SettingsLooks::new(db.seated()), reads);
+        let spendables = Batcher::start(Spendables::new(db.seated()), reads);
+        Ok(Self { accepts, begins, settles, pays, refunds, loads, refund_looks, settings_looks, spendables, takes, records, db, entropy })
     }
 
     /// Applies what is missing of the schema. Many processes may do it at once.

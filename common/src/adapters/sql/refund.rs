@@ -23,10 +23,15 @@ use crate::{
 use std::collections::HashMap;
 
 /// A refund's columns, in the order that `read` reads them.
-const REFUND: &str = "r.id, r.checkout, r.amount, r.currency, r.lines, r.reason, r.release_seats, r.status, r.error, \
+pub(super) const REFUND: &str = "r.id, r.checkout, r.amount, r.currency, r.lines, r.reason, r.release_seats, r.status, r.error, \
      r.created_at, r.updated_at";
 
-fn read(row: &Row) -> Result<Refund, StoreError> {
+/// How many there are.
+pub(super) const REFUND_WIDTH: usize = 11;
+/// A part's columns, in the order that `part` reads them.
+pub(super) const PART: &str = "p.leg, p.method, p.amount, p.attempt, p.status";
+
+pub(super) fn read(row: &Row) -> Result<Refund, StoreError> {
     let status = row.text(7)?;
     Ok(Refund {
         id: RefundId::parse(row.text(0)?).map_err(corrupt)?,
@@ -55,7 +60,7 @@ pub(super) async fn load(tx: &mut Tx<'_>, checkouts: &mut HashMap<CheckoutId, Ch
     let mut refunds = tx.fetch(&sql, Some(&sold), &[]).await?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     if !refunds.is_empty() {
         let ids = Rows::ids(refunds.iter().map(|refund| refund.id.as_str()));
-        give_parts(&mut refunds, &tx.fetch(PARTS, Some(&ids), &[]).await?)?;
+        give_parts(&mut refunds, &tx.fetch(&parts_sql(), Some(&ids), &[]).await?)?;
     }
     for refund in refunds {
         if let Some(checkout) = checkouts.get_mut(&refund.checkout) {
@@ -65,19 +70,25 @@ pub(super) async fn load(tx: &mut Tx<'_>, checkouts: &mut HashMap<CheckoutId, Ch
     Ok(())
 }
 
-const PARTS: &str = "SELECT p.refund, p.leg, p.method, p.amount, p.attempt, p.status FROM refund_parts p \
-     WHERE p.refund IN (SELECT id FROM {rows}) ORDER BY p.refund, p.n";
+/// Reads a part from the columns `PART`, which begin at `from`.
+pub(super) fn part(row: &Row, from: usize) -> Result<RefundPart, StoreError> {
+    let status = row.text(from + 4)?;
+    Ok(RefundPart {
+        leg: usize::try_from(row.int(from)?).map_err(corrupt)?,
+        method: row.text(from + 1)?,
+        amount: Amount::from_minor(row.int(from + 2)?),
+        attempt: row.maybe_int(from + 3)?.map(u32::try_from).transpose().map_err(corrupt)?,
+        status: RefundStatus::parse(&status).ok_or_else(|| corrupt(format!("refund status {status:?}")))?,
+    })
+}
+
+fn parts_sql() -> String {
+    format!("SELECT {PART}, p.refund FROM refund_parts p WHERE p.refund IN (SELECT id FROM {{rows}}) ORDER BY p.refund, p.n")
+}
 
 fn give_parts(refunds: &mut [Refund], rows: &[Row]) -> Result<(), StoreError> {
     for row in rows {
-        let (id, status) = (row.text(0)?, row.text(5)?);
-        let part = RefundPart {
-            leg: usize::try_from(row.int(1)?).map_err(corrupt)?,
-            method: row.text(2)?,
-            amount: Amount::from_minor(row.int(3)?),
-            attempt: row.maybe_int(4)?.map(u32::try_from).transpose().map_err(corrupt)?,
-            status: RefundStatus::parse(&status).ok_or_else(|| corrupt(format!("refund status {status:?}")))?,
-        };
+        let (id, part) = (row.text(5)?, part(row, 0)?);
         refunds.iter_mut().filter(|refund| refund.id.as_str() == id).for_each(|refund| refund.parts.push(part.clone()));
     }
     Ok(())
@@ -156,23 +167,18 @@ pub(super) fn parts(batch: &[Effects]) -> Write {
 }
 
 impl SqlStore {
-    /// Refunds as `sql` finds them, with their parts.
-    async fn find_refunds(&self, sql: &str, args: &[Value]) -> Result<Vec<Refund>, StoreError> {
-        let mut refunds = self.db.read(sql, None, args).await?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        if !refunds.is_empty() {
-            let ids = Rows::ids(refunds.iter().map(|refund| refund.id.as_str()));
-            give_parts(&mut refunds, &self.db.read(PARTS, Some(&ids), &[]).await?)?;
-        }
-        Ok(refunds)
-    }
-
     pub(super) async fn read_refund(&self, scope: &Scope, id: &RefundId) -> Result<Option<Refund>, StoreError> {
-        let sql = format!("SELECT {REFUND} FROM refunds r WHERE r.id = {{1}} AND r.scope = {{2}}");
-        Ok(self.find_refunds(&sql, &[id.as_str().into(), scope.as_str().into()]).await?.pop())
+        Ok(self.refund_looks.call(id.clone()).await?.filter(|(owner, _)| owner == scope).map(|(_, refund)| refund))
     }
 
     pub(super) async fn list_refunds(&self, scope: &Scope, id: &CheckoutId) -> Result<Vec<Refund>, StoreError> {
         let sql = format!("SELECT {REFUND} FROM refunds r WHERE r.checkout = {{1}} AND r.scope = {{2}} ORDER BY r.id");
-        self.find_refunds(&sql, &[id.as_str().into(), scope.as_str().into()]).await
+        let args: [Value; 2] = [id.as_str().into(), scope.as_str().into()];
+        let mut refunds = self.db.read(&sql, None, &args).await?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        if !refunds.is_empty() {
+            let ids = Rows::ids(refunds.iter().map(|refund| refund.id.as_str()));
+            give_parts(&mut refunds, &self.db.read(&parts_sql(), Some(&ids), &[]).await?)?;
+        }
+        Ok(refunds)
     }
 }

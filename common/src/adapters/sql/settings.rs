@@ -2,24 +2,59 @@
 
 use super::{
     SqlStore,
-    db::transact,
+    bulk::{Rows, Type::Text},
+    db::{Db, transact},
     value::{Row, Value, corrupt},
 };
 use crate::{
+    batch::BatchRun,
     domain::{scope::Scope, settings::Settings},
     ports::store::{StoreError, StoredSettings},
 };
+use async_trait::async_trait;
+use std::collections::{BTreeSet, HashMap};
 
 fn read(row: &Row) -> Result<StoredSettings, StoreError> {
     Ok(StoredSettings { settings: serde_json::from_str(&row.text(0)?).map_err(corrupt)?, version: row.int(1)? })
 }
 
-impl SqlStore {
-    pub(super) async fn read_settings(&self, scope: &Scope) -> Result<StoredSettings, StoreError> {
-        let rows = self.db.read("SELECT doc, version FROM settings WHERE scope = {1}", None, &[scope.as_str().into()]).await?;
-        rows.first().map_or_else(|| Ok(StoredSettings::default()), read)
+/// Runs looks at settings, one for each page that a customer sees: many at once, one query.
+pub(super) struct SettingsLooks {
+    db: Db,
+}
+
+impl SettingsLooks {
+    pub(super) fn new(db: Db) -> Self {
+        Self { db }
+    }
+}
+
+#[async_trait]
+impl BatchRun for SettingsLooks {
+    type Item = Scope;
+    type Answer = StoredSettings;
+    type Error = StoreError;
+
+    async fn run(&self, items: &[Scope]) -> Result<Vec<StoredSettings>, StoreError> {
+        let scopes: BTreeSet<&str> = items.iter().map(Scope::as_str).collect();
+        let mut keys = Rows::new(&[("scope", Text)]);
+        scopes.into_iter().for_each(|scope| keys.push([scope.into()]));
+        let sql = "SELECT s.doc, s.version, s.scope FROM settings s WHERE s.scope IN (SELECT scope FROM {rows})";
+        let rows = self.db.read(sql, Some(&keys), &[]).await?;
+        let found = rows.iter().map(|row| Ok((row.text(2)?, read(row)?))).collect::<Result<HashMap<_, _>, StoreError>>()?;
+        Ok(items.iter().map(|scope| found.get(scope.as_str()).cloned().unwrap_or_default()).collect())
     }
 
+    fn name(&self) -> Option<&'static str> {
+        Some("settings")
+    }
+
+    fn worth_retrying(&self, error: &StoreError) -> bool {
+        matches!(error, StoreError::Corrupt(_))
+    }
+}
+
+impl SqlStore {
     pub(super) async fn write_settings(&self, scope: &Scope, settings: &Settings) -> Result<StoredSettings, StoreError> {
         let doc = serde_json::to_string(settings).map_err(corrupt)?;
         transact!(self.db, tx => {

@@ -5,7 +5,7 @@ use crate::{
     domain::{
         balance::{Adjustment, CustomerBalance},
         begin::Begin,
-        bought_membership::Credited,
+        bought_membership::{Credited, Spendable},
         catalogue::Kind,
         checkout::Checkout,
         claim::StockKey,
@@ -317,7 +317,7 @@ impl SubscriptionStore for SqlStore {
 #[async_trait]
 impl SettingsStore for SqlStore {
     async fn settings(&self, scope: &Scope) -> Result<StoredSettings, StoreError> {
-        self.read_settings(scope).await
+        self.settings_looks.call(scope.clone()).await
     }
 
     async fn put_settings(&self, scope: &Scope, settings: &Settings) -> Result<StoredSettings, StoreError> {
@@ -394,8 +394,8 @@ impl MembershipStore for SqlStore {
         self.read_bought(scope, customer, id).await
     }
 
-    async fn bought_by_id(&self, scope: &Scope, ids: &[BoughtMembershipId]) -> Result<Vec<Credited>, StoreError> {
-        self.read_bought_by_id(scope, ids).await
+    async fn spendable(&self, scope: &Scope, id: &BoughtMembershipId) -> Result<Option<Spendable>, StoreError> {
+        self.spendables.call((scope.clone(), id.clone())).await
     }
 
     async fn bought_of(&self, scope: &Scope, customer: &CustomerId, page: &PageRequest) -> Result<Page<Credited>, StoreError> {

@@ -5,7 +5,7 @@ use super::{
     paging::{Page, PageRequest},
 };
 use crate::domain::{
-    bought_membership::{Credited, FreezeRefusal},
+    bought_membership::{Credited, FreezeRefusal, Spendable},
     id::{BoughtMembershipId, CatalogueId, CustomerId},
     membership::MembershipType,
     scope::Scope,
@@ -85,8 +85,8 @@ pub trait MembershipStore: Send + Sync {
     /// One of a customer's.
     async fn bought(&self, scope: &Scope, customer: &CustomerId, id: &BoughtMembershipId) -> Result<Option<Credited>, StoreError>;
 
-    /// Some by id, whoever's; unknown ones are left out.
-    async fn bought_by_id(&self, scope: &Scope, ids: &[BoughtMembershipId]) -> Result<Vec<Credited>, StoreError>;
+    /// One by id, whoever's, with what it can still pay: cheap, for those who are about to pay with it.
+    async fn spendable(&self, scope: &Scope, id: &BoughtMembershipId) -> Result<Option<Spendable>, StoreError>;
 
     /// A page of a customer's, by id.
     async fn bought_of(&self, scope: &Scope, customer: &CustomerId, page: &PageRequest) -> Result<Page<Credited>, StoreError>;
