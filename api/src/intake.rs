@@ -4,7 +4,9 @@
 //! leaves something behind. The usual, new key costs no look-up of its own: `accept` finds a used key in its own
 //! transaction, and only a request that is about to be refused is looked up before.
 
-use crate::{bounds, problem::Problem, publisher::Publisher, shedding::Gate, shelves::Shelves, trace::TraceParent, waiting::Waiters};
+use crate::{
+    bounds, participants, problem::Problem, publisher::Publisher, shedding::Gate, shelves::Shelves, trace::TraceParent, waiting::Waiters,
+};
 use boxoffice_common::{
     domain::{
         balance,
@@ -137,7 +139,8 @@ impl Intake {
         let shelf = self.shelves.load(&submission.scope, submission.cart.wanted()).await?;
         let sells_plan = submission.cart.lines.iter().any(|line| matches!(line.item, CartItem::Plan { .. }));
         let shelf = self.with_plans(&submission.scope, shelf, sells_plan).await?;
-        let priced = price(&submission.cart, &shelf, now, &self.entropy)?;
+        let mut priced = price(&submission.cart, &shelf, now, &self.entropy)?;
+        participants::resolve(&*self.store, submission, &mut priced.lines, now).await?;
         let sells_membership = priced.lines.iter().any(|line| matches!(line.item, Item::Membership { .. }));
         if (sells_membership || sells_plan) && submission.buyer.is_none() {
             return Err(Problem::missing("customer"));
@@ -153,12 +156,16 @@ impl Intake {
         Ok((priced, legs))
     }
 
-    /// Gives saved methods their tokens: those of the checkout's own customer, who pays.
+    /// Gives saved methods their tokens: those of the checkout's own customer, who pays, and those that their owner has shared with the
+    /// customer's family.
     async fn unseal(&self, submission: &Submission, methods: &mut [Asked]) -> Result<(), Problem> {
         for method in methods {
-            let Tender::SavedMethod { id, token } = &mut method.tender else { continue };
+            let Tender::SavedMethod { id, token, owner } = &mut method.tender else { continue };
             let found = match &submission.buyer {
-                Some(Buyer::Known(customer)) => self.store.method(&submission.scope, customer, id).await?,
+                Some(Buyer::Known(customer)) => match owner.as_ref().filter(|owner| *owner != customer) {
+                    None => self.store.method(&submission.scope, customer, id).await?,
+                    Some(owner) => self.store.method_shared_with(&submission.scope, customer, owner, id).await?,
+                },
                 Some(Buyer::Described(_)) | None => None,
             };
             let words = "the customer has no such payment method";
@@ -212,7 +219,7 @@ impl Intake {
     /// What is offered can change until a worker comes to it; that there is such an offer, for just this, is known now.
     async fn check_offers(&self, scope: &Scope, priced: &Priced) -> Result<(), Problem> {
         for (at, line) in priced.lines.iter().enumerate() {
-            let Item::Session { session, seats, offer: Some(offer) } = &line.item else { continue };
+            let Item::Session { session, seats, offer: Some(offer), .. } = &line.item else { continue };
             let refused = |code, words: &str| Problem::from(CodedError::new(code, words).at(format!("lines[{at}].offer")));
             let entry = self.store.waiting_entry(scope, offer).await?;
             let entry = entry.ok_or_else(|| refused(Code::ResourceMissing, "no such entry of a waiting list"))?;

@@ -19,6 +19,7 @@ pub mod key;
 pub mod metering;
 pub mod openapi;
 mod pages;
+mod participants;
 pub mod problem;
 pub mod publisher;
 pub mod rate_limit;

@@ -46,6 +46,8 @@ mod ledger;
 mod memberships;
 #[path = "store/outages.rs"]
 mod outages;
+#[path = "store/participants.rs"]
+mod participants;
 #[path = "store/payment_methods.rs"]
 mod payment_methods;
 #[path = "store/push.rs"]

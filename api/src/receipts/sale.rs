@@ -124,10 +124,14 @@ impl Receipt {
         let shown = |amount: Amount| money(order.currency, amount);
         let lines = order.lines.iter().map(|line| {
             let mut details = Vec::new();
-            if let Item::Session { session, seats, .. } = &line.item {
+            if let Item::Session { session, seats, participants, .. } = &line.item {
                 details.extend(starts.get(session).cloned());
                 if !seats.is_empty() {
                     details.push(format!("Seats {}", seats.join(", ")));
+                }
+                let names: Vec<&str> = participants.iter().filter_map(|participant| participant.name.as_deref()).collect();
+                if !names.is_empty() {
+                    details.push(format!("For {}", names.join(", ")));
                 }
             }
             if line.quantity != 1 {
@@ -144,7 +148,8 @@ impl Receipt {
         let own = tickets.iter().filter(|ticket| ticket.serial == FIRST_SERIAL && ticket.status() != TicketStatus::Void);
         let link = |ticket: &Ticket| {
             let seat = ticket.seat.as_ref().map(|seat| format!(", seat {seat}")).unwrap_or_default();
-            TicketLink { words: format!("{}{seat}", ticket.name), url: keys.ticket(ctx, ticket).0 }
+            let whose = ticket.holder.name.as_ref().map(|name| format!(", {name}")).unwrap_or_default();
+            TicketLink { words: format!("{}{seat}{whose}", ticket.name), url: keys.ticket(ctx, ticket).0 }
         };
         Ok(Self {
             shop: Shop::of(scope, &settings),

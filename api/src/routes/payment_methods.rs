@@ -55,6 +55,9 @@ struct PutPaymentMethod {
     /// Whether it becomes the default, in the place of the one that is.
     #[serde(default)]
     default: bool,
+    /// Whether customers of the same family may pay with it, too. Without this word of its owner nobody else does.
+    #[serde(default)]
+    shared_with_family: bool,
 }
 
 /// Creates (201) or replaces (200), the token too.
@@ -86,7 +89,15 @@ async fn put_method(
     bounds::token(body.token.reveal(), 255, "token")?;
     let card = CardFace { brand: body.brand, last4: body.last4, exp_month: body.exp_month, exp_year: body.exp_year };
     card.check()?;
-    let put = PutMethod { scope: caller.scope().clone(), customer, id, token: body.token, card, is_default: body.default };
+    let put = PutMethod {
+        scope: caller.scope().clone(),
+        customer,
+        id,
+        token: body.token,
+        card,
+        is_default: body.default,
+        is_shared: body.shared_with_family,
+    };
     match ctx.store().put_method(&put).await? {
         MethodPut::Created(method) => Ok(json(StatusCode::CREATED, &PaymentMethodView::from(&method))),
         MethodPut::Replaced(method) => Ok(json(StatusCode::OK, &PaymentMethodView::from(&method))),

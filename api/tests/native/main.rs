@@ -12,6 +12,7 @@ mod jobs;
 mod ledger;
 mod limits;
 mod memberships;
+mod participants;
 mod pay;
 mod payment_methods;
 mod receipts;

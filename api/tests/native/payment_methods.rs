@@ -75,6 +75,31 @@ async fn a_checkout_is_paid_with_a_saved_card_of_its_own_customer_and_shows_no_t
 }
 
 #[tokio::test]
+async fn the_family_pays_with_what_its_owner_shares_and_strangers_with_nothing() {
+    let server = shop().await;
+    for (customer, family) in [("cus_ada", "lovelace"), ("cus_bo", "lovelace"), ("cus_eve", "moriarty")] {
+        server.put(&format!("/v1/customers/{customer}"), &json!({"family": family})).await;
+    }
+    let with_adas = async |key: &str, customer: Value| {
+        let method = json!({"type": "saved_method", "id": "pm_1", "customer": "cus_ada"});
+        let lines = json!([{"type": "session", "session": "ses_yoga"}]);
+        server.checkout(key, &json!({"customer": customer, "currency": "usd", "lines": lines, "payment": {"methods": [method]}})).await
+    };
+    assert_eq!(with_adas("a", json!("cus_bo")).await.problem(), (422, "payment_method_invalid".to_owned()), "she has not said so");
+    let mut shared = card("tok_visa");
+    shared["shared_with_family"] = json!(true);
+    assert_eq!(server.put(&format!("{ADAS}/pm_1"), &shared).await.json()["shared_with_family"], true);
+    let paid = with_adas("b", json!("cus_bo")).await;
+    assert_eq!(paid.code(), 202, "{:?}", paid.body);
+    assert!(!String::from_utf8_lossy(&paid.body).contains("tok_visa"));
+    assert_eq!(with_adas("c", json!("cus_ada")).await.code(), 202, "her own, said twice");
+    for stranger in [json!("cus_eve"), json!("cus_bob"), json!(null), json!({"external_id": "crm-bo"})] {
+        assert_eq!(with_adas("d", stranger.clone()).await.problem(), (422, "payment_method_invalid".to_owned()), "{stranger}");
+    }
+    assert_eq!(server.get("/v1/customers/cus_bo/payment-methods").await.json()["data"], json!([]), "it stays hers");
+}
+
+#[tokio::test]
 async fn what_cannot_be_saved_is_refused_and_others_see_nothing() {
     let server = shop().await;
     let with = |field: &str, value: Value| {

@@ -24,6 +24,13 @@ pub struct Want {
     pub line: Option<usize>,
 }
 
+impl Want {
+    /// How much it takes: named seats count themselves.
+    pub fn places(&self) -> u32 {
+        if self.seats.is_empty() { self.quantity } else { u32::try_from(self.seats.len()).unwrap_or(u32::MAX) }
+    }
+}
+
 /// Names one scarce thing.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StockKey {

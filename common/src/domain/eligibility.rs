@@ -10,6 +10,7 @@ use super::{
     error::{Code, CodedError},
     id::{CustomerId, WaitingId},
     money::Amount,
+    participant,
     pricing::{bad_promo, check_promo_open},
     redeem,
     scope::Scope,
@@ -51,16 +52,11 @@ pub struct World {
 
 /// Checks every line and claims all that it wants, or nothing: on an error the world is as it was.
 ///
-/// The error's `param` is the line (`lines[0]`), `promo_code` or `payment`. Claims come one for each named seat, else one for each
-/// line, all in `state`.
+/// The error's `param` is the line (`lines[0]`), its participant (`lines[0].participants[1]`), `promo_code` or `payment`. Claims come one for
+/// each named seat, else one for each line and customer who gets places of it, all in `state`.
 pub fn claim_everything(checkout: &Checkout, state: ClaimState, world: &mut World) -> Result<Vec<NewClaim>, CodedError> {
     let wants = checkout.order.wants();
-    let buyer = Buyer {
-        checkout,
-        scope: &checkout.scope,
-        id: checkout.order.customer.as_ref(),
-        known: checkout.order.customer.as_ref().and_then(|id| world.customers.get(&(checkout.scope.clone(), id.clone()))),
-    };
+    let buyer = Buyer { checkout, scope: &checkout.scope, id: checkout.order.customer.as_ref() };
     // Everything is decided on the side, and written to the world only when all of it holds.
     let mut taking = Vec::new();
     for want in &wants {
@@ -69,7 +65,8 @@ pub fn claim_everything(checkout: &Checkout, state: ClaimState, world: &mut Worl
     balance::check(checkout, &world.balances)?;
     let claims = wants.iter().filter(|want| taking.iter().any(|taken| taken.key.kind == want.kind && taken.key.id == want.id));
     let claims = claims.flat_map(|want| claims_for(want, checkout, state)).collect();
-    take(taking, checkout.order.customer.as_ref(), world);
+    count_owners(&taking, &wants, checkout, world);
+    take(taking, world);
     balance::take(checkout, &mut world.balances);
     checkout.order.offers().for_each(|offer| drop(world.offers.remove(offer)));
     Ok(claims)
@@ -80,14 +77,6 @@ struct Buyer<'a> {
     checkout: &'a Checkout,
     scope: &'a Scope,
     id: Option<&'a CustomerId>,
-    known: Option<&'a Customer>,
-}
-
-impl Buyer<'_> {
-    /// The entry of the waiting list whose offer a line takes.
-    fn offer_of(&self, want: &Want) -> Option<&WaitingId> {
-        self.checkout.order.lines.get(want.line?)?.item.offer()
-    }
 }
 
 /// What this checkout takes of one thing, over all its lines.
@@ -109,10 +98,10 @@ fn check_want(want: &Want, all: &[Want], buyer: &Buyer<'_>, world: &World, takin
             if !session.dropins_allowed && !is_paid_with_memberships(want, all) {
                 return Err(refuse(Code::DropinsNotAllowed, "this session takes members only: memberships pay for all places"));
             }
-            check_person(session, buyer.known, world.time_zones.get(buyer.scope))?;
-            check_limit(session, &key, all, buyer, world)?;
+            participant::check_open_to(session, want, buyer.checkout, world)?;
+            participant::check_limit(session, &key, all, buyer.checkout, world)?;
             let level = world.stock.get(&key).ok_or_else(|| refuse(Code::SessionUnavailable, "this session is not on sale"))?;
-            if let Some(offer) = buyer.offer_of(want) {
+            if let Some(offer) = participant::offer(buyer.checkout, want) {
                 check_offer(want, offer, buyer, world)?;
                 let nothing = Want { quantity: 0, seats: Vec::new(), ..want.clone() };
                 return add(&nothing, key, session.purchase_limit.is_some(), level, taking, Code::SessionFull, "no places left");
@@ -203,21 +192,7 @@ fn check_membership(want: &Want, key: &StockKey, all: &[Want], buyer: &Buyer<'_>
 /// Whether memberships pay for all places of a line.
 fn is_paid_with_memberships(want: &Want, all: &[Want]) -> bool {
     let paid = all.iter().filter(|other| other.kind == Kind::BoughtMembership && other.line == want.line);
-    paid.map(|other| u64::from(other.quantity)).sum::<u64>() >= u64::from(count(want))
-}
-
-/// Whether all lines of this checkout together stay within what one customer may have. A guest's other checkouts cannot
-/// be told, so the limit counts this one alone.
-fn check_limit(session: &Session, key: &StockKey, all: &[Want], buyer: &Buyer<'_>, world: &World) -> Result<(), CodedError> {
-    let Some(limit) = session.purchase_limit else { return Ok(()) };
-    let owned = buyer.id.and_then(|id| world.owned.get(&(key.clone(), id.clone()))).copied().unwrap_or(0);
-    // What is offered to him is held for him already, and counted among what he has.
-    let here = all.iter().filter(|want| want.kind == key.kind && want.id == key.id && buyer.offer_of(want).is_none());
-    let asked = here.map(|want| u64::from(count(want))).sum::<u64>();
-    if u64::from(owned) + asked > u64::from(limit) {
-        return Err(refuse(Code::PurchaseLimitReached, format!("a customer may have {limit} places and has {owned}")));
-    }
-    Ok(())
+    paid.map(|other| u64::from(other.quantity)).sum::<u64>() >= u64::from(want.places())
 }
 
 /// Whether this customer is offered just what the line asks for.
@@ -287,7 +262,7 @@ fn add(
     message: &str,
 ) -> Result<(), CodedError> {
     let before = taking.iter().find(|taken| taken.key == key).map_or(0, |taken| taken.quantity);
-    let quantity = before.checked_add(count(want)).filter(|&quantity| quantity <= level.free());
+    let quantity = before.checked_add(want.places()).filter(|&quantity| quantity <= level.free());
     let quantity = quantity.ok_or_else(|| refuse(full, message))?;
     match taking.iter_mut().find(|taken| taken.key == key) {
         Some(taken) => {
@@ -299,41 +274,48 @@ fn add(
     Ok(())
 }
 
+/// Writes to the world who has more places now, where that is limited. What was offered to the buyer is counted already.
+fn count_owners(taking: &[Taking], wants: &[Want], checkout: &Checkout, world: &mut World) {
+    let limited = |want: &&Want| taking.iter().any(|taken| taken.limited && taken.key.kind == want.kind && taken.key.id == want.id);
+    for want in wants.iter().filter(limited) {
+        let is_offered = participant::offer(checkout, want).is_some();
+        for (owner, places) in participant::owners(checkout, want) {
+            let Some(owner) = owner.filter(|owner| !is_offered || checkout.order.customer.as_ref() != Some(owner)) else { continue };
+            let key = StockKey { scope: checkout.scope.clone(), kind: want.kind, id: want.id.clone() };
+            *world.owned.entry((key, owner)).or_default() += places;
+        }
+    }
+}
+
 /// Writes to the world what was decided.
-fn take(taking: Vec<Taking>, customer: Option<&CustomerId>, world: &mut World) {
+fn take(taking: Vec<Taking>, world: &mut World) {
     for taken in taking {
         if let Some(level) = world.stock.get_mut(&taken.key) {
             level.taken += taken.quantity;
             level.version += 1;
             debug_assert!(level.taken <= level.capacity);
         }
-        if let (true, Some(customer)) = (taken.limited, customer) {
-            *world.owned.entry((taken.key.clone(), customer.clone())).or_default() += taken.quantity;
-        }
         world.taken_seats.extend(taken.seats.into_iter().map(|seat| (taken.key.clone(), seat)));
     }
 }
 
+/// One claim for each named seat, else one for each customer who gets places.
 fn claims_for(want: &Want, checkout: &Checkout, state: ClaimState) -> Vec<NewClaim> {
-    let claim = |seat: Option<String>, quantity| NewClaim {
+    let claim = |seat: Option<String>, customer: Option<CustomerId>, quantity| NewClaim {
         checkout: checkout.id.clone(),
         stock: StockKey { scope: checkout.scope.clone(), kind: want.kind, id: want.id.clone() },
         seat,
         line: want.line.and_then(|at| checkout.order.lines.get(at)).map(|line| line.id.clone()),
         quantity,
-        customer: checkout.order.customer.clone(),
+        customer,
         state,
     };
     if want.seats.is_empty() {
-        vec![claim(None, want.quantity)]
+        participant::owners(checkout, want).into_iter().map(|(owner, places)| claim(None, owner, places)).collect()
     } else {
-        want.seats.iter().map(|seat| claim(Some(seat.clone()), 1)).collect()
+        let owner = |index| participant::owner_of_seat(checkout, want, index);
+        want.seats.iter().enumerate().map(|(index, seat)| claim(Some(seat.clone()), owner(index), 1)).collect()
     }
-}
-
-/// How many places a want takes: named seats count themselves.
-fn count(want: &Want) -> u32 {
-    if want.seats.is_empty() { want.quantity } else { u32::try_from(want.seats.len()).unwrap_or(u32::MAX) }
 }
 
 fn refuse(code: Code, message: impl Into<String>) -> CodedError {
@@ -343,6 +325,7 @@ fn refuse(code: Code, message: impl Into<String>) -> CodedError {
 fn place(error: CodedError, want: &Want) -> CodedError {
     match (want.line, error.code) {
         (Some(_), _) if want.kind == Kind::BoughtMembership => error.at("payment"),
+        (Some(_), _) if error.param.is_some() => error,
         (Some(line), Code::OfferUnavailable) => error.at(format!("lines[{line}].offer")),
         (Some(line), _) => error.at(format!("lines[{line}]")),
         (None, _) => error.at("promo_code"),

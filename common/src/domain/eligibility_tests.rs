@@ -68,6 +68,7 @@ fn checkout(n: u64, customer: Option<CustomerId>, lines: &[(&str, u32, &[&str])]
             session: CatalogueId::parse(*session).unwrap(),
             seats: seats.iter().map(|seat| (*seat).to_owned()).collect(),
             offer: None,
+            participants: Vec::new(),
         },
         name: String::new(),
         quantity: *quantity,

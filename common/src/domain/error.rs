@@ -43,6 +43,8 @@ codes! {
     PurchaseLimitReached = "purchase_limit_reached";
     /// The customer lacks the tag that the session asks for.
     AccessRestricted = "access_restricted";
+    /// A participant is a customer, and neither the buyer nor of the buyer's family.
+    ParticipantNotInFamily = "participant_not_in_family";
     /// Too young or too old.
     AgeRestricted = "age_restricted";
     /// The session has an age limit and the customer no date of birth.

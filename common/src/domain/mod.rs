@@ -25,6 +25,7 @@ pub mod membership;
 pub mod money;
 pub mod order;
 pub mod page_link;
+pub mod participant;
 pub mod payment_method;
 pub mod plan;
 pub mod plan_sale;

@@ -7,6 +7,7 @@ use super::{
     id::{BoughtMembershipId, CatalogueId, CustomerId, LineId, PaymentMethodId, SubscriptionId, WaitingId},
     membership::Terms,
     money::{Amount, Currency},
+    participant::Participant,
     plan::{Given, PlanTerms},
     push::PushMethod,
     schedule::Period,
@@ -89,6 +90,23 @@ impl Order {
         self.lines.iter().filter_map(|line| line.item.offer())
     }
 
+    /// Everybody who is named as a participant.
+    pub fn participants(&self) -> impl Iterator<Item = &Participant> {
+        self.lines.iter().flat_map(|line| line.item.participants())
+    }
+
+    /// Tells participants who were described as the buyer is that they are him: he was found, or made, under this name.
+    pub fn recognize_buyer(&mut self, external_id: &str) {
+        let Some(buyer) = &self.customer else { return };
+        for line in &mut self.lines {
+            let Item::Session { participants, .. } = &mut line.item else { continue };
+            for participant in participants.iter_mut().filter(|participant| participant.external_id.as_deref() == Some(external_id)) {
+                participant.external_id = None;
+                participant.customer = Some(buyer.clone());
+            }
+        }
+    }
+
     /// The credits that memberships pay with.
     fn credits<'o>(&'o self) -> impl Iterator<Item = Want> + 'o {
         let membership = |leg: &'o Leg| match leg {
@@ -157,6 +175,9 @@ pub enum Item {
         /// The entry of the waiting list whose offer it takes.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         offer: Option<WaitingId>,
+        /// Who comes, one for each place; empty where the buyer does.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        participants: Vec<Participant>,
     },
     /// Goods.
     Product {
@@ -260,6 +281,14 @@ impl Item {
         }
     }
 
+    /// Who comes, where they are named.
+    pub fn participants(&self) -> &[Participant] {
+        match self {
+            Self::Session { participants, .. } => participants,
+            Self::Product { .. } | Self::Membership { .. } | Self::Plan { .. } | Self::Subscription { .. } | Self::Custom {} => &[],
+        }
+    }
+
     /// The catalogue object behind it.
     pub fn entity(&self) -> Option<&CatalogueId> {
         match self {
@@ -333,12 +362,15 @@ pub enum Tender {
         /// The token. Never a card number.
         token: Secret<String>,
     },
-    /// A card that the customer has saved.
+    /// A card that the customer has saved, or somebody of the family who shares it.
     SavedMethod {
-        /// Which of his.
+        /// Which of his, or of the owner's.
         id: PaymentMethodId,
         /// Its token, as it was when the checkout was accepted. Never shown.
         token: Option<Secret<String>>,
+        /// Whose it is, where it is not the customer's own but shared with his family.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<CustomerId>,
     },
     /// Mobile money, a bank, a wallet: the customer is asked by a provider.
     Push(PushMethod),

@@ -62,6 +62,8 @@ pub struct PaymentMethod {
     pub card: Option<CardFace>,
     /// Whether the customer pays with it unless he says otherwise. One at the most.
     pub is_default: bool,
+    /// Whether customers of the same family may pay with it, too.
+    pub is_shared: bool,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -80,6 +82,8 @@ pub struct PaymentMethodView<'a> {
     #[serde(flatten)]
     card: Option<&'a CardFace>,
     default: bool,
+    /// Whether customers of the same family may pay with it, too.
+    shared_with_family: bool,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -93,6 +97,7 @@ impl<'a> From<&'a PaymentMethod> for PaymentMethodView<'a> {
             kind: SavedType::Card,
             card: method.card.as_ref(),
             default: method.is_default,
+            shared_with_family: method.is_shared,
             created_at: method.created_at,
             updated_at: method.updated_at,
         }
@@ -129,7 +134,8 @@ mod tests {
         let (customer, at) = (CustomerId::parse("cus_1").unwrap(), Timestamp::default());
         let id = PaymentMethodId::parse("pm_1").unwrap();
         let token = Secret::new("tok_visa".to_owned());
-        let method = PaymentMethod { id, customer, token, card: Some(card()), is_default: true, created_at: at, updated_at: at };
+        let method =
+            PaymentMethod { id, customer, token, card: Some(card()), is_default: true, is_shared: false, created_at: at, updated_at: at };
         let shown = serde_json::to_string(&PaymentMethodView::from(&method)).unwrap();
         assert!(!shown.contains("tok_visa") && !format!("{method:?}").contains("tok_visa"), "{shown}");
         assert!(shown.contains(r#""last4":"4242""#) && shown.contains(r#""default":true"#), "{shown}");

@@ -62,7 +62,8 @@ pub fn check_payment(lines: &[Line], methods: Option<&[Asked]>) -> Result<(), Co
         return refused("payment", "a plan renews by itself: it is paid with one card or saved_method in payment.methods");
     };
     match methods {
-        [method] if matches!(method.tender, Tender::Card { .. } | Tender::SavedMethod { .. }) => Ok(()),
+        // Renewals are paid with the customer's own: nobody goes on paying for somebody else who has agreed to one sale.
+        [method] if matches!(method.tender, Tender::Card { .. } | Tender::SavedMethod { owner: None, .. }) => Ok(()),
         [method] => refused(&method.param, "a plan renews by itself: this method cannot be charged again, a card or a saved_method can"),
         _ => refused("payment.methods", "a plan renews by itself: it is paid with one card or saved_method, and with nothing beside it"),
     }
@@ -152,7 +153,7 @@ mod tests {
         let lines = priced(json!({}), |_| {}).unwrap().lines;
         let asked = |tender| Asked { tender, amount: None, param: "payment.methods[0]".to_owned() };
         let card = || asked(Tender::Card { token: Secret::new("tok_visa".to_owned()) });
-        let saved = asked(Tender::SavedMethod { id: PaymentMethodId::parse("pm_1").unwrap(), token: None });
+        let saved = asked(Tender::SavedMethod { id: PaymentMethodId::parse("pm_1").unwrap(), token: None, owner: None });
         assert_eq!(check_payment(&lines, Some(&[card()])), Ok(()));
         assert_eq!(check_payment(&lines, Some(&[saved])), Ok(()));
         let at = |methods: Option<&[Asked]>| check_payment(&lines, methods).unwrap_err().param.unwrap();

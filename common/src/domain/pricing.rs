@@ -8,6 +8,7 @@ use super::{
     membership::Membership,
     money::{Amount, Currency, MoneyError},
     order::{Item, Line, Totals},
+    participant::Participant,
     plan::{Plan, PlanStatus},
     plan_sale::{self, Sold},
     time::Timestamp,
@@ -53,6 +54,8 @@ pub enum CartItem {
         seats: Vec<String>,
         /// The entry of the waiting list whose offer it takes.
         offer: Option<WaitingId>,
+        /// Who comes, one for each place; empty where the buyer does.
+        participants: Vec<Participant>,
     },
     /// Goods.
     Product {
@@ -79,11 +82,12 @@ pub enum CartItem {
 }
 
 impl CartItem {
-    /// The quantity of a line that does not say: its named seats, else one.
+    /// The quantity of a line that does not say: its named seats, else its participants, else one.
     pub fn default_quantity(&self) -> u32 {
         match self {
             Self::Session { seats, .. } if !seats.is_empty() => u32::try_from(seats.len()).unwrap_or(u32::MAX),
-            Self::Session { .. } | Self::Product { .. } | Self::Membership { .. } | Self::Plan { .. } | Self::Custom { .. } => 1,
+            Self::Session { participants, .. } => u32::try_from(participants.len()).unwrap_or(u32::MAX).max(1),
+            Self::Product { .. } | Self::Membership { .. } | Self::Plan { .. } | Self::Custom { .. } => 1,
         }
     }
 }
@@ -196,9 +200,10 @@ fn find(currency: Currency, line: &CartLine, id: &LineId, at: &At<'_>, param: &s
     let shelf = at.shelf;
     let mut whole = None;
     let (found, own_currency) = match &line.item {
-        CartItem::Session { session: id, seats, offer } => {
+        CartItem::Session { session: id, seats, offer, participants } => {
             let session = shelf.sessions.get(id).ok_or_else(|| missing("session", format!("{param}.session")))?;
-            let item = Item::Session { session: id.clone(), seats: seats.clone(), offer: offer.clone() };
+            let participants = participants.clone();
+            let item = Item::Session { session: id.clone(), seats: seats.clone(), offer: offer.clone(), participants };
             let found = Found { item, name: session.name.clone(), unit_amount: session.unit_amount, tax_rate_bp: session.tax_rate_bp };
             (found, session.currency)
         }
@@ -289,7 +294,11 @@ fn check_line<'a>(
     if matches!(line.item, CartItem::Membership { .. } | CartItem::Plan { .. }) && line.quantity != 1 {
         return Err(invalid(&format!("{param}.quantity"), "a line sells one membership, or one subscription: use a line for each"));
     }
-    let CartItem::Session { session: id, seats, .. } = &line.item else { return Ok(()) };
+    let CartItem::Session { session: id, seats, participants, .. } = &line.item else { return Ok(()) };
+    if !participants.is_empty() && u32::try_from(participants.len()) != Ok(line.quantity) {
+        let message = format!("{} participants are named for {} places", participants.len(), line.quantity);
+        return Err(invalid(&format!("{param}.participants"), message));
+    }
     let at = format!("{param}.seats");
     let named = shelf.sessions.get(id).and_then(|session| session.seats.as_deref());
     match named {

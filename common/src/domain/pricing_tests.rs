@@ -60,7 +60,7 @@ fn with_promo(promo: serde_json::Value) -> Shelf {
 
 fn session(name: &str, seats: &[&str], quantity: u32) -> CartLine {
     let seats = seats.iter().map(|seat| (*seat).to_owned()).collect();
-    CartLine { item: CartItem::Session { session: id(name), seats, offer: None }, quantity, unit_amount: None }
+    CartLine { item: CartItem::Session { session: id(name), seats, offer: None, participants: Vec::new() }, quantity, unit_amount: None }
 }
 
 fn product(name: &str, variant: Option<&str>, quantity: u32) -> CartLine {

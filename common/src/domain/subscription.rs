@@ -313,7 +313,7 @@ impl Subscription {
             totals: Totals { subtotal, discount: Amount::ZERO, tax, total },
             promo_code: None,
             promo_uses_counted: false,
-            legs: vec![Leg { amount: total, tender: Tender::SavedMethod { id: self.method.clone(), token: Some(token) } }],
+            legs: vec![Leg { amount: total, tender: Tender::SavedMethod { id: self.method.clone(), token: Some(token), owner: None } }],
             success_url: None,
             cancel_url: None,
             callback_url: self.agreement.callback_url.clone(),

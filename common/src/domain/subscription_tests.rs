@@ -210,7 +210,7 @@ fn a_card_is_left_with_the_customer_and_a_saved_one_is_kept() {
     assert_eq!((token.reveal().as_str(), &sold(&checkout)[0].method), ("tok_visa", &id));
     let saved = PaymentMethodId::parse("pm_mine").unwrap();
     let mut with_saved = checkout;
-    with_saved.order.legs[0].tender = Tender::SavedMethod { id: saved.clone(), token: None };
+    with_saved.order.legs[0].tender = Tender::SavedMethod { id: saved.clone(), token: None, owner: None };
     assert_eq!((left_method(&with_saved), &sold(&with_saved)[0].method), (None, &saved));
     // The renewal's own card stays where it is.
     let checkout = renewal(sold(&with_saved).remove(0), "2027-02-01T10:00:00Z").checkout;

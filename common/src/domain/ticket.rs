@@ -6,6 +6,7 @@ use super::{
     error::CodedError,
     id::{CatalogueId, CheckoutId, CustomerId, LineId, TicketId},
     order::Item,
+    participant::Participant,
     scope::Scope,
     state::Status,
     time::Timestamp,
@@ -59,10 +60,17 @@ impl TicketStatus {
 pub struct Holder {
     /// A customer that we know.
     pub customer: Option<CustomerId>,
-    /// The name, of somebody whom we do not know.
+    /// The name, of somebody whom we do not know, or of a customer who was named as a participant.
     pub name: Option<String>,
     /// The same one's address.
     pub email: Option<String>,
+}
+
+impl Holder {
+    fn of(participant: &Participant) -> Self {
+        let Participant { customer, name, email, .. } = participant.clone();
+        Self { customer, name, email }
+    }
 }
 
 impl fmt::Debug for Holder {
@@ -92,7 +100,7 @@ pub struct Ticket {
     pub is_sold: bool,
     /// Grows when it is passed on; codes of earlier ones open no door.
     pub serial: u32,
-    /// Who comes: who bought it, until it is passed on.
+    /// Who comes: who was named for the place, else who bought it, until it is passed on.
     pub holder: Holder,
     /// When its holder was let in.
     pub admitted_at: Option<Timestamp>,
@@ -154,10 +162,15 @@ impl Ticket {
     /// The ticket of a place as it is when it was just sold. `None` where nothing was sold, or no place.
     pub fn of(checkout: &Checkout, place: Place) -> Option<Self> {
         let line = checkout.order.lines.get(usize::try_from(place.line).ok()?)?;
-        let Item::Session { session, seats, .. } = &line.item else { return None };
+        let Item::Session { session, seats, participants, .. } = &line.item else { return None };
         if checkout.status != Status::Succeeded || place.index >= line.quantity {
             return None;
         }
+        let index = usize::try_from(place.index).ok()?;
+        let holder = match participants.get(index) {
+            Some(participant) => Holder::of(participant),
+            None => Holder { customer: checkout.order.customer.clone(), ..Holder::default() },
+        };
         Some(Self {
             id: id_of(&checkout.id, place)?,
             scope: checkout.scope.clone(),
@@ -165,10 +178,10 @@ impl Ticket {
             line: line.id.clone(),
             session: session.clone(),
             name: line.name.clone(),
-            seat: seats.get(usize::try_from(place.index).ok()?).cloned(),
+            seat: seats.get(index).cloned(),
             is_sold: true,
             serial: FIRST_SERIAL,
-            holder: Holder { customer: checkout.order.customer.clone(), ..Holder::default() },
+            holder,
             admitted_at: None,
             changes: 0,
             last_change: None,

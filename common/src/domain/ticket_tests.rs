@@ -12,7 +12,7 @@ use proptest::prelude::*;
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 /// Three places, two named seats, and a thing.
-fn sale() -> Checkout {
+pub fn sale() -> Checkout {
     let entropy = Entropy::from_seed(7);
     let line = |item: Item, quantity: u32| Line {
         id: LineId::generate(&entropy, NOW),
@@ -28,6 +28,7 @@ fn sale() -> Checkout {
         session: CatalogueId::parse(id).unwrap(),
         seats: seats.iter().map(|seat| (*seat).to_owned()).collect(),
         offer: None,
+        participants: Vec::new(),
     };
     Checkout {
         id: CheckoutId::generate(&entropy, NOW),

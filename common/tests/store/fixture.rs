@@ -160,7 +160,12 @@ impl Shop {
         let unit_amount = Amount::from_minor(1500);
         Line {
             id: LineId::generate(&self.entropy, SystemClock::default().now()),
-            item: Item::Session { session: session.clone(), seats: seats.iter().map(|seat| (*seat).to_owned()).collect(), offer: None },
+            item: Item::Session {
+                session: session.clone(),
+                seats: seats.iter().map(|seat| (*seat).to_owned()).collect(),
+                offer: None,
+                participants: Vec::new(),
+            },
             name: "Yoga".to_owned(),
             quantity,
             unit_amount,
@@ -369,6 +374,11 @@ impl Shop {
 
     pub async fn sql(&self, sql: &str) {
         sqlx::query(sqlx::AssertSqlSafe(sql.to_owned())).execute(&self.raw).await.unwrap();
+    }
+
+    /// The one text column of each row.
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned())).fetch_all(&self.raw).await.unwrap()
     }
 
     pub async fn assert_clean(&self) {

@@ -84,7 +84,15 @@ async fn save_card(shop: &Shop, customer: &CustomerId, id: &str) -> PaymentMetho
     let card = CardFace { brand: "visa".to_owned(), last4: "4242".to_owned(), exp_month: 1, exp_year: 2030 };
     let id = PaymentMethodId::parse(id).unwrap();
     let token = Secret::new("tok_new".to_owned());
-    let put = PutMethod { scope: shop.scope.clone(), customer: customer.clone(), id: id.clone(), token, card, is_default: false };
+    let put = PutMethod {
+        scope: shop.scope.clone(),
+        customer: customer.clone(),
+        id: id.clone(),
+        token,
+        card,
+        is_default: false,
+        is_shared: false,
+    };
     assert!(matches!(shop.store.put_method(&put).await.unwrap(), MethodPut::Created(_)));
     id
 }

@@ -5,6 +5,7 @@ mod create;
 mod events;
 mod get;
 mod list;
+mod participants;
 mod receipt;
 mod request;
 

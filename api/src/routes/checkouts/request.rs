@@ -1,5 +1,6 @@
 //! The body of `POST /v1/checkouts`, and how it becomes a [`Submission`].
 
+use super::participants::{self, ParticipantRequest};
 use crate::{
     bounds, callback_address,
     intake::{Buyer, Page, Submission},
@@ -14,6 +15,7 @@ use boxoffice_common::{
         id::{BoughtMembershipId, CatalogueId, CustomerId, PaymentMethodId, WaitingId},
         money::{Amount, Currency},
         order::Tender,
+        participant::MAX_PARTICIPANTS,
         pricing::{Cart, CartItem, CartLine},
         push::{PushKind, PushMethod},
         scope::Scope,
@@ -135,6 +137,8 @@ struct LineRequest {
     seats: Option<Vec<String>>,
     /// For `session`: the entry of its waiting list whose offer this line takes, whole.
     offer: Option<WaitingId>,
+    /// For `session`: who comes, one for each place; left out, the buyer does.
+    participants: Option<Vec<ParticipantRequest>>,
     /// For `product`.
     product: Option<CatalogueId>,
     /// For `product` with variants.
@@ -198,6 +202,8 @@ struct MethodRequest {
     note: Option<String>,
     /// For `saved_method`: which of the customer's.
     id: Option<PaymentMethodId>,
+    /// For `saved_method`: whose, where it is not the checkout's customer's but shared with the family.
+    customer: Option<CustomerId>,
     /// For `membership`.
     bought_membership: Option<BoughtMembershipId>,
     /// For `mobile_money`, `bank` and `wallet`: who asks the customer.
@@ -241,6 +247,10 @@ impl CreateCheckout {
         let expires_in = self.expires_in.unwrap_or(DEFAULT_EXPIRES_IN);
         if !EXPIRES_IN.contains(&expires_in) {
             return Err(Problem::invalid("expires_in", format!("is {} to {} seconds", EXPIRES_IN.start(), EXPIRES_IN.end())));
+        }
+        let named = self.lines.iter().map(|line| line.participants.as_ref().map_or(0, Vec::len)).sum::<usize>();
+        if named > MAX_PARTICIPANTS {
+            return Err(Problem::invalid("lines", format!("name at most {MAX_PARTICIPANTS} participants in all")));
         }
         let (payment, page) = self.payment.map(PaymentRequest::into_parts).transpose()?.unwrap_or_default();
         let lines = self.lines.into_iter().enumerate().map(|(index, line)| line.into_cart(index)).collect::<Result<_, _>>()?;
@@ -291,7 +301,7 @@ impl CustomerRef {
 }
 
 /// The first field that is given and does not belong to the type.
-fn refuse_others(given: &[(&str, bool)], allowed: &[&str], at: &str) -> Result<(), Problem> {
+pub(super) fn refuse_others(given: &[(&str, bool)], allowed: &[&str], at: &str) -> Result<(), Problem> {
     match given.iter().find(|(field, is_given)| *is_given && !allowed.contains(field)) {
         None => Ok(()),
         Some((field, _)) => Err(Problem::Parameter {
@@ -309,6 +319,7 @@ impl LineRequest {
             ("session", self.session.is_some()),
             ("seats", self.seats.is_some()),
             ("offer", self.offer.is_some()),
+            ("participants", self.participants.is_some()),
             ("product", self.product.is_some()),
             ("variant", self.variant.is_some()),
             ("plan", self.plan.is_some()),
@@ -318,11 +329,12 @@ impl LineRequest {
         let missing = |field: &str| Problem::missing(format!("{}.{field}", at()));
         let item = match self.kind {
             LineType::Session => {
-                refuse_others(&given, &["session", "seats", "offer"], &at())?;
+                refuse_others(&given, &["session", "seats", "offer", "participants"], &at())?;
                 CartItem::Session {
                     session: self.session.ok_or_else(|| missing("session"))?,
                     seats: self.seats.unwrap_or_default(),
                     offer: self.offer,
+                    participants: participants::read(self.participants, &format!("{}.participants", at()))?,
                 }
             }
             LineType::Product => {
@@ -393,6 +405,7 @@ impl MethodRequest {
             ("name", self.name.is_some()),
             ("note", self.note.is_some()),
             ("id", self.id.is_some()),
+            ("customer", self.customer.is_some()),
             ("bought_membership", self.bought_membership.is_some()),
             ("provider", self.provider.is_some()),
             ("phone", self.phone.is_some()),
@@ -428,10 +441,10 @@ impl MethodRequest {
                 Tender::Membership { bought_membership: self.bought_membership.ok_or_else(missing)?, covers: Vec::new() }
             }
             MethodType::SavedMethod => {
-                refuse_others(&given, &["id"], &at)?;
+                refuse_others(&given, &["id", "customer"], &at)?;
                 let id = self.id.ok_or_else(|| Problem::missing(format!("{at}.id")))?;
                 // Whose it is, and its token, is looked up with the prices.
-                Tender::SavedMethod { id, token: None }
+                Tender::SavedMethod { id, token: None, owner: self.customer }
             }
             MethodType::MobileMoney => self.into_push(PushKind::MobileMoney, &given, &at)?,
             MethodType::Bank => self.into_push(PushKind::Bank, &given, &at)?,

@@ -127,6 +127,9 @@ fn replay(new: &NewCheckout, stored: &StoredAnswer, hash: &str, now: Timestamp) 
 fn queued(new: &NewCheckout, customer: Option<CustomerId>, now: Timestamp) -> Checkout {
     let mut order = new.order.clone();
     order.customer = customer.or(order.customer);
+    if let Some(external_id) = new.customer.as_ref().and_then(|customer| customer.external_id.as_deref()) {
+        order.recognize_buyer(external_id);
+    }
     Checkout::queued(new.id.clone(), new.scope.clone(), order, now, now.after(new.expires_in))
 }
 

@@ -29,7 +29,7 @@ use crate::{
     ports::store::{BeginAnswer, Next, StoreError},
 };
 use async_trait::async_trait;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Runs begins.
 pub(super) struct Begins {
@@ -172,21 +172,39 @@ async fn world<'c>(tx: &mut Tx<'_>, batch: impl Iterator<Item = &'c Checkout>, s
     Ok(world)
 }
 
-/// Customers and what they have already, for sessions that ask about either.
+/// Customers and what they have already, for sessions that ask about either: those who buy, and those who are to come.
 async fn buyers(tx: &mut Tx<'_>, queued: &[&Checkout], world: &mut World) -> Result<(), StoreError> {
     let mut customers = Rows::new(&[("scope", Text), ("id", Text)]);
     let mut owned = Rows::new(&[("scope", Text), ("kind", Text), ("resource", Text), ("customer", Text)]);
+    // Of those whom we do not know the age is asked all the same.
+    let mut strangers = Rows::new(&[("id", Text)]);
     for checkout in queued {
-        let Some(customer) = &checkout.order.customer else { continue };
+        let scope = || checkout.scope.as_str().into();
         for want in checkout.order.wants() {
             let key = StockKey { scope: checkout.scope.clone(), kind: want.kind, id: want.id };
             let Some(session) = world.sessions.get(&key) else { continue };
-            if session.required_tag.is_some() || session.min_age.is_some() || session.max_age.is_some() {
-                customers.push([checkout.scope.as_str().into(), customer.as_str().into()]);
+            let participants = want.line.and_then(|at| checkout.order.lines.get(at)).map_or(&[][..], |line| line.item.participants());
+            let named: BTreeSet<&CustomerId> = participants.iter().filter_map(|participant| participant.customer.as_ref()).collect();
+            let is_restricted = session.required_tag.is_some() || session.min_age.is_some() || session.max_age.is_some();
+            let buyer = checkout.order.customer.iter().filter(|buyer| !named.contains(buyer));
+            for customer in buyer.chain(named.iter().copied()) {
+                if is_restricted || !named.is_empty() {
+                    customers.push([scope(), customer.as_str().into()]);
+                }
+                if session.purchase_limit.is_some() {
+                    owned.push([scope(), key.kind.as_str().into(), key.id.as_str().into(), customer.as_str().into()]);
+                }
             }
-            if session.purchase_limit.is_some() {
-                owned.push([checkout.scope.as_str().into(), key.kind.as_str().into(), key.id.as_str().into(), customer.as_str().into()]);
+            if is_restricted && participants.iter().any(|participant| participant.customer.is_none()) {
+                strangers.push([scope()]);
             }
+        }
+    }
+    if !strangers.is_empty() {
+        let sql = "SELECT s.scope, s.doc FROM settings s WHERE s.scope IN (SELECT id FROM {rows})";
+        for row in tx.fetch(sql, Some(&strangers), &[]).await? {
+            let settings: Settings = serde_json::from_str(&row.text(1)?).map_err(corrupt)?;
+            world.time_zones.insert(load::scope(&row.text(0)?)?, settings.time_zone);
         }
     }
     if !customers.is_empty() {

@@ -2,6 +2,7 @@
 
 use super::{
     SqlStore,
+    bulk::Rows,
     db::{Tx, transact},
     read::page,
     value::{Row, Value, corrupt},
@@ -10,6 +11,7 @@ use crate::{
     domain::{customer::Customer, id::CustomerId, scope::Scope, time::Timestamp},
     ports::store::{Page, PageRequest, StoreError},
 };
+use std::collections::BTreeMap;
 
 /// The document of a customer: without its id, which has a column.
 pub(super) fn document(customer: &Customer) -> Result<String, StoreError> {
@@ -79,6 +81,27 @@ impl SqlStore {
         let sql = "SELECT id, doc FROM customers WHERE scope = {1} AND id = {2}";
         let rows = self.db.read(sql, None, &[scope.as_str().into(), id.as_str().into()]).await?;
         rows.first().map(|row| read(row, 0)).transpose()
+    }
+
+    pub(super) async fn find_customers(
+        &self,
+        scope: &Scope,
+        ids: &[CustomerId],
+        externals: &[String],
+    ) -> Result<Vec<Customer>, StoreError> {
+        let mut found: BTreeMap<String, Customer> = BTreeMap::new();
+        let by_id = Rows::ids(ids.iter().map(CustomerId::as_str));
+        let by_external = Rows::ids(externals.iter().map(String::as_str));
+        for (column, names) in [("id", by_id), ("external_id", by_external)] {
+            if names.is_empty() {
+                continue;
+            }
+            let sql = format!("SELECT c.id, c.doc FROM customers c WHERE c.scope = {{1}} AND c.{column} IN (SELECT id FROM {{rows}})");
+            for row in self.db.read(&sql, Some(&names), &[scope.as_str().into()]).await? {
+                found.insert(row.text(0)?, read(&row, 0)?);
+            }
+        }
+        Ok(found.into_values().collect())
     }
 
     pub(super) async fn list_customers(&self, scope: &Scope, request: &PageRequest) -> Result<Page<Customer>, StoreError> {

@@ -17,7 +17,7 @@ use crate::{
     ports::store::{MethodPut, Page, PageRequest, PutMethod, StoreError},
 };
 
-const COLUMNS: &str = "m.id, m.customer, m.token, m.card, m.is_default, m.created_at, m.updated_at";
+const COLUMNS: &str = "m.id, m.customer, m.token, m.card, m.is_default, m.created_at, m.updated_at, m.shared_with_family";
 
 fn read(row: &Row) -> Result<PaymentMethod, StoreError> {
     Ok(PaymentMethod {
@@ -26,6 +26,7 @@ fn read(row: &Row) -> Result<PaymentMethod, StoreError> {
         token: Secret::new(row.text(2)?),
         card: serde_json::from_str(&row.text(3)?).map_err(corrupt)?,
         is_default: row.int(4)? != 0,
+        is_shared: row.int(7)? != 0,
         created_at: row.time(5)?,
         updated_at: row.time(6)?,
     })
@@ -71,12 +72,13 @@ impl SqlStore {
                 token: put.token.clone(),
                 card: Some(put.card.clone()),
                 is_default: put.is_default,
+                is_shared: put.is_shared,
                 created_at: before.unwrap_or(now),
                 updated_at: now,
             };
             let mut row = Rows::new(&[
                 ("scope", Text), ("customer", Text), ("id", Text), ("token", Text), ("card", Text), ("is_default", Int),
-                ("created_at", Int), ("updated_at", Int),
+                ("created_at", Int), ("updated_at", Int), ("shared_with_family", Int),
             ]);
             row.push([
                 scope.as_str().into(),
@@ -87,9 +89,11 @@ impl SqlStore {
                 i64::from(method.is_default).into(),
                 method.created_at.into(),
                 method.updated_at.into(),
+                i64::from(method.is_shared).into(),
             ]);
             let sql = "INSERT INTO payment_methods ({names}) SELECT {names} FROM {rows} WHERE true ON CONFLICT (scope, customer, id) DO UPDATE SET \
-                       token = excluded.token, card = excluded.card, is_default = excluded.is_default, updated_at = excluded.updated_at";
+                       token = excluded.token, card = excluded.card, is_default = excluded.is_default, updated_at = excluded.updated_at, \
+                       shared_with_family = excluded.shared_with_family";
             tx.execute(sql, Some(&row), &[]).await?;
             Ok(if before.is_some() { MethodPut::Replaced(method) } else { MethodPut::Created(method) })
         })
@@ -104,6 +108,24 @@ impl SqlStore {
         let sql = format!("SELECT {COLUMNS} FROM payment_methods m WHERE m.scope = {{1}} AND m.customer = {{2}} AND m.id = {{3}}");
         let [scope, customer] = whose(scope, customer);
         self.db.read(&sql, None, &[scope, customer, id.as_str().into()]).await?.first().map(read).transpose()
+    }
+
+    pub(super) async fn read_shared_method(
+        &self,
+        scope: &Scope,
+        customer: &CustomerId,
+        owner: &CustomerId,
+        id: &PaymentMethodId,
+    ) -> Result<Option<PaymentMethod>, StoreError> {
+        // No family is nobody's family: null is equal to nothing.
+        let sql = format!(
+            "SELECT {COLUMNS} FROM payment_methods m JOIN customers o ON o.scope = m.scope AND o.id = m.customer \
+             JOIN customers c ON c.scope = m.scope AND c.family = o.family \
+             WHERE m.scope = {{1}} AND m.customer = {{2}} AND m.id = {{3}} AND m.shared_with_family = 1 AND c.id = {{4}}"
+        );
+        let [scope, owner] = whose(scope, owner);
+        let args = [scope, owner, id.as_str().into(), customer.as_str().into()];
+        self.db.read(&sql, None, &args).await?.first().map(read).transpose()
     }
 
     pub(super) async fn list_methods(

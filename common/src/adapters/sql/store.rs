@@ -148,6 +148,10 @@ impl CatalogueStore for SqlStore {
         self.read_customer(scope, id).await
     }
 
+    async fn customers_by_name(&self, scope: &Scope, ids: &[CustomerId], external_ids: &[String]) -> Result<Vec<Customer>, StoreError> {
+        self.find_customers(scope, ids, external_ids).await
+    }
+
     async fn customers(&self, scope: &Scope, page: &PageRequest) -> Result<Page<Customer>, StoreError> {
         self.list_customers(scope, page).await
     }
@@ -358,6 +362,16 @@ impl PaymentMethodStore for SqlStore {
 
     async fn method(&self, scope: &Scope, customer: &CustomerId, id: &PaymentMethodId) -> Result<Option<PaymentMethod>, StoreError> {
         self.read_method(scope, customer, id).await
+    }
+
+    async fn method_shared_with(
+        &self,
+        scope: &Scope,
+        customer: &CustomerId,
+        owner: &CustomerId,
+        id: &PaymentMethodId,
+    ) -> Result<Option<PaymentMethod>, StoreError> {
+        self.read_shared_method(scope, customer, owner, id).await
     }
 
     async fn methods_of(&self, scope: &Scope, customer: &CustomerId, page: &PageRequest) -> Result<Page<PaymentMethod>, StoreError> {

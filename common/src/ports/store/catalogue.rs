@@ -94,6 +94,9 @@ pub trait CatalogueStore: Send + Sync {
     /// One customer.
     async fn customer(&self, scope: &Scope, id: &CustomerId) -> Result<Option<Customer>, StoreError>;
 
+    /// Those with one of these ids or `external_ids`, each once, in any order; unknown ones are left out.
+    async fn customers_by_name(&self, scope: &Scope, ids: &[CustomerId], external_ids: &[String]) -> Result<Vec<Customer>, StoreError>;
+
     /// A page of customers, by id.
     async fn customers(&self, scope: &Scope, page: &PageRequest) -> Result<Page<Customer>, StoreError>;
 }

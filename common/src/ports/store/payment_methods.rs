@@ -27,6 +27,8 @@ pub struct PutMethod {
     pub card: CardFace,
     /// Whether it becomes the default, in the place of the one that is.
     pub is_default: bool,
+    /// Whether customers of the same family may pay with it, too.
+    pub is_shared: bool,
 }
 
 /// What a put came to.
@@ -50,6 +52,15 @@ pub trait PaymentMethodStore: Send + Sync {
 
     /// One of a customer's.
     async fn method(&self, scope: &Scope, customer: &CustomerId, id: &PaymentMethodId) -> Result<Option<PaymentMethod>, StoreError>;
+
+    /// One of `owner`'s that he shares with his family, while `customer` is of that family. `None` whatever is missing.
+    async fn method_shared_with(
+        &self,
+        scope: &Scope,
+        customer: &CustomerId,
+        owner: &CustomerId,
+        id: &PaymentMethodId,
+    ) -> Result<Option<PaymentMethod>, StoreError>;
 
     /// A page of a customer's, by id.
     async fn methods_of(&self, scope: &Scope, customer: &CustomerId, page: &PageRequest) -> Result<Page<PaymentMethod>, StoreError>;
