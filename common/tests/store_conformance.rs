@@ -54,6 +54,8 @@ mod payment_methods;
 mod push;
 #[path = "store/races.rs"]
 mod races;
+#[path = "store/refund_resolve.rs"]
+mod refund_resolve;
 #[path = "store/refunds.rs"]
 mod refunds;
 #[path = "store/settings.rs"]

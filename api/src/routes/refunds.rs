@@ -1,7 +1,7 @@
 //! `/v1/checkouts/{id}/refunds`, `/v1/refunds/{id}`: giving back what was sold.
 
 use crate::{
-    auth::{Caller, CheckoutsRead, CheckoutsWrite},
+    auth::{Admin, Caller, CheckoutsRead, CheckoutsWrite},
     bounds,
     context::ApiContext,
     idempotency::{IdempotencyKey, REPLAYED},
@@ -19,12 +19,13 @@ use axum::{
 };
 use boxoffice_common::{
     domain::{
+        ends::Verdict,
         id::{CheckoutId, LineId, RefundId},
         money::Amount,
         refund::{Refund, RefundAsk, RefundStatus, RefundView, Refusal},
         scope::Scope,
     },
-    ports::store::{NewRefund, RefundResult, StoredAnswer},
+    ports::store::{NewRefund, RefundResult, ResolveResult, StoredAnswer},
 };
 use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
@@ -38,14 +39,14 @@ const MAX_REASON: usize = 500;
 
 /// The routes.
 pub fn router() -> OpenApiRouter<ApiContext> {
-    OpenApiRouter::new().routes(routes!(refund, refunds)).routes(routes!(get))
+    OpenApiRouter::new().routes(routes!(refund, refunds)).routes(routes!(get)).routes(routes!(resolve_refund))
 }
 
 /// What to give back. `{}`: everything that is left.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CreateRefund {
-    /// Minor units; all that is left, or what the lines came to, when left out.
+    /// Minor units; all that is left, or what the lines came to, when left out. 0 frees places that an earlier refund has kept.
     amount: Option<Amount>,
     /// Ids of lines of the checkout, each given back once.
     #[serde(default)]
@@ -58,8 +59,10 @@ struct CreateRefund {
 
 impl CreateRefund {
     fn into_ask(self) -> Result<RefundAsk, Problem> {
-        if self.amount.is_some_and(|amount| amount <= Amount::ZERO || amount > Amount::MAX) {
-            return Err(Problem::invalid("amount", "is at least 1 minor unit"));
+        // Nothing, to free places that an earlier refund has kept.
+        let least = Amount::from_minor(i64::from(self.release_seats != Some(true)));
+        if self.amount.is_some_and(|amount| amount < least || amount > Amount::MAX) {
+            return Err(Problem::invalid("amount", "is at least 1 minor unit, or 0 with release_seats"));
         }
         if self.lines.as_ref().is_some_and(|lines| lines.is_empty() || lines.len() > MAX_LINES) {
             return Err(Problem::invalid("lines", format!("has 1 to {MAX_LINES} ids")));
@@ -130,6 +133,65 @@ fn accepted(answer: StoredAnswer, replayed: bool) -> Response {
         headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
     response
+}
+
+/// What an operator found out, and how.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ResolveRefund {
+    outcome: Outcome,
+    #[serde(default)]
+    note: Option<String>,
+}
+
+/// Whether the money went back.
+#[derive(Debug, Clone, Copy, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = RefundOutcome)]
+enum Outcome {
+    Succeeded,
+    Failed,
+}
+
+/// Ends a refund that needs review, as an operator says; or takes back one of which the provider said that it had succeeded, and which then
+/// failed there. The same words again are answered as they were the first time.
+#[utoipa::path(
+    post,
+    path = "/v1/refunds/{id}/resolve",
+    tag = "refunds",
+    params(("id" = RefundId, Path, description = "The id")),
+    request_body = ResolveRefund,
+    responses(
+        (status = 200, description = "Decided, now or by the same words before", body = RefundView),
+        (status = 404, description = "Not there"),
+        (status = 409, description = "`not_in_review`: it neither needs review nor is `succeeded` at a provider and said to have failed, or it was resolved otherwise or with another note"),
+        (status = 413, description = "Longer than 256 KiB"),
+        (status = 415, description = "Not application/json"),
+    ),
+)]
+async fn resolve_refund(
+    caller: Caller<Admin>,
+    Known(id): Known<RefundId>,
+    State(ctx): State<ApiContext>,
+    Extension(trace): Extension<TraceParent>,
+    Strict { value: body, .. }: Strict<ResolveRefund>,
+) -> Result<Response, Problem> {
+    bounds::optional(body.note.as_ref(), 1_000, "note")?;
+    let verdict = match body.outcome {
+        Outcome::Succeeded => Verdict::Succeeded,
+        Outcome::Failed => Verdict::Failed,
+    };
+    match ctx.store().resolve_refund(caller.scope(), &id, verdict, body.note.as_deref().unwrap_or_default()).await? {
+        ResolveResult::Resolved(moved) => ctx.after(moved, trace.as_str()).await,
+        ResolveResult::Already => {}
+        ResolveResult::NotInReview => {
+            let detail = "only a refund in needs_review is resolved, or one that a provider gave back and that failed after all".to_owned();
+            return Err(Problem::Conflict { code: "not_in_review", detail, param: None });
+        }
+        ResolveResult::Missing => return Err(Problem::NotFound),
+    }
+    let refund = ctx.store().refund_by_id(caller.scope(), &id).await?.ok_or(Problem::NotFound)?;
+    Ok(json(StatusCode::OK, &RefundView::from(&refund)))
 }
 
 /// The refunds of a checkout that were asked for, oldest first.

@@ -13,6 +13,7 @@ const ROUTES: &[(&str, &[&str])] = &[
     ("/v1/checkouts/{id}/resolve", &["post"]),
     ("/v1/checkouts/{id}/refunds", &["get", "post"]),
     ("/v1/refunds/{id}", &["get"]),
+    ("/v1/refunds/{id}/resolve", &["post"]),
     ("/v1/sessions", &["get"]),
     ("/v1/sessions/{id}", &["get", "put"]),
     ("/v1/sessions/{id}/availability", &["get"]),

@@ -88,6 +88,27 @@ async fn what_cannot_go_back_is_refused_and_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn cash_that_is_back_is_not_resolved_and_kept_places_are_freed_for_nothing() {
+    let server = Server::start().await;
+    let sale = cash(&server).await;
+    let line = sale["lines"][0]["id"].clone();
+    let kept = ask(&server, &sale, "k1", &json!({"lines": [line], "release_seats": false})).await.json();
+    let resolve = format!("/v1/refunds/{}/resolve", kept["id"].as_str().unwrap());
+    for body in [r#"{"outcome": "failed"}"#, r#"{"outcome": "succeeded", "note": "x"}"#] {
+        assert_eq!(server.post_json(&resolve, &[], body).await.problem(), (409, "not_in_review".to_owned()));
+    }
+    assert_eq!(server.post_json(&resolve, &[], "{}").await.problem(), (400, "parameter_missing".to_owned()));
+    assert_eq!(server.post_json("/v1/refunds/ref_unknown/resolve", &[], r#"{"outcome": "failed"}"#).await.problem().0, 404);
+    server.add_key("bo_test_clerk", "demo", Mode::Test, &["checkouts:write", "checkouts:read"]).await;
+    let clerk = [("authorization", "Bearer bo_test_clerk")];
+    assert_eq!(server.post_json(&resolve, &clerk, r#"{"outcome": "failed"}"#).await.problem(), (403, "scope_missing".to_owned()));
+    assert_eq!(server.get("/v1/sessions/ses_yoga/availability").await.json()["available"], 18);
+    let freed = ask(&server, &sale, "k2", &json!({"lines": [line], "amount": 0, "release_seats": true})).await.json();
+    assert_eq!((&freed["status"], &freed["amount"]), (&json!("succeeded"), &json!(0)));
+    assert_eq!(server.get("/v1/sessions/ses_yoga/availability").await.json()["available"], 20);
+}
+
+#[tokio::test]
 async fn another_tenant_sees_and_refunds_nothing() {
     let server = Server::start().await;
     let sale = cash(&server).await;

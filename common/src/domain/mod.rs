@@ -36,6 +36,7 @@ pub mod refund;
 pub mod refund_credits;
 pub mod refund_membership;
 pub mod refund_part;
+pub mod refund_resolve;
 pub mod saga;
 pub mod schedule;
 pub mod scope;

@@ -226,7 +226,7 @@ pub fn open(
 
 /// Everything about it but the attempts, checked.
 fn terms(checkout: &Checkout, id: &RefundId, ask: &RefundAsk, now: Timestamp) -> Result<Result<Refund, CodedError>, MoneyError> {
-    let worth = match worth(checkout, &ask.lines)? {
+    let worth = match worth(checkout, ask)? {
         Ok(worth) => worth,
         Err(refused) => return Ok(Err(refused)),
     };
@@ -234,7 +234,13 @@ fn terms(checkout: &Checkout, id: &RefundId, ask: &RefundAsk, now: Timestamp) ->
     let about_lines = !ask.lines.is_empty();
     let is_whole = !about_lines && ask.amount.is_none_or(|amount| amount == left);
     let release_seats = ask.release_seats.unwrap_or(about_lines || is_whole);
-    let amount = ask.amount.unwrap_or(if about_lines { worth } else { left });
+    let amount = match ask.amount {
+        Some(amount) => amount,
+        None if about_lines => worth,
+        // Credits go back with their places: where those are kept, all of the money is all there is.
+        None if !release_seats => refund_part::money_left(checkout)?.min(left),
+        None => left,
+    };
     let gone = |id: &LineId| checkout.refunds.iter().any(|other| other.counts() && other.freed(checkout).any(|line| line.id == *id));
     let goes_back = |id: &LineId| release_seats && (!about_lines || ask.lines.contains(id)) && !gone(id);
     let credits = refund_credits::of_lines(checkout, goes_back)?;
@@ -280,7 +286,9 @@ fn terms(checkout: &Checkout, id: &RefundId, ask: &RefundAsk, now: Timestamp) ->
 }
 
 /// What lines came to, as far as it has not gone back; each may be given back by name once.
-fn worth(checkout: &Checkout, lines: &[LineId]) -> Result<Result<Amount, CodedError>, MoneyError> {
+fn worth(checkout: &Checkout, ask: &RefundAsk) -> Result<Result<Amount, CodedError>, MoneyError> {
+    let lines = &ask.lines;
+    let frees_for_nothing = ask.amount.is_some_and(Amount::is_zero) && ask.release_seats == Some(true);
     let left = refund_part::left_by_line(checkout)?;
     let mut worth = Amount::ZERO;
     for (at, id) in lines.iter().enumerate() {
@@ -291,7 +299,9 @@ fn worth(checkout: &Checkout, lines: &[LineId]) -> Result<Result<Amount, CodedEr
         if lines.iter().take(at).any(|before| before == id) {
             return Ok(Err(CodedError::new(Code::ParameterInvalid, "a line stands there twice").at(param)));
         }
-        if checkout.refunds.iter().any(|refund| refund.counts() && refund.lines.contains(id)) {
+        // Places that were kept then may still be freed, for nothing more.
+        let was_given = |refund: &Refund| refund.counts() && refund.lines.contains(id) && (refund.release_seats || !frees_for_nothing);
+        if checkout.refunds.iter().any(was_given) {
             return Ok(Err(CodedError::new(Code::RefundExceedsPaid, "this line was given back already, or is being").at(param)));
         }
         worth = worth.plus(*left)?;
@@ -334,6 +344,11 @@ pub(super) fn refused(effects: &mut Effects, n: u32, decline: &Decline, entropy:
 pub(super) fn in_doubt(effects: &mut Effects, n: u32) -> Result<(), DecideError> {
     let Some((id, _)) = refund_part::carried_by(&effects.checkout, n) else { return Ok(()) };
     mark(effects, &id, n, RefundStatus::NeedsReview);
+    let parts = effects.refund(&id).map(|refund| &mut refund.parts).into_iter();
+    for parts in parts.filter(|parts| !parts.iter().any(|part| part.attempt.is_some() && part.status == RefundStatus::Pending)) {
+        // Credits that wait for this money wait for whoever decides on it.
+        parts.iter_mut().filter(|part| part.status == RefundStatus::Pending).for_each(|part| part.status = RefundStatus::NeedsReview);
+    }
     finish(effects, &id, None)
 }
 

@@ -86,6 +86,15 @@ pub(super) fn left_by_line(checkout: &Checkout) -> Result<HashMap<&LineId, Amoun
     Ok(left)
 }
 
+/// What all legs but those of credits have left. Minor units.
+pub(super) fn money_left(checkout: &Checkout) -> Result<Amount, MoneyError> {
+    let legs = checkout.order.legs.iter().enumerate().filter(|(_, leg)| !refund_credits::is_credits(leg));
+    let paid = legs.clone().map(|(_, leg)| leg.amount).try_fold(Amount::ZERO, Amount::plus)?;
+    let of_money = |part: &&RefundPart| part.counts() && legs.clone().any(|(at, _)| at == part.leg);
+    let mut gone = checkout.refunds.iter().flat_map(|refund| &refund.parts).filter(of_money).map(|part| part.amount);
+    paid.minus(gone.try_fold(Amount::ZERO, Amount::plus)?)
+}
+
 /// Opens every part: at a provider, or in the books, where it is done at once. The refund's first booking is one transaction.
 pub(super) fn open(effects: &mut Effects, refund: &mut Refund, entropy: &Entropy) -> Result<Result<(), CodedError>, DecideError> {
     let charge_of =

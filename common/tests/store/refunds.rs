@@ -18,7 +18,7 @@ use futures::future::join_all;
 use std::time::Duration;
 
 /// A sale by card that was paid, and the ids of its lines.
-async fn sold(shop: &Shop, new: NewCheckout) -> (CheckoutId, Vec<LineId>) {
+pub async fn sold(shop: &Shop, new: NewCheckout) -> (CheckoutId, Vec<LineId>) {
     let lines = new.order.lines.iter().map(|line| line.id.clone()).collect();
     let total = new.order.totals.total.minor();
     let id = shop.accept(new).await;
@@ -27,18 +27,18 @@ async fn sold(shop: &Shop, new: NewCheckout) -> (CheckoutId, Vec<LineId>) {
     (id, lines)
 }
 
-fn part(minor: i64) -> RefundAsk {
+pub fn part(minor: i64) -> RefundAsk {
     RefundAsk { amount: Some(Amount::from_minor(minor)), ..RefundAsk::default() }
 }
 
-fn asked(shop: &Shop, checkout: &CheckoutId, key: &str, ask: RefundAsk) -> NewRefund {
+pub fn asked(shop: &Shop, checkout: &CheckoutId, key: &str, ask: RefundAsk) -> NewRefund {
     let id = RefundId::generate(&shop.entropy, SystemClock::default().now());
     let route = format!("POST /v1/checkouts/{checkout}/refunds");
     let idempotency = IdempotencyRow { route, key: key.to_owned(), body_hash: format!("{ask:?}") };
     NewRefund { id, scope: shop.scope.clone(), checkout: checkout.clone(), ask, idempotency }
 }
 
-async fn open(shop: &Shop, checkout: &CheckoutId, key: &str, ask: RefundAsk) -> RefundId {
+pub async fn open(shop: &Shop, checkout: &CheckoutId, key: &str, ask: RefundAsk) -> RefundId {
     let new = asked(shop, checkout, key, ask);
     let result = shop.store.refund(&new).await.unwrap();
     assert!(matches!(result, RefundResult::Created { .. }), "{result:?}");
@@ -46,16 +46,16 @@ async fn open(shop: &Shop, checkout: &CheckoutId, key: &str, ask: RefundAsk) -> 
 }
 
 /// A worker brings the refund that is due to the provider, who says `outcome`.
-async fn work(shop: &Shop, checkout: &CheckoutId, outcome: Outcome) -> Settled {
+pub async fn work(shop: &Shop, checkout: &CheckoutId, outcome: Outcome) -> Settled {
     let (n, token) = shop.begin_charge(checkout).await;
     shop.settle(checkout, n, &token, outcome).await
 }
 
-async fn refund(shop: &Shop, id: &RefundId) -> Refund {
+pub async fn refund(shop: &Shop, id: &RefundId) -> Refund {
     shop.store.refund_by_id(&shop.scope, id).await.unwrap().unwrap()
 }
 
-fn code(result: RefundResult) -> Code {
+pub fn code(result: RefundResult) -> Code {
     match result {
         RefundResult::Refused(Refusal::Refused(error)) => error.code,
         other => panic!("{other:?}"),

@@ -48,6 +48,7 @@ mod read;
 mod refund;
 mod refund_look;
 mod refund_open;
+mod refund_resolve;
 mod rescue;
 mod script;
 mod seat;

@@ -271,6 +271,9 @@ pub trait CheckoutStore: Send + Sync {
     /// Opens a refund under the checkout's lock, or does it where no provider is asked.
     async fn refund(&self, new: &NewRefund) -> Result<RefundResult, StoreError>;
 
+    /// An operator's decision about a refund that needs review, or that a provider gave back and then did not. May be repeated.
+    async fn resolve_refund(&self, scope: &Scope, id: &RefundId, verdict: Verdict, note: &str) -> Result<ResolveResult, StoreError>;
+
     /// One refund of this scope.
     async fn refund_by_id(&self, scope: &Scope, id: &RefundId) -> Result<Option<Refund>, StoreError>;
 

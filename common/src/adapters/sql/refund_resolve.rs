@@ -1,0 +1,58 @@
+//! An operator's word about a refund, under its checkout's lock.
+
+use super::{
+    SqlStore,
+    apply::apply,
+    db::{Tx, transact},
+    load,
+    value::corrupt,
+};
+use crate::{
+    domain::{
+        ends::Verdict,
+        id::{CheckoutId, RefundId},
+        refund_resolve::{self, RESOLVED},
+        scope::Scope,
+        timeline::TimelineEntry,
+    },
+    ports::store::{ResolveResult, StoreError},
+};
+
+/// What operators have decided about a checkout's refunds, oldest first.
+async fn resolutions(tx: &mut Tx<'_>, id: &CheckoutId) -> Result<Vec<TimelineEntry>, StoreError> {
+    let sql = "SELECT entries FROM timeline WHERE checkout = {1} AND entries LIKE {2} ORDER BY version";
+    let rows = tx.fetch(sql, None, &[id.as_str().into(), format!("%\"{RESOLVED}\"%").into()]).await?;
+    let entries = rows.iter().map(|row| serde_json::from_str::<Vec<TimelineEntry>>(&row.text(0)?).map_err(corrupt));
+    Ok(entries.collect::<Result<Vec<_>, _>>()?.concat())
+}
+
+impl SqlStore {
+    pub(super) async fn resolve_one_refund(
+        &self,
+        scope: &Scope,
+        id: &RefundId,
+        verdict: Verdict,
+        note: &str,
+    ) -> Result<ResolveResult, StoreError> {
+        transact!(self.db, tx => {
+            // Whose it is never changes; the rest is read behind the lock.
+            let sql = "SELECT checkout FROM refunds WHERE id = {1} AND scope = {2}";
+            let rows = tx.fetch(sql, None, &[id.as_str().into(), scope.as_str().into()]).await?;
+            let Some(row) = rows.first() else { return Ok(ResolveResult::Missing) };
+            let owner = CheckoutId::parse(row.text(0)?).map_err(corrupt)?;
+            let found = load::lock(tx, [&owner]).await?.remove(&owner);
+            let Some(checkout) = found else { return Ok(ResolveResult::Missing) };
+            let Some(status) = checkout.refunds.iter().find(|refund| refund.id == *id).map(|refund| refund.status) else {
+                return Ok(ResolveResult::Missing);
+            };
+            let now = tx.now().await?;
+            let decided = refund_resolve::resolve(checkout, id, verdict, note, now, &self.entropy);
+            if let Some(effects) = decided.map_err(|error| StoreError::Inconsistent(error.to_string()))? {
+                let moved = apply(tx, &[effects], now, &self.entropy).await?.pop();
+                return moved.map(ResolveResult::Resolved).ok_or_else(|| StoreError::Inconsistent("a decision without an answer".to_owned()));
+            }
+            let was_resolved = refund_resolve::was_resolved(status, &resolutions(tx, &owner).await?, id, verdict, note);
+            Ok(if was_resolved { ResolveResult::Already } else { ResolveResult::NotInReview })
+        })
+    }
+}

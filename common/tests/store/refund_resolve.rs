@@ -1,0 +1,164 @@
+//! What is decided about refunds afterwards: an operator's word, a provider that takes its own word back, places that were kept at first.
+
+use super::{
+    fixture::{Shop, approved},
+    memberships::{ada, given},
+    refunds::{asked, code, open, part, refund, sold, work},
+};
+use boxoffice_common::{
+    domain::{
+        ends::Verdict,
+        error::Code,
+        id::{CatalogueId, CheckoutId, RefundId},
+        money::Amount,
+        refund::{RefundAsk, RefundStatus},
+        state::Status,
+    },
+    ports::store::*,
+};
+use futures::future::join_all;
+
+async fn resolve(shop: &Shop, id: &RefundId, verdict: Verdict, note: &str) -> ResolveResult {
+    shop.store.resolve_refund(&shop.scope, id, verdict, note).await.unwrap()
+}
+
+async fn is_sold(shop: &Shop, session: &CatalogueId) -> u32 {
+    shop.store.availability(&shop.scope, session).await.unwrap().unwrap().sold
+}
+
+async fn revenue(shop: &Shop) -> i64 {
+    let balances = shop.store.ledger_balances(&shop.scope, BalancesOf::Everybody).await.unwrap();
+    balances.iter().find(|balance| balance.account == "revenue").map_or(0, |balance| balance.amount.minor())
+}
+
+async fn told(shop: &Shop, result: ResolveResult) -> String {
+    let ResolveResult::Resolved(moved) = result else { panic!("{result:?}") };
+    shop.store.delivery(&shop.scope, &moved.deliveries[0]).await.unwrap().unwrap().event_type
+}
+
+/// A sale of one place by card, with a callback, of which a refund came to `minor` at the provider.
+async fn refunded(shop: &Shop, session: &CatalogueId, minor: i64) -> (CheckoutId, RefundId) {
+    let mut new = shop.buy(session, 1);
+    new.order.callback_url = Some("https://shop.example/own".to_owned());
+    let (id, _) = sold(shop, new).await;
+    let back = open(shop, &id, "k", RefundAsk::default()).await;
+    work(shop, &id, approved(minor)).await;
+    (id, back)
+}
+
+over_both! {
+    async fn an_operator_says_that_a_refund_in_doubt_went_and_one_of_ten_words_counts(shop) {
+        let session = shop.session("yoga", 5).await;
+        // The provider gave another amount than was asked.
+        let (id, back) = refunded(&shop, &session, 999).await;
+        assert_eq!((refund(&shop, &back).await.status, is_sold(&shop, &session).await), (RefundStatus::NeedsReview, 1));
+        let other = shop.store.resolve_refund(&shop.other_scope(), &back, Verdict::Failed, "").await.unwrap();
+        assert!(matches!(other, ResolveResult::Missing), "{other:?}");
+        let words = join_all((0..10).map(|_| resolve(&shop, &back, Verdict::Succeeded, "seen at the bank"))).await;
+        let (done, again): (Vec<_>, Vec<_>) = words.into_iter().partition(|word| matches!(word, ResolveResult::Resolved(_)));
+        assert_eq!(done.len(), 1);
+        assert!(again.iter().all(|word| matches!(word, ResolveResult::Already)), "{again:?}");
+        for (verdict, note) in [(Verdict::Succeeded, "another note")] {
+            let other = resolve(&shop, &back, verdict, note).await;
+            assert!(matches!(other, ResolveResult::NotInReview), "{other:?}");
+        }
+        assert_eq!(told(&shop, done.into_iter().next().unwrap()).await, "refund.succeeded");
+        let after = shop.checkout(&id).await;
+        assert_eq!((after.amount_refunded.minor(), after.status, after.due_at), (1500, Status::Succeeded, None));
+        assert_eq!((refund(&shop, &back).await.status, is_sold(&shop, &session).await, revenue(&shop).await), (RefundStatus::Succeeded, 0, 0));
+        assert_eq!(code(shop.store.refund(&asked(&shop, &id, "more", part(1))).await.unwrap()), Code::RefundExceedsPaid);
+        shop.assert_clean().await;
+    }
+
+    async fn an_operator_says_that_a_refund_in_doubt_did_not_go_and_it_is_asked_for_again(shop) {
+        let session = shop.session("yoga", 5).await;
+        let (id, back) = refunded(&shop, &session, 999).await;
+        assert_eq!(told(&shop, resolve(&shop, &back, Verdict::Failed, "no").await).await, "refund.failed");
+        let failed = refund(&shop, &back).await;
+        assert_eq!((failed.status, failed.error.unwrap().code), (RefundStatus::Failed, Code::RefundRefused));
+        assert_eq!((is_sold(&shop, &session).await, revenue(&shop).await), (1, -1500));
+        shop.assert_clean().await;
+        open(&shop, &id, "again", RefundAsk::default()).await;
+        work(&shop, &id, approved(1500)).await;
+        assert_eq!((shop.checkout(&id).await.amount_refunded.minor(), is_sold(&shop, &session).await), (1500, 0));
+        shop.assert_clean().await;
+    }
+
+    async fn what_a_provider_gave_back_and_then_did_not_is_owed_again(shop) {
+        let session = shop.session("yoga", 5).await;
+        let (id, back) = refunded(&shop, &session, 1500).await;
+        assert_eq!((refund(&shop, &back).await.status, is_sold(&shop, &session).await), (RefundStatus::Succeeded, 0));
+        let other = resolve(&shop, &back, Verdict::Succeeded, "").await;
+        assert!(matches!(other, ResolveResult::NotInReview), "{other:?}");
+        assert_eq!(told(&shop, resolve(&shop, &back, Verdict::Failed, "the account was closed").await).await, "refund.failed");
+        let again = resolve(&shop, &back, Verdict::Failed, "the account was closed").await;
+        assert!(matches!(again, ResolveResult::Already), "{again:?}");
+        assert_eq!((refund(&shop, &back).await.status, shop.checkout(&id).await.amount_refunded), (RefundStatus::Failed, Amount::ZERO));
+        assert_eq!((is_sold(&shop, &session).await, revenue(&shop).await), (0, -1500), "its place may be somebody else's by now");
+        shop.assert_clean().await;
+        // To another account, once.
+        open(&shop, &id, "again", RefundAsk::default()).await;
+        work(&shop, &id, approved(1500)).await;
+        assert_eq!((shop.checkout(&id).await.amount_refunded.minor(), revenue(&shop).await), (1500, 0));
+        assert_eq!(code(shop.store.refund(&asked(&shop, &id, "more", part(1))).await.unwrap()), Code::RefundExceedsPaid);
+        shop.assert_clean().await;
+    }
+
+    async fn what_is_under_way_or_cash_is_not_resolved(shop) {
+        let session = shop.session("yoga", 5).await;
+        let (id, _) = sold(&shop, shop.buy(&session, 1)).await;
+        let pending = open(&shop, &id, "k", RefundAsk::default()).await;
+        let cash = shop.accept(shop.buy_cash(&session, 1)).await;
+        shop.begin(&cash).await;
+        let done = open(&shop, &cash, "k", RefundAsk::default()).await;
+        for id in [&pending, &done] {
+            for verdict in [Verdict::Failed, Verdict::Succeeded] {
+                let result = resolve(&shop, id, verdict, "").await;
+                assert!(matches!(result, ResolveResult::NotInReview), "{result:?}");
+            }
+        }
+        shop.assert_clean().await;
+    }
+
+    async fn places_that_a_refund_has_kept_are_freed_later_for_nothing(shop) {
+        let session = shop.session("yoga", 9).await;
+        let kept = |lines| RefundAsk { release_seats: Some(false), lines, ..RefundAsk::default() };
+        let whole = shop.accept(shop.buy_cash(&session, 2)).await;
+        shop.begin(&whole).await;
+        open(&shop, &whole, "money", kept(Vec::new())).await;
+        assert_eq!((shop.checkout(&whole).await.amount_refunded.minor(), is_sold(&shop, &session).await), (3000, 2));
+        open(&shop, &whole, "places", RefundAsk::default()).await;
+        assert_eq!((shop.checkout(&whole).await.amount_refunded.minor(), is_sold(&shop, &session).await), (3000, 0));
+        assert_eq!(code(shop.store.refund(&asked(&shop, &whole, "more", RefundAsk::default())).await.unwrap()), Code::RefundExceedsPaid);
+        let new = shop.buy_cash(&session, 2);
+        let lines = vec![new.order.lines[0].id.clone()];
+        let by_line = shop.accept(new).await;
+        shop.begin(&by_line).await;
+        open(&shop, &by_line, "money", kept(lines.clone())).await;
+        let free = RefundAsk { lines: lines.clone(), amount: Some(Amount::ZERO), release_seats: Some(true), ..RefundAsk::default() };
+        open(&shop, &by_line, "places", free.clone()).await;
+        assert_eq!((shop.checkout(&by_line).await.amount_refunded.minor(), is_sold(&shop, &session).await), (3000, 0));
+        for (key, ask) in [("a", free), ("b", RefundAsk { lines, ..RefundAsk::default() })] {
+            assert_eq!(code(shop.store.refund(&asked(&shop, &by_line, key, ask)).await.unwrap()), Code::RefundExceedsPaid);
+        }
+        shop.assert_clean().await;
+    }
+
+    async fn where_places_are_kept_the_money_goes_back_and_the_credits_stay(shop) {
+        let ada = ada(&shop).await;
+        shop.store.put_bought(&given(&shop, &ada, "bmb_1", Some(3))).await.unwrap();
+        let session = shop.members_session("ses_1", 5).await;
+        let id = shop.accept(shop.buy_with_credits(&session, 3, &ada, "bmb_1", 2)).await;
+        shop.begin(&id).await;
+        assert_eq!(shop.checkout(&id).await.status, Status::Succeeded);
+        let kept = RefundAsk { release_seats: Some(false), ..RefundAsk::default() };
+        open(&shop, &id, "money", kept.clone()).await;
+        assert_eq!((shop.checkout(&id).await.amount_refunded.minor(), is_sold(&shop, &session).await), (1500, 3));
+        assert_eq!(code(shop.store.refund(&asked(&shop, &id, "again", kept)).await.unwrap()), Code::RefundExceedsPaid);
+        shop.assert_clean().await;
+        // The places later, and with them the credits.
+        open(&shop, &id, "places", RefundAsk::default()).await;
+        assert_eq!((shop.checkout(&id).await.amount_refunded.minor(), is_sold(&shop, &session).await), (4500, 0));
+        shop.assert_clean().await;
+    }
+}
