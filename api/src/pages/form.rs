@@ -33,7 +33,7 @@ pub(super) struct Submitted {
     pub(super) n: u32,
     form: String,
     #[serde(default)]
-    card: String,
+    pub(super) card: String,
     #[serde(default)]
     token: Secret<String>,
 }
@@ -60,6 +60,8 @@ impl From<FormRejection> for Refused {
 pub(super) enum BadCard {
     /// Nothing was chosen.
     None,
+    /// A saved card that is not there, or not any more.
+    Gone,
     /// Another token was chosen, and none typed in.
     Empty,
     /// A card number. It is forgotten at once.

@@ -3,7 +3,7 @@
 use super::{
     form::{BadCard, Intent, Refused, Submitted, is_from_here},
     headers::Frame,
-    redirect,
+    redirect, saved,
     standing::Standing,
     templates::{BankPage, Bill, EndPage, FormPage, FormParts, ProblemPage, Shop, WaitPage, offered},
     words::{Deadline, money},
@@ -108,12 +108,14 @@ async fn open(ctx: &ApiContext, link: String) -> Result<Opened, Trouble> {
 pub(super) async fn show(
     State(ctx): State<ApiContext>,
     Path(link): Path<String>,
+    Extension(trace): Extension<TraceParent>,
     visit: Result<Query<Visit>, QueryRejection>,
 ) -> Result<Response, Trouble> {
     // Whatever a link was adorned with on its way here, it leads to the page.
     let visit = visit.map(|Query(visit)| visit).unwrap_or_default();
     let mut opened = open(&ctx, link).await?;
     if visit.wait.is_some() {
+        opened.ask_the_bank(&ctx, visit, &trace).await?;
         opened
             .wait(&ctx, NEWS, |checkout| {
                 let standing = Standing::of(checkout);
@@ -142,7 +144,11 @@ pub(super) async fn submit(
     form.check(&opened.hosted, &opened.checkout.id).map_err(refused)?;
     match form.intent {
         Intent::Pay => {
-            let token = match form.card(&offered()) {
+            let token = match saved::chosen(&ctx, &opened.checkout, &opened.hosted, &form.card).await.transpose()? {
+                Some(token) => token.ok_or(BadCard::Gone),
+                None => form.card(&offered()),
+            };
+            let token = match token {
                 Ok(token) => token,
                 Err(bad) => return opened.refuse_card(&ctx, bad).await,
             };
@@ -167,6 +173,17 @@ impl Opened {
         if let Paid::Submitted(moved) = ctx.store().pay(pay).await? {
             ctx.after(moved, trace.as_str()).await;
             self.wait_with(ctx, ticket, PATIENCE, |checkout| !Standing::of(checkout).moves_by_itself()).await?;
+        }
+        Ok(())
+    }
+
+    /// Back from the bank, the customer waits for its answer: a worker looks for it now, and not only at its next turn.
+    async fn ask_the_bank(&self, ctx: &ApiContext, visit: Visit, trace: &TraceParent) -> Result<(), Trouble> {
+        if visit.after == Some(After::Bank)
+            && matches!(Standing::of(&self.checkout), Standing::Bank(_))
+            && let Some(moved) = ctx.store().look_now(&self.checkout.id).await?
+        {
+            ctx.after(moved, trace.as_str()).await;
         }
         Ok(())
     }
@@ -239,7 +256,9 @@ impl Opened {
             Standing::Open => {
                 let deadline = self.deadline(ctx);
                 let again = self.until_the_deadline(&deadline);
-                Ok(page_of(StatusCode::OK, &self.frame(), &FormPage::new(&self.checkout, shop, deadline, self.form(), None), again))
+                let saved = saved::of(ctx, &self.checkout, &self.hosted).await?;
+                let page = FormPage::new(&self.checkout, shop, deadline, self.form(), saved, None);
+                Ok(page_of(StatusCode::OK, &self.frame(), &page, again))
             }
             Standing::Bank(attempt) => {
                 let bank = attempt.action_url.as_deref().and_then(|url| self.bank(url)).unwrap_or_default();
@@ -303,7 +322,8 @@ impl Opened {
         if Standing::of(&self.checkout) != Standing::Open || ctx.clock().now() >= self.checkout.expires_at {
             return Ok(see_other(&format!("{}?after=submit", self.link)));
         }
-        let page = FormPage::new(&self.checkout, self.shop(), self.deadline(ctx), self.form(), Some(bad));
+        let saved = saved::of(ctx, &self.checkout, &self.hosted).await?;
+        let page = FormPage::new(&self.checkout, self.shop(), self.deadline(ctx), self.form(), saved, Some(bad));
         Ok(page_of(StatusCode::UNPROCESSABLE_ENTITY, &self.frame(), &page, None))
     }
 

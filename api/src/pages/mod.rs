@@ -6,6 +6,7 @@
 //! | `standing` | what a checkout's page is about now |
 //! | `form` | who may send the form, and what it says |
 //! | `templates` | what is filled into the templates in `api/templates/pay` |
+//! | `saved` | cards that the customer has saved |
 //! | `words` | amounts, times and declines as people read them |
 //! | `redirect` | the way back to the shop, signed |
 //! | `headers` | what a browser may do with a page |
@@ -16,6 +17,7 @@ mod form;
 mod handlers;
 mod headers;
 mod redirect;
+mod saved;
 mod standing;
 mod templates;
 mod words;

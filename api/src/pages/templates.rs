@@ -3,6 +3,7 @@
 use super::{
     assets,
     form::{self, BadCard, Intent},
+    saved::SavedCard,
     words::{self, Deadline},
 };
 use askama::Template;
@@ -100,11 +101,11 @@ impl FormParts {
     }
 }
 
-/// A card that the sandbox knows.
-pub(super) struct TestCard {
-    token: &'static str,
-    name: &'static str,
-    words: &'static str,
+/// A card to be chosen: a saved one, or one that the sandbox knows.
+pub(super) struct Choice {
+    value: String,
+    name: String,
+    words: String,
     checked: bool,
 }
 
@@ -135,7 +136,8 @@ pub(super) struct FormPage {
     bill: Bill,
     deadline: Deadline,
     form: FormParts,
-    cards: Vec<TestCard>,
+    cards: Vec<Choice>,
+    has_saved: bool,
     other_checked: bool,
     problem: Option<FormProblem>,
     token_error: Option<&'static str>,
@@ -143,11 +145,19 @@ pub(super) struct FormPage {
 
 impl FormPage {
     /// `bad`: what is wrong with what was just sent. Else the last no, if there was one.
-    pub(super) fn new(checkout: &Checkout, shop: Shop, deadline: Deadline, form: FormParts, bad: Option<BadCard>) -> Self {
+    pub(super) fn new(
+        checkout: &Checkout,
+        shop: Shop,
+        deadline: Deadline,
+        form: FormParts,
+        saved: Vec<SavedCard>,
+        bad: Option<BadCard>,
+    ) -> Self {
         let (problem, token_error) = match bad {
             Some(bad) => {
                 let (words, field) = match bad {
                     BadCard::None => ("Choose a card.", "card-1"),
+                    BadCard::Gone => ("This saved card is not there any more. Choose another card.", "card-1"),
                     BadCard::Empty => ("Enter a card token, or choose a card above.", "token"),
                     BadCard::Number => ("This is a card number. Enter a token such as tok_visa; the number was not kept.", "token"),
                     BadCard::NoToken => ("A token is at most 255 letters, digits and signs, without blanks.", "token"),
@@ -160,14 +170,12 @@ impl FormPage {
             }
         };
         let other_checked = token_error.is_some();
-        let card = |(at, (token, name, words)): (usize, &(&'static str, &'static str, &'static str))| TestCard {
-            token,
-            name,
-            words,
-            checked: at == 0 && !other_checked,
-        };
-        let cards = TEST_CARDS.iter().enumerate().map(card).collect();
-        Self { shop, bill: Bill::of(checkout), deadline, form, cards, other_checked, problem, token_error }
+        let has_saved = !saved.is_empty();
+        let test = TEST_CARDS.iter().map(|(token, name, words)| [*token, *name, *words].map(str::to_owned));
+        let offered = saved.into_iter().map(|SavedCard { value, name, words }| [value, name, words]).chain(test);
+        let card = |(at, [value, name, words]): (usize, [String; 3])| Choice { value, name, words, checked: at == 0 && !other_checked };
+        let cards = offered.enumerate().map(card).collect();
+        Self { shop, bill: Bill::of(checkout), deadline, form, cards, has_saved, other_checked, problem, token_error }
     }
 }
 

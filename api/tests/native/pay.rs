@@ -185,6 +185,71 @@ async fn a_payment_is_taken_once_and_the_browser_goes_back_to_the_shop_with_a_si
     assert_eq!(odd.code(), 200);
 }
 
+/// A checkout of Ada's, who has saved two cards, as Bob has one.
+async fn adas(server: &Server, change: impl FnOnce(&mut Value)) -> (String, String) {
+    server.yoga().await;
+    let card = |token: &str, last4: &str, default: bool| json!({"type": "card", "token": token, "brand": "visa", "last4": last4, "exp_month": 3, "exp_year": 2031, "default": default});
+    for (path, body) in [
+        ("ada", json!({"name": "Ada"})),
+        ("bob", json!({})),
+        ("ada/payment-methods/pm_1", card("tok_secret_1", "1111", false)),
+        ("ada/payment-methods/pm_2", card("tok_secret_2", "2222", true)),
+        ("bob/payment-methods/pm_3", card("tok_secret_3", "3333", true)),
+    ] {
+        assert_eq!(server.put(&format!("/v1/customers/{path}"), &body).await.code(), 201, "{path}");
+    }
+    let mut body = hosted();
+    body["customer"] = json!("ada");
+    change(&mut body);
+    waiting(server, &body).await
+}
+
+#[tokio::test]
+async fn a_saved_card_of_the_customers_own_pays_and_its_token_is_shown_nowhere() {
+    let server = Server::start().await;
+    let (id, path) = adas(&server, |_| {}).await;
+    let html = text(&load(&server, &path).await);
+    let (first, second) = (html.find("Visa ending in 2222").unwrap(), html.find("Visa ending in 1111").unwrap());
+    assert!(first < second && html.contains("good until 03/2031") && !html.contains("3333") && !html.contains("tok_secret"), "{html}");
+    assert!(html.contains("value=\"saved.pm_2\" checked"), "the default is chosen: {html}");
+    let fields = form(&html, "pay");
+    // Another's, one that nobody has, and none at all.
+    for card in ["saved.pm_3", "saved.pm_9", "saved.", "saved.<b>", "tok_secret_1"] {
+        let refused = send(&server, &path, &fields, &[("card", card)], &[]).await;
+        assert!(
+            refused.code() == 422 && !text(&refused).contains("<b>") && !text(&refused).contains("tok_secret"),
+            "{card}: {:?}",
+            refused.body
+        );
+    }
+    let ((), paid) = join!(work(&server, &id, approved(3000)), send(&server, &path, &fields, &[("card", "saved.pm_1")], &[]));
+    assert_eq!(paid.code(), 303);
+    let kept = server.store.checkout(&CheckoutId::parse(id.as_str()).unwrap()).await.unwrap().unwrap();
+    assert_eq!(kept.attempts[0].request.token.as_ref().map(|token| token.reveal().as_str()), Some("tok_secret_1"));
+    for shown in [load(&server, &path).await, server.get(&format!("/v1/checkouts/{id}")).await] {
+        assert!(shown.code() == 200 && !text(&shown).contains("tok_secret"), "{:?}", shown.body);
+    }
+}
+
+#[tokio::test]
+async fn saved_cards_are_offered_to_nobody_where_the_shop_does_not_want_it_or_does_not_say_who_it_is() {
+    for (name, change) in [
+        (
+            "disabled",
+            (|body: &mut Value| body["payment"]["hosted"]["options"]["saved_method"] = json!({"disable": true})) as fn(&mut Value),
+        ),
+        ("a guest", |body| body["customer"] = json!(null)),
+        ("described", |body| body["customer"] = json!({"name": "Ada"})),
+    ] {
+        let server = Server::start().await;
+        let (_, path) = adas(&server, change).await;
+        let html = text(&load(&server, &path).await);
+        assert!(!html.contains("ending in") && html.contains("Choose a test card"), "{name}: {html}");
+        let refused = send(&server, &path, &form(&html, "pay"), &[("card", "saved.pm_1")], &[]).await;
+        assert_eq!(refused.code(), 422, "{name}");
+    }
+}
+
 #[tokio::test]
 async fn a_decline_is_told_and_another_card_pays() {
     let server = Server::start().await;

@@ -4,6 +4,7 @@
 //! (`unpaid`), until the deadline or [`MAX_TRIES`].
 
 use super::{
+    attempt::{Attempt, AttemptStatus},
     checkout::{Checkout, Closing},
     effects::{DecideError, Effects},
     error::{Code, CodedError},
@@ -16,10 +17,13 @@ use super::{
 };
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use subtle::ConstantTimeEq;
 
 /// How often a customer may try to pay one checkout. *Because* a page that takes any number of cards is a machine for trying out stolen ones.
 pub const MAX_TRIES: usize = 10;
+/// How often the provider is asked at the most because a customer is back. *Because* a page is loaded again in no time.
+const LOOK_AT_MOST_EVERY: Duration = Duration::from_secs(3);
 /// Random bytes in the link.
 const TOKEN_BYTES: usize = 32;
 
@@ -185,6 +189,20 @@ pub fn pay(checkout: Checkout, ask: &Pay, now: Timestamp, entropy: &Entropy) -> 
     effects.attempt(n)?.request.token = Some(ask.token.clone());
     effects.note("payment.submitted", format!("attempt {} with {}", ask.n, ask.provider));
     Ok(Some(effects))
+}
+
+/// A customer who comes back from the bank need not wait until somebody looks by himself. `None`: there is nothing to look for, or somebody
+/// looks or has looked a moment ago; nothing changes.
+pub fn look_now(checkout: Checkout, now: Timestamp) -> Option<Effects> {
+    let asks = |attempt: &&Attempt| attempt.status == AttemptStatus::RequiresAction && !attempt.is_leased(now);
+    let is_asked = checkout.status == Status::AwaitingPayment && checkout.open_attempt().filter(asks).is_some();
+    let is_due = checkout.due_at.is_some_and(|due| due <= now);
+    if !is_asked || is_due || checkout.updated_at.after(LOOK_AT_MOST_EVERY) > now {
+        return None;
+    }
+    let mut effects = Effects::start(checkout, now);
+    effects.checkout.due_at = Some(now);
+    Some(effects)
 }
 
 /// A definite no to what the customer submitted: another try, as long as there is time and not too many were made. What stands in

@@ -77,6 +77,27 @@ over_both! {
         shop.assert_clean().await;
     }
 
+    async fn who_is_back_from_the_bank_is_looked_for_at_once_and_not_over_and_over(shop) {
+        let session = shop.session("yoga", 5).await;
+        let id = waiting(&shop, shop.buy(&session, 2)).await;
+        assert!(shop.store.look_now(&id).await.unwrap().is_none(), "nobody was asked yet");
+        submit(&shop, &id, 1).await;
+        let (n, token) = shop.begin_charge(&id).await;
+        let url = "https://bank.example/".to_owned();
+        shop.settle(&id, n, &token, Outcome::RequiresAction { url, provider_reference: "ch_1".to_owned() }).await;
+        shop.sql(&format!("UPDATE checkouts SET due_at = due_at + 60000 WHERE id = '{id}'")).await;
+        assert!(shop.store.look_now(&id).await.unwrap().is_none(), "it was looked at a moment ago");
+        shop.sql(&format!("UPDATE checkouts SET updated_at = updated_at - 4000 WHERE id = '{id}'")).await;
+        let looks = join_all((0..10).map(|_| shop.store.look_now(&id))).await;
+        let due: Vec<_> = looks.into_iter().filter_map(Result::unwrap).map(|moved| moved.due_in).collect();
+        assert_eq!(due, [Some(Duration::ZERO)]);
+        let (n, token) = shop.begin_charge(&id).await;
+        shop.settle(&id, n, &token, approved(3000)).await;
+        assert_eq!(end(&shop, &id).await, (Status::Succeeded, None));
+        assert!(shop.store.look_now(&id).await.unwrap().is_none());
+        shop.assert_clean().await;
+    }
+
     async fn nothing_to_pay_needs_no_customer(shop) {
         let session = shop.session("yoga", 5).await;
         let mut new = hosted(&shop, shop.buy(&session, 1));

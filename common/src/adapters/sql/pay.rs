@@ -1,6 +1,7 @@
 //! `pay`: payments that customers submit on our page, a batch in one transaction.
 
 use super::{
+    SqlStore,
     apply::apply,
     db::{Db, Tx, transact},
     load,
@@ -9,10 +10,10 @@ use crate::{
     batch::BatchRun,
     domain::{
         hosted::{self, Pay},
-        id::Entropy,
+        id::{CheckoutId, Entropy},
     },
     failpoint,
-    ports::store::{Paid, StoreError},
+    ports::store::{Moved, Paid, StoreError},
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -66,4 +67,15 @@ async fn run(tx: &mut Tx<'_>, items: &[Arc<Pay>], entropy: &Entropy) -> Result<V
     failpoint::cross("accept.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
     let answer = |source: Option<usize>| source.and_then(|at| moved.get(at).cloned()).map_or(Paid::Unchanged, Paid::Submitted);
     Ok(sources.into_iter().map(answer).collect())
+}
+
+impl SqlStore {
+    pub(super) async fn look_now_at(&self, id: &CheckoutId) -> Result<Option<Moved>, StoreError> {
+        transact!(self.db, tx => {
+            let Some(checkout) = load::lock(tx, [id]).await?.remove(id) else { return Ok(None) };
+            let now = tx.now().await?;
+            let Some(effects) = hosted::look_now(checkout, now) else { return Ok(None) };
+            Ok(apply(tx, &[effects], now, &self.entropy).await?.pop())
+        })
+    }
 }

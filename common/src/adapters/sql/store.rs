@@ -64,6 +64,10 @@ impl CheckoutStore for SqlStore {
         self.pays.call(Arc::new(pay)).await
     }
 
+    async fn look_now(&self, id: &CheckoutId) -> Result<Option<Moved>, StoreError> {
+        self.look_now_at(id).await
+    }
+
     async fn cancel(&self, scope: &Scope, id: &CheckoutId) -> Result<CancelResult, StoreError> {
         self.cancel_one(scope, id).await
     }

@@ -262,6 +262,9 @@ pub trait CheckoutStore: Send + Sync {
     /// Records the payment that a customer submits on our page, if it is the customer's turn and there is time.
     async fn pay(&self, pay: Pay) -> Result<Paid, StoreError>;
 
+    /// Makes a checkout due whose customer is back from the bank. `None`: there is nothing to look for, or it was looked a moment ago.
+    async fn look_now(&self, id: &CheckoutId) -> Result<Option<Moved>, StoreError>;
+
     /// Cancels, or asks the provider to.
     async fn cancel(&self, scope: &Scope, id: &CheckoutId) -> Result<CancelResult, StoreError>;
 
