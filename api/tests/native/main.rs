@@ -20,6 +20,7 @@ mod refunds;
 mod review;
 mod server;
 mod settings;
+mod strangers;
 mod tickets;
 mod waiting;
 mod waiting_list;

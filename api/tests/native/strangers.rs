@@ -1,0 +1,266 @@
+//! Another tenant, the other mode, no key, and a key without a scope, at every route of the description. The list is read from
+//! `/openapi.json`, so that no route is forgotten: a new one fails here until [`BODIES`] and the shop below know what to send it.
+
+use crate::server::{Reply, Server, request};
+use axum::body::Body;
+use boxoffice_common::domain::{scope::Mode, state::Status};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+
+const OTHER: (&str, &str) = ("authorization", "Bearer bo_test_other");
+const LIVE: (&str, &str) = ("authorization", "Bearer bo_live_demo");
+const NOTHING: (&str, &str) = ("authorization", "Bearer bo_test_nothing");
+/// Stands in every name that the shop keeps.
+const MARK: &str = "MARK-of-demo";
+
+/// What a route needs to get as far as the look-up; `{}` for the others. Written with the shop's own ids.
+const BODIES: &[(&str, &str, &str)] = &[
+    ("post", "/v1/checkouts", r#"{"customer": "cus_mark", "currency": "usd", "lines": [{"type": "session", "session": "ses_mark"}]}"#),
+    ("post", "/v1/checkouts/{id}/resolve", r#"{"outcome": "failed"}"#),
+    ("post", "/v1/refunds/{id}/resolve", r#"{"outcome": "failed"}"#),
+    ("post", "/v1/sessions/{id}/waiting-list", r#"{"customer": "cus_mark"}"#),
+    ("post", "/v1/tickets/{id}/transfer", r#"{"holder": {"name": "Eve"}}"#),
+    ("post", "/v1/check-ins", r#"{"ticket": "TICKET"}"#),
+    ("post", "/v1/customers/{customer}/balance-adjustments", r#"{"amount": 1, "currency": "usd", "reason": "gift"}"#),
+    ("post", "/v1/customers/{customer}/bought-memberships/{id}/freeze", r#"{}"#),
+    (
+        "put",
+        "/v1/sessions/{id}",
+        r#"{"name": "Theirs", "starts_at": "2098-01-01T10:00:00Z", "capacity": 1, "unit_amount": 1, "currency": "usd"}"#,
+    ),
+    ("put", "/v1/products/{id}", r#"{"name": "Theirs", "unit_amount": 1, "currency": "usd"}"#),
+    ("put", "/v1/promo-codes/{id}", r#"{"percent_off_bp": 10000}"#),
+    ("put", "/v1/memberships/{id}", r#"{"name": "Theirs", "unit_amount": 1, "currency": "usd", "type": "pack", "credits": 1}"#),
+    ("put", "/v1/plans/{id}", r#"{"name": "Theirs", "unit_amount": 1, "currency": "usd", "interval": "month"}"#),
+    ("post", "/v1/subscriptions/{id}/payment-method", r#"{"id": "pm_mark"}"#),
+    ("put", "/v1/customers/{id}", r#"{"name": "Theirs"}"#),
+    (
+        "put",
+        "/v1/customers/{customer}/payment-methods/{id}",
+        r#"{"type": "card", "token": "tok_x", "brand": "visa", "last4": "0000", "exp_month": 1, "exp_year": 2030}"#,
+    ),
+    ("put", "/v1/customers/{customer}/bought-memberships/{id}", r#"{"membership": "mem_mark"}"#),
+    ("put", "/v1/webhook-endpoints/{id}", r#"{"url": "https://theirs.example/", "events": ["*"]}"#),
+    ("put", "/v1/settings", r#"{"name": "Theirs"}"#),
+];
+
+/// A shop in which there is one of everything, and what each is called, by the segment of a path that stands before it.
+struct Shop {
+    server: Server,
+    ids: HashMap<&'static str, String>,
+}
+
+impl Shop {
+    async fn open() -> Self {
+        let server = Server::start().await;
+        let all = ["checkouts:write", "checkouts:read", "catalog:write", "admin"];
+        server.add_key("bo_test_other", "other", Mode::Test, &all).await;
+        server.add_key("bo_live_demo", "demo", Mode::Live, &all).await;
+        server.add_key("bo_test_nothing", "demo", Mode::Test, &[]).await;
+        let session = |capacity: u32| json!({"name": MARK, "starts_at": "2099-01-01T10:00:00Z", "capacity": capacity, "unit_amount": 0, "currency": "usd"});
+        let membership = json!({"name": MARK, "unit_amount": 100, "currency": "usd", "type": "pack", "credits": 10});
+        let card = json!({"type": "card", "token": "tok_mark", "brand": MARK, "last4": "4242", "exp_month": 1, "exp_year": 2030});
+        for (path, body) in [
+            ("sessions/ses_mark", session(2)),
+            ("sessions/ses_full", session(1)),
+            ("products/prd_mark", json!({"name": MARK, "unit_amount": 5, "currency": "usd"})),
+            ("promo-codes/MARKED", json!({"percent_off_bp": 100})),
+            ("memberships/mem_mark", membership),
+            ("plans/pln_mark", json!({"name": MARK, "unit_amount": 5, "currency": "usd", "interval": "month", "trial_days": 7})),
+            ("customers/cus_mark", json!({"name": MARK, "family": "family_mark", "external_id": "crm_mark"})),
+            ("customers/cus_mark/payment-methods/pm_mark", card),
+            ("customers/cus_mark/bought-memberships/bmb_mark", json!({"membership": "mem_mark"})),
+            ("webhook-endpoints/we_mark", json!({"url": "https://mark.example/", "events": ["*"]})),
+            ("settings", json!({"name": MARK})),
+        ] {
+            let reply = server.put(&format!("/v1/{path}"), &body).await;
+            assert!([200, 201].contains(&reply.code()), "{path}: {:?}", reply.body);
+        }
+        let post = async |path: &str, body: Value| {
+            let reply = server.post_json(path, &[("idempotency-key", path)], &body.to_string()).await;
+            assert!([200, 201, 202].contains(&reply.code()), "{path}: {:?}", reply.body);
+            reply.json()
+        };
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let last = json!({"currency": "usd", "lines": [{"type": "session", "session": "ses_full"}]});
+        let last = server.checkout("last", &last).await.json();
+        assert_eq!(server.work(last["id"].as_str().unwrap()).await, Status::Succeeded);
+        let lines = json!([{"type": "session", "session": "ses_mark"}, {"type": "custom", "name": MARK, "unit_amount": 500}]);
+        let payment = json!({"methods": [{"type": "custom", "name": "cash"}]});
+        let order = json!({"customer": "cus_mark", "currency": "usd", "lines": lines, "payment": payment, "reference": MARK});
+        let sale = text(&post("/v1/checkouts", order).await["id"]);
+        assert_eq!(server.work(&sale).await, Status::Succeeded);
+        post("/v1/customers/cus_mark/balance-adjustments", json!({"amount": 7, "currency": "usd", "reason": "gift", "note": MARK})).await;
+        let plan = json!({"customer": "cus_mark", "currency": "usd", "lines": [{"type": "plan", "plan": "pln_mark"}],
+            "payment": {"methods": [{"type": "card", "token": "tok_mark"}]}});
+        let plan = server.checkout("plan", &plan).await.json();
+        assert_eq!(server.work(plan["id"].as_str().unwrap_or_else(|| panic!("{plan}"))).await, Status::Succeeded);
+        let subscription = server.get("/v1/subscriptions?customer=cus_mark").await.json()["data"][0]["id"].clone();
+        let refund = post(&format!("/v1/checkouts/{sale}/refunds"), json!({"amount": 1, "reason": MARK})).await;
+        let waiting = post("/v1/sessions/ses_full/waiting-list", json!({"customer": "cus_mark"})).await;
+        let job = post("/v1/sessions/ses_full/cancel", json!({})).await;
+        let delivery = server.get(&format!("/v1/deliveries?checkout={sale}")).await.json()["data"][0]["id"].clone();
+        let ticket = server.get(&format!("/v1/checkouts/{sale}/tickets")).await.json()["data"][0]["id"].clone();
+        let ids = HashMap::from([
+            ("checkouts", sale),
+            ("refunds", text(&refund["id"])),
+            ("sessions", "ses_mark".to_owned()),
+            ("waiting-list", text(&waiting["id"])),
+            ("jobs", text(&job["id"])),
+            ("products", "prd_mark".to_owned()),
+            ("promo-codes", "MARKED".to_owned()),
+            ("memberships", "mem_mark".to_owned()),
+            ("plans", "pln_mark".to_owned()),
+            ("subscriptions", text(&subscription)),
+            ("customers", "cus_mark".to_owned()),
+            ("payment-methods", "pm_mark".to_owned()),
+            ("bought-memberships", "bmb_mark".to_owned()),
+            ("webhook-endpoints", "we_mark".to_owned()),
+            ("deliveries", text(&delivery)),
+            ("tickets", text(&ticket)),
+        ]);
+        Self { server, ids }
+    }
+
+    /// Every operation of the description that asks for a key: method, template, path with the shop's ids, and its query's parameters.
+    async fn operations(&self) -> Vec<(String, String, String, Vec<String>)> {
+        let api = self.server.get("/openapi.json").await.json();
+        let mut operations = Vec::new();
+        for (template, methods) in api["paths"].as_object().unwrap() {
+            let mut path = Vec::new();
+            let mut before = "";
+            for segment in template.split('/') {
+                let id = || self.ids.get(before).unwrap_or_else(|| panic!("{template}: the shop has none of the {before}"));
+                path.push(if segment.starts_with('{') { id().clone() } else { segment.to_owned() });
+                before = segment;
+            }
+            for (method, operation) in methods.as_object().unwrap() {
+                if operation["security"].is_array() {
+                    let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+                    let query = parameters.iter().filter(|parameter| parameter["in"] == "query");
+                    let mut path = path.join("/");
+                    if query.clone().any(|parameter| parameter["name"] == "reference" && parameter["required"] == true) {
+                        path = format!("{path}?reference={}", self.ids["checkouts"]);
+                    }
+                    let query = query.map(|parameter| parameter["name"].as_str().unwrap().to_owned()).collect();
+                    operations.push((method.clone(), template.clone(), path, query));
+                }
+            }
+        }
+        // What one puts oneself is found afterwards.
+        operations.sort_by_key(|(method, ..)| method == "put");
+        operations
+    }
+
+    async fn ask(&self, method: &str, template: &str, path: &str, key: &[(&str, &str)]) -> Reply {
+        let body = BODIES.iter().find(|(with, to, _)| (*with, *to) == (method, template)).map_or("{}", |(.., body)| body);
+        let body = body.replace("TICKET", &self.ids["tickets"]);
+        let request = request(&method.to_uppercase(), path, key).header("idempotency-key", "stranger");
+        let request = if method == "get" || method == "delete" {
+            request.body(Body::empty())
+        } else {
+            request.header("content-type", "application/json").body(Body::from(body))
+        };
+        self.server.send(request.unwrap()).await
+    }
+
+    /// What its owner sees of all there is: each of its objects, and each list.
+    async fn all_there_is(&self) -> Vec<String> {
+        let mut seen = Vec::new();
+        for (method, template, path, _) in self.operations().await {
+            // A stream says the same as the object, for as long as it lasts.
+            if method == "get" && !template.ends_with("/events") {
+                let reply = self.server.get(&path).await;
+                assert_eq!(reply.code(), 200, "{path}: {:?}", reply.body);
+                seen.push(format!("{path} {}", String::from_utf8_lossy(&reply.body)));
+            }
+        }
+        seen
+    }
+
+    fn assert_tells_nothing(&self, what: &str, reply: &Reply) {
+        let text = String::from_utf8_lossy(&reply.body);
+        assert!(!text.contains(MARK) && !text.contains("tok_mark"), "{what}: {text}");
+        // A problem may repeat the path's own id, and nothing beyond it.
+        for id in self.ids.values().filter(|_| reply.code() == 200) {
+            assert!(!text.contains(&format!("\"{id}\"")), "{what}: {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_tenant_and_the_other_mode_find_nothing_and_change_nothing_at_any_route() {
+    let shop = Shop::open().await;
+    let before = shop.all_there_is().await;
+    assert!(before.iter().filter(|seen| seen.contains(MARK)).count() > 10, "the owner sees what is marked");
+    let operations = shop.operations().await;
+    assert!(operations.len() > 60, "{}", operations.len());
+    for (name, key) in [("other", OTHER), ("live", LIVE)] {
+        for (method, template, path, _) in &operations {
+            let what = format!("{name}: {method} {path}");
+            let reply = shop.ask(method, template, path, &[key]).await;
+            assert_ne!(reply.code(), 400, "{what} is not understood: give it a body in BODIES: {:?}", reply.body);
+            assert!(reply.code() < 500, "{what}: {:?}", reply.body);
+            // One may put what one likes under the same name, as one's own.
+            let is_own = method == "put" && [200, 201].contains(&reply.code());
+            if template.contains('{') && !is_own {
+                // What a body names is looked for first here.
+                let in_the_body = method == "put" && template.ends_with("/bought-memberships/{id}");
+                let missing = if in_the_body { (422, "resource_missing") } else { (404, "not_found") };
+                assert_eq!(reply.problem(), (missing.0, missing.1.to_owned()), "{what}");
+            }
+            if !is_own {
+                shop.assert_tells_nothing(&what, &reply);
+            }
+        }
+    }
+    assert_eq!(shop.all_there_is().await, before, "what is another's is as it was");
+}
+
+#[tokio::test]
+async fn no_filter_of_a_list_finds_what_is_anothers() {
+    let shop = Shop::open().await;
+    let own = |name: &str| match name {
+        "customer" => Some(shop.ids["customers"].clone()),
+        "checkout" => Some(shop.ids["checkouts"].clone()),
+        "session" => Some(shop.ids["sessions"].clone()),
+        "job" => Some(shop.ids["jobs"].clone()),
+        "reference" => Some(MARK.to_owned()),
+        "family" => Some("family_mark".to_owned()),
+        "cursor" => Some(shop.ids["checkouts"].clone()),
+        _ => None,
+    };
+    let mut asked = 0;
+    let lists = shop.operations().await.into_iter().filter(|(method, _, path, _)| method == "get" && !path.contains('?'));
+    for (_, template, path, query) in lists {
+        for (name, value) in query.iter().filter_map(|name| Some((name, own(name)?))) {
+            for key in [OTHER, LIVE] {
+                let path = format!("{path}?{name}={value}");
+                let reply = shop.server.get_with(&path, &[key]).await;
+                assert!([200, 400, 404].contains(&reply.code()), "{path}: {:?}", reply.body);
+                assert!(reply.code() != 200 || !template.contains('{'), "{path}: {:?}", reply.body);
+                shop.assert_tells_nothing(&path, &reply);
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked > 10, "{asked}");
+}
+
+#[tokio::test]
+async fn without_a_key_or_without_a_scope_no_route_does_anything() {
+    let shop = Shop::open().await;
+    let before = shop.all_there_is().await;
+    for (method, template, path, _) in shop.operations().await {
+        let reply = shop.ask(&method, &template, &path, &[("authorization", "")]).await;
+        assert_eq!(reply.problem(), (401, "unauthenticated".to_owned()), "{method} {path}");
+        let reply = shop.ask(&method, &template, &path, &[NOTHING]).await;
+        // What is on sale, how the shop looks, and the keys that verify tickets are no secret to whoever has any key.
+        let open = ["sessions", "products", "promo-codes", "memberships", "plans", "settings", "ticket-keys"];
+        let is_open =
+            method == "get" && open.contains(&template.split('/').nth(2).unwrap_or_default()) && !template.ends_with("/waiting-list");
+        let expected = if is_open { 200 } else { 403 };
+        assert_eq!(reply.code(), expected, "{method} {path}: {:?}", reply.body);
+    }
+    assert_eq!(shop.all_there_is().await, before);
+}
