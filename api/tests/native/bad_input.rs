@@ -63,7 +63,7 @@ async fn fields_that_are_wrong_are_named_and_nothing_is_written() {
         ("/payment/methods/0/token", json!(card), 400, "card_number_refused", "payment.methods[0].token"),
         ("/payment/methods/0/amount", json!(1), 422, "payment_amount_mismatch", "payment.methods[0].amount"),
         ("/payment/methods/0", json!({"type": "free"}), 422, "payment_method_invalid", "payment.methods[0]"),
-        ("/payment/methods/0/type", json!("wallet"), 422, "unsupported", "payment.methods[0].type"),
+        ("/payment/methods/0/type", json!("wallet"), 400, "parameter_unknown", "payment.methods[0].token"),
         ("/payment", Value::Null, 400, "parameter_missing", "payment"),
         ("/promo_code", json!("NOPE"), 422, "promo_code_invalid", "promo_code"),
         ("/customer", json!("cus_nobody"), 422, "resource_missing", "customer"),

@@ -144,7 +144,7 @@ async fn fields(shop: &Client) -> usize {
         ("payment", method(json!({"token": "tok_visa", "cvc": "123"})), "parameter_unknown", "payment.methods[0].cvc"),
         ("payment", method(json!({"token": "tok_visa", "amount": -5})), "payment_amount_mismatch", "payment.methods[0].amount"),
         ("payment", method(json!({"type": "bitcoin"})), invalid, "payment.methods[0].type"),
-        ("payment", json!({"methods": [{"type": "wallet"}]}), "unsupported", "payment.methods[0].type"),
+        ("payment", json!({"methods": [{"type": "wallet"}]}), "parameter_missing", "payment.methods[0].provider"),
         ("payment", json!({"methods": [{"type": "free"}, {"type": "free"}]}), invalid, "payment.methods[1].amount"),
         ("payment", json!({"methods": vec![json!({"type": "card", "token": "tok_visa", "amount": 1}); 6]}), invalid, "payment.methods"),
         (
@@ -195,7 +195,7 @@ async fn fields(shop: &Client) -> usize {
     for (field, value, code, param) in rows {
         let reply = shop.refused(&with(&good(), json!({field: value}))).await;
         println!("{field}: {:.120}", value.to_string());
-        let status = if matches!(code, "unsupported" | "payment_amount_mismatch") { 422 } else { 400 };
+        let status = if code == "payment_amount_mismatch" { 422 } else { 400 };
         assert_eq!(reply.expect_problem(status, code)["param"], param);
         assert!(!reply.text.contains("4242"), "{}", reply.text);
     }

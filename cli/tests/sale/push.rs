@@ -30,7 +30,8 @@ pub async fn story(system: &System) {
     assert_eq!(shop.left("ses_push").await, (4, 0, 16));
     let log = system.server.log().into_iter().chain(system.workers.iter().flat_map(|worker| worker.log()));
     for line in log {
-        assert!(!line.contains("2327"), "no telephone number in the log: {line}");
+        let told = [APPROVES, REFUSES, NEVER_LOOKS, ANSWERS_LATE].iter().any(|phone| line.contains(phone.trim_start_matches('+')));
+        assert!(!told, "no telephone number in the log: {line}");
     }
 }
 
