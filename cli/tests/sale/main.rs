@@ -10,6 +10,7 @@ mod closing;
 mod hosted;
 mod jobs;
 mod memberships;
+mod participants;
 mod prices;
 mod push;
 mod reading;
@@ -70,6 +71,7 @@ stories! {
     balance::story as a_balance_is_spent_once_held_beside_a_card_and_gets_back_what_was_its_own with QUICK;
     subscriptions::story as a_plan_is_sold_paused_resumed_and_ended_and_cannot_be_paid_with_what_does_not_renew with QUICK;
     rush::story as twins_make_one_checkout_and_three_seats_are_sold_three_times with QUICK;
+    participants::story as one_pays_and_each_place_is_its_participants_up_to_the_door with QUICK;
     tickets::story as a_ticket_lets_in_once_is_passed_on_and_void_when_given_back with QUICK;
     closing::story as a_checkout_can_be_canceled_until_money_may_have_moved with closing::SETTINGS;
     jobs::story as a_session_is_called_off_and_everybody_gets_the_money_back_once with QUICK;
