@@ -138,10 +138,10 @@ impl Intake {
         }
         let shelf = self.shelves.load(&submission.scope, submission.cart.wanted()).await?;
         let sells_plan = submission.cart.lines.iter().any(|line| matches!(line.item, CartItem::Plan { .. }));
-        let shelf = self.with_plans(&submission.scope, shelf, sells_plan).await?;
+        let sells_membership = submission.cart.lines.iter().any(|line| matches!(line.item, CartItem::Membership { .. }));
+        let shelf = self.with_plans(&submission.scope, shelf, sells_plan || sells_membership).await?;
         let mut priced = price(&submission.cart, &shelf, now, &self.entropy)?;
         participants::resolve(&*self.store, submission, &mut priced.lines, now).await?;
-        let sells_membership = priced.lines.iter().any(|line| matches!(line.item, Item::Membership { .. }));
         if (sells_membership || sells_plan) && submission.buyer.is_none() {
             return Err(Problem::missing("customer"));
         }

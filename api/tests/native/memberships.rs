@@ -1,7 +1,12 @@
 //! Memberships over the API: sold, brought in, frozen, given back, and whose they are.
 
 use crate::server::Server;
-use boxoffice_common::domain::scope::Mode;
+use boxoffice_common::domain::{
+    scope::Mode,
+    span::{Span, Unit},
+    time::Timestamp,
+    time_zone::TimeZone,
+};
 use serde_json::{Value, json};
 
 pub fn pack() -> Value {
@@ -73,6 +78,32 @@ async fn a_membership_is_sold_shown_and_given_back() {
     assert_eq!(refund(&server, &sale, "r", json!({"lines": [line["id"]]})).await.code(), 202);
     assert_eq!(server.get(&path).await.json()["status"], "ended");
     assert!(server.get("/v1/ledger/balances").await.json()["data"].as_array().unwrap().iter().all(|balance| balance["amount"] == 0));
+}
+
+/// What is counted is frozen with the line: a shop that moves takes nothing from anybody.
+#[tokio::test]
+async fn a_membership_is_good_until_a_day_where_the_shop_was_when_it_was_sold() {
+    let server = shop().await;
+    let zone = |name: &str| json!({"time_zone": name});
+    assert_eq!(server.put("/v1/settings", &zone("America/Los_Angeles")).await.code(), 200);
+    let endless = json!({"name": "Ten", "unit_amount": 1, "currency": "usd", "type": "pack", "credits": 10});
+    assert_eq!(server.put("/v1/memberships/mem_ever", &endless).await.code(), 201);
+    let lines = json!([{"type": "membership", "membership": "mem_pack"}, {"type": "membership", "membership": "mem_ever"}]);
+    let body =
+        json!({"customer": "cus_ada", "currency": "usd", "lines": lines, "payment": {"methods": [{"type": "custom", "name": "cash"}]}});
+    let accepted = server.checkout("k", &body).await.json();
+    assert_eq!(server.put("/v1/settings", &zone("Pacific/Auckland")).await.code(), 200);
+    server.work(accepted["id"].as_str().unwrap()).await;
+    assert_eq!((&accepted["lines"][0]["time_zone"], &accepted["lines"][1]["time_zone"]), (&json!("America/Los_Angeles"), &json!(null)));
+    let of = async |line: usize| {
+        let id = accepted["lines"][line]["bought_membership"].as_str().unwrap();
+        server.get(&format!("{ADAS}/{id}")).await.json()
+    };
+    let bought = of(0).await;
+    let from = Timestamp::parse(bought["valid_from"].as_str().unwrap()).unwrap();
+    let half_a_year = Span { count: 6, unit: Unit::Month };
+    let until = half_a_year.after(from, &TimeZone::parse("America/Los_Angeles").unwrap());
+    assert_eq!((&bought["valid_until"], &of(1).await["valid_until"]), (&json!(until), &json!(null)));
 }
 
 #[tokio::test]

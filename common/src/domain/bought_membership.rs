@@ -172,7 +172,10 @@ pub fn sold(checkout: &Checkout) -> Vec<BoughtMembership> {
     let now = checkout.updated_at;
     let made = checkout.order.lines.iter().filter_map(|line| {
         let (membership, terms, valid_from, valid_until) = match &line.item {
-            Item::Membership { membership, terms, .. } => (membership, terms, now, terms.valid_for.map(|span| span.after(now))),
+            Item::Membership { membership, terms, time_zone, .. } => {
+                let time_zone = time_zone.clone().unwrap_or_default();
+                (membership, terms, now, terms.valid_for.map(|span| span.after(now, &time_zone)))
+            }
             Item::Plan { period, gives: Some(Gift::Membership { membership, terms, .. }), .. }
             | Item::Subscription { period, gives: Some(Gift::Membership { membership, terms, .. }), .. } => {
                 (membership, terms, period.from, Some(period.until))

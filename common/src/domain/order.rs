@@ -12,6 +12,7 @@ use super::{
     push::PushMethod,
     schedule::Period,
     secret::Secret,
+    time_zone::TimeZone,
 };
 use serde::{Deserialize, Serialize};
 
@@ -195,6 +196,9 @@ pub enum Item {
         bought_membership: BoughtMembershipId,
         /// What it is good for, as it was when it was priced.
         terms: Terms,
+        /// Where the days of its `valid_for` are counted; left out where it is good for ever.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        time_zone: Option<TimeZone>,
     },
     /// A plan: the checkout's customer has a subscription when it has succeeded.
     Plan {

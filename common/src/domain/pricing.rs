@@ -103,7 +103,7 @@ pub struct Shelf {
     pub memberships: HashMap<CatalogueId, Membership>,
     /// Plans by id. What they give is among the memberships.
     pub plans: HashMap<CatalogueId, Plan>,
-    /// Where the periods of plans are counted.
+    /// Where the periods of plans and of memberships are counted.
     pub time_zone: TimeZone,
     /// Promo codes by the code itself.
     pub promo_codes: HashMap<CatalogueId, PromoCode>,
@@ -246,7 +246,8 @@ fn find_membership(membership: &CatalogueId, line: &LineId, shelf: &Shelf, param
     let found = shelf.memberships.get(membership).filter(|membership| membership.active);
     let found = found.ok_or_else(|| missing("membership on sale", format!("{param}.membership")))?;
     let bought_membership = BoughtMembershipId::sold_by(line);
-    let item = Item::Membership { membership: membership.clone(), bought_membership, terms: found.terms() };
+    let time_zone = found.valid_for.map(|_| shelf.time_zone.clone());
+    let item = Item::Membership { membership: membership.clone(), bought_membership, terms: found.terms(), time_zone };
     let (name, unit_amount, tax_rate_bp) = (found.name.clone(), found.unit_amount, found.tax_rate_bp);
     Ok((Found { item, name, unit_amount, tax_rate_bp }, found.currency))
 }

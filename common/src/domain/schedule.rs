@@ -77,14 +77,7 @@ impl Schedule {
     /// So many periods after the start, at the same time of day.
     fn counted(&self, periods: i64) -> Option<Timestamp> {
         let count = periods.checked_mul(i64::from(self.interval_count))?;
-        let span = match self.interval {
-            Unit::Day => jiff::Span::new().try_days(count),
-            Unit::Week => jiff::Span::new().try_weeks(count),
-            Unit::Month => jiff::Span::new().try_months(count),
-            Unit::Year => jiff::Span::new().try_years(count),
-        };
-        let local = self.time_zone.civil(self.starts_at)?.checked_add(span.ok()?).ok()?;
-        self.time_zone.instant(local)
+        self.interval.later(count, self.starts_at, &self.time_zone)
     }
 
     /// So many periods after the first anchor day behind the start.

@@ -10,7 +10,6 @@ use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 #[schema(value_type = String, format = DateTime, examples("2030-01-31T09:00:00.000Z"))]
 pub struct Timestamp(i64);
 
-const DAY_MS: i64 = 24 * 3600 * 1000;
 /// The first time that RFC 3339 can tell.
 const FIRST: Timestamp = Timestamp(-62_167_219_200_000);
 /// The last one.
@@ -40,18 +39,6 @@ impl Timestamp {
     /// This much earlier, at the beginning of time at the least.
     pub fn before(self, by: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
-    }
-
-    /// The same time of day so many calendar months later, in UTC: on the same day, or on the last one of a month that has no such
-    /// day. At the end of the year 9999 at the most.
-    pub fn months_later(self, months: u32) -> Self {
-        let from = self.date();
-        let index = i64::from(from.year()) * 12 + i64::from(u8::from(from.month())) - 1 + i64::from(months);
-        let year = i32::try_from(index.div_euclid(12)).unwrap_or(i32::MAX);
-        let month = u8::try_from(index.rem_euclid(12) + 1).ok().and_then(|month| time::Month::try_from(month).ok());
-        let to = month.and_then(|month| time::Date::from_calendar_date(year, month, from.day().min(month.length(year))).ok());
-        let days = to.map(|to| (to - from).whole_days()).and_then(|days| days.checked_mul(DAY_MS)).and_then(|ms| self.0.checked_add(ms));
-        days.filter(|&ms| ms <= LAST.0).map_or(LAST, Self)
     }
 
     /// How long from `earlier` to here; zero when it is not earlier.

@@ -194,7 +194,7 @@ impl Shop {
         let pack = CatalogueId::parse("mem_pack").unwrap();
         let line = self.line(&pack, 1, &[]);
         let terms = Terms { kind: MembershipType::Pack, credits: Some(credits), valid_for: Some(Span { count: 1, unit: Unit::Month }) };
-        let item = Item::Membership { membership: pack, bought_membership: BoughtMembershipId::sold_by(&line.id), terms };
+        let item = Item::Membership { membership: pack, bought_membership: BoughtMembershipId::sold_by(&line.id), terms, time_zone: None };
         let mut new = self.new_checkout(vec![Line { item, ..line }], Tender::Card { token: Secret::new("tok_visa".to_owned()) });
         new.order.customer = Some(customer.clone());
         new
