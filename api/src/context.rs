@@ -13,6 +13,7 @@ use crate::{
     waiting::{MAX_WAITING, Waiters},
 };
 use boxoffice_common::{
+    adapters::provider_events::EventSources,
     config::Config,
     domain::{checkout::Checkout, id::Entropy, state::Status, view::QueueEstimate},
     ports::{announcer::Announcer, clock::Clock, queue::Queue, seats::Seats, store::Store},
@@ -70,6 +71,8 @@ pub struct ApiParts {
     pub config: ApiConfig,
     /// The sandbox provider's book, where there is one.
     pub sandbox: Option<Arc<dyn SandboxBook>>,
+    /// How what providers tell us is verified.
+    pub events: EventSources,
     /// What `/metrics` renders.
     pub metrics: Option<PrometheusHandle>,
     /// Cancelled when the process begins to stop: streams and waits end, `/readyz` says no.
@@ -189,6 +192,11 @@ impl ApiContext {
     /// The sandbox provider's book.
     pub fn sandbox(&self) -> Option<&dyn SandboxBook> {
         self.0.parts.sandbox.as_deref()
+    }
+
+    /// How what providers tell us is verified.
+    pub fn events(&self) -> &EventSources {
+        &self.0.parts.events
     }
 
     /// What `/metrics` renders.

@@ -35,6 +35,7 @@ const SECURITY: &str = "api_key";
         (name = "tickets", description = "What was sold, at the door"),
         (name = "settings", description = "How a tenant presents itself to its customers, and where its days are counted"),
         (name = "sandbox", description = "The sandbox payment provider's own book, for test keys"),
+        (name = "provider events", description = "Where payment providers tell us what became of a payment, signed"),
         (name = "health", description = "For operators")
     )
 )]

@@ -44,7 +44,8 @@ pub fn router(ctx: ApiContext) -> Router {
         .merge(routes::tickets::router())
         .merge(routes::sandbox::router())
         .route_layer(from_fn_with_state(ctx.clone(), authenticate));
-    let all = OpenApiRouter::with_openapi(Frame::openapi()).merge(keyed).merge(routes::health::router());
+    let all =
+        OpenApiRouter::with_openapi(Frame::openapi()).merge(keyed).merge(routes::health::router()).merge(routes::provider_events::router());
     let (routes, api) = all.with_state(ctx.clone()).split_for_parts();
     let compression = CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_ABOVE).and(NotForContentType::SSE));
     routes

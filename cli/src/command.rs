@@ -35,6 +35,8 @@ pub enum Command {
     Audit(Audit),
     /// Shows the messages that were given up, or puts them back to work
     DeadLetters(DeadLetters),
+    /// Shows what payment providers told us and what somebody has to look at, has it worked on again, or leaves it at that
+    ProviderEvents(ProviderEvents),
     /// A load, and figures that can be believed
     Bench(Box<BenchArgs>),
 }
@@ -86,6 +88,9 @@ pub struct Sandbox {
     /// How browsers reach it, for the links to its pages; the listening address when left out
     #[arg(long)]
     pub public_url: Option<String>,
+    /// Whom it tells what became of payments for which it asks a customer: http://…/webhooks/sandbox/test. Signed with SANDBOX_WEBHOOK_SECRET
+    #[arg(long)]
+    pub webhook_url: Option<String>,
     /// The folder of its book
     #[arg(long, default_value = "./data")]
     pub data_dir: PathBuf,
@@ -137,6 +142,29 @@ pub struct DeadLetters {
     /// How many at the most
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub limit: u16,
+}
+
+/// `boxoffice provider-events`.
+#[derive(Debug, Args)]
+pub struct ProviderEvents {
+    /// Shows the event as it came. It may hold personal data
+    #[arg(long, value_name = "ID", group = "what")]
+    pub show: Option<String>,
+    /// Has it worked on once more
+    #[arg(long, value_name = "ID", group = "what")]
+    pub retry: Option<String>,
+    /// Leaves it at that; needs --note
+    #[arg(long, value_name = "ID", group = "what", requires = "note")]
+    pub dismiss: Option<String>,
+    /// Why
+    #[arg(long, requires = "dismiss")]
+    pub note: Option<String>,
+    /// How many at the most
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub limit: u16,
+    /// Where the data lies.
+    #[command(flatten)]
+    pub data: Data,
 }
 
 /// `boxoffice audit`.

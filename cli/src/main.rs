@@ -9,7 +9,7 @@
 //! | `linger` | that no answer is lost because it came before the request's end |
 //! | `watch` | what a worker can be asked |
 //! | `demo` | the demo catalogue |
-//! | `keys`, `doctor`, `audit`, `dead_letters` | the commands that end |
+//! | `keys`, `doctor`, `audit`, `dead_letters`, `provider_events` | the commands that end |
 //! | `bench` | load and figures |
 
 mod audit;
@@ -23,6 +23,7 @@ mod http;
 mod keys;
 mod linger;
 mod log;
+mod provider_events;
 mod serve;
 mod watch;
 mod wire;
@@ -67,6 +68,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Keys(keys) => keys::run(keys).await.map(done),
         Command::Audit(args) => audit::run(args).await,
         Command::DeadLetters(args) => dead_letters::run(args).await.map(done),
+        Command::ProviderEvents(args) => provider_events::run(args).await.map(done),
         Command::Bench(args) => Ok(bench::run(*args).await.map(done)?),
     }
 }

@@ -11,8 +11,12 @@ use crate::{
 use axum::Router;
 use boxoffice_api::{ApiConfig, ApiContext, ApiParts, SandboxBook};
 use boxoffice_common::{
-    adapters::sandbox::{SandboxService, actions_router},
-    domain::id::Entropy,
+    adapters::{
+        callback::signature::generate_secret,
+        sandbox::{EVENTS_PATH, Notify, SandboxService, actions_router},
+    },
+    config::Config,
+    domain::{id::Entropy, secret::Secret},
     ports::clock::SystemClock,
 };
 use boxoffice_worker::Worker;
@@ -40,6 +44,10 @@ pub async fn serve(args: Serve) -> Result<(), Failure> {
     }
     let public_url = engine.config.public_url.clone().unwrap_or_else(|| listening.url.clone());
     let sandbox = Arc::new(Sandbox::open(&engine.config, &engine.entropy, &public_url).await?);
+    if matches!(&*sandbox, Sandbox::Here(_)) && engine.config.sandbox_webhook_secret.is_none() {
+        // The sandbox in this process signs with it, the intake in this process verifies with it, and nobody else needs it.
+        engine.config.sandbox_webhook_secret = Some(generate_secret(&engine.entropy));
+    }
     let stop = CancellationToken::new();
     let synced = tokio::spawn(engine.clock.clone().keep_in_sync(engine.store.clone(), stop.clone()));
     let api = api_context(&engine, &public_url, Some(sandbox.clone()), metrics, &stop);
@@ -47,7 +55,8 @@ pub async fn serve(args: Serve) -> Result<(), Failure> {
     let mut customers = None;
     if let Sandbox::Here(service) = &*sandbox {
         router = router.merge(actions_router(Arc::clone(service)));
-        customers = Some(tokio::spawn(Arc::clone(service).run(stop.clone())));
+        let notify = notify(&format!("{}{EVENTS_PATH}", listening.url), engine.config.sandbox_webhook_secret.clone())?;
+        customers = Some(tokio::spawn(Arc::clone(service).run(notify, stop.clone())));
     }
     if args.demo {
         demo::fill(&engine).await?;
@@ -139,7 +148,11 @@ pub async fn sandbox(args: SandboxArgs) -> Result<(), Failure> {
     let health = Router::new().route("/healthz", axum::routing::get(|| async { "ok" }));
     let router = boxoffice_common::adapters::sandbox::router(Arc::clone(&service)).merge(health);
     let stop = CancellationToken::new();
-    let customers = tokio::spawn(service.run(stop.clone()));
+    let notify = match &args.webhook_url {
+        Some(url) => notify(url, Config::from_env(args.data_dir.clone())?.sandbox_webhook_secret)?,
+        None => None,
+    };
+    let customers = tokio::spawn(service.run(notify, stop.clone()));
     let url = listening.url.clone();
     let server = listening.serve(router, stop.clone());
     println!("listening on {url}");
@@ -148,6 +161,15 @@ pub async fn sandbox(args: SandboxArgs) -> Result<(), Failure> {
     let _ = server.await;
     let _ = customers.await;
     Ok(())
+}
+
+/// Whom the sandbox tells, if there is something to sign with.
+fn notify(url: &str, secret: Option<Secret<String>>) -> Result<Option<Notify>, Failure> {
+    let bad = || Failure::Setup(format!("{url} is no address that the sandbox could tell anything: give http://…{EVENTS_PATH}"));
+    match secret {
+        Some(secret) => Notify::new(url, secret).map(Some).map_err(|_| bad()),
+        None => Err(Failure::Setup("--webhook-url needs SANDBOX_WEBHOOK_SECRET, to sign with".to_owned())),
+    }
 }
 
 fn api_context(
@@ -166,6 +188,7 @@ fn api_context(
         entropy: Arc::clone(&engine.entropy),
         config: ApiConfig::new(&engine.config, listening),
         sandbox,
+        events: wire::event_sources(engine.config.sandbox_webhook_secret.clone()),
         metrics: Some(metrics),
         shutdown: stop.clone(),
     })

@@ -8,10 +8,11 @@ use boxoffice_common::{
         announce::{MemoryAnnouncer, RedisAnnouncer},
         callback::sender::CallbackSender,
         clock::SyncedClock,
+        provider_events::EventSources,
         provider_guard::{GuardLimits, Guarded},
         providers::Providers,
         queue::{MemoryQueue, RabbitOptions, RabbitQueue},
-        sandbox::{SandboxProvider, SandboxService},
+        sandbox::{SandboxEvents, SandboxProvider, SandboxService},
         seats::{Lifetimes, MemorySeats, RedisSeats},
         sql::SqlStore,
     },
@@ -164,6 +165,11 @@ impl SandboxBook for Sandbox {
     }
 }
 
+/// Whose events this process takes, or reads.
+pub fn event_sources(sandbox_secret: Option<Secret<String>>) -> EventSources {
+    EventSources::default().with(Arc::new(SandboxEvents::new(sandbox_secret.into_iter().collect())))
+}
+
 /// What a worker works with.
 pub fn worker_context(engine: &Engine, sandbox: &Sandbox) -> Result<Arc<WorkerContext>, Failure> {
     let config = &engine.config;
@@ -175,6 +181,7 @@ pub fn worker_context(engine: &Engine, sandbox: &Sandbox) -> Result<Arc<WorkerCo
         seats: Arc::clone(&engine.seats),
         announcer: Arc::clone(&engine.announcer),
         providers: Providers::new().with(Arc::new(provider))?,
+        events: event_sources(config.sandbox_webhook_secret.clone()),
         sender: CallbackSender::new(config.into(), Arc::clone(&engine.entropy))?,
         clock: engine.clock.clone(),
         entropy: Arc::clone(&engine.entropy),

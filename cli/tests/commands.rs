@@ -305,7 +305,7 @@ async fn a_worker_that_is_told_to_stop_hands_nothing_over_half_done() {
 #[tokio::test]
 async fn what_is_typed_wrong_is_told_and_help_helps() {
     let help = said(&boxoffice().arg("--help").run().await.unwrap());
-    for command in ["serve", "api", "worker", "sandbox", "migrate", "doctor", "keys", "audit", "dead-letters", "bench"] {
+    for command in ["serve", "api", "worker", "sandbox", "migrate", "doctor", "keys", "audit", "dead-letters", "provider-events", "bench"] {
         assert!(help.contains(command), "{command}: {help}");
     }
     assert_eq!(boxoffice().arg("sell").run().await.unwrap().status.code(), Some(2));

@@ -105,7 +105,7 @@ async fn heavy_clocks_ten_minutes_apart_expire_nothing_early_or_late_and_leases_
         }
         sales.push(sale);
     }
-    let ends = reckoning::of_the_living(&shop, &receiver, &sales, Luck::Certain).await;
+    let ends = reckoning::of_the_living(&site, &shop, &receiver, &sales, Luck::Certain).await;
     for sale in &sales[first..] {
         let happened = happened(&shop, sale).await;
         assert!(!happened.iter().any(|what| what == "lease.taken_over"), "{:?}: {happened:?}", sale.order.tender);
@@ -149,7 +149,7 @@ async fn heavy_a_worker_that_stands_still_for_longer_than_its_lease_does_no_harm
         assert_eq!(reckoning::ends(&shop, &sales[first..]).await, before, "{point}: the late worker changed what had ended");
     }
     late.again_with_failpoints("").await;
-    let ends = reckoning::of_the_living(&shop, &receiver, &sales, Luck::Certain).await;
+    let ends = reckoning::of_the_living(&site, &shop, &receiver, &sales, Luck::Certain).await;
     end([&mut api, &mut late, &mut other, &mut sandbox]).await;
     reckoning::of_the_dead(&site, &sales, &ends).await;
 }
@@ -166,7 +166,7 @@ async fn heavy_a_lease_that_is_over_before_anything_was_sent_is_given_back() {
     assert!(server.stopped_itself(PATIENCE).await, "the charge was not begun");
     tokio::time::sleep(lease).await;
     server.go_on();
-    let ends = reckoning::of_the_living(&shop, &receiver, &sales, Luck::Certain).await;
+    let ends = reckoning::of_the_living(&site, &shop, &receiver, &sales, Luck::Certain).await;
     assert_eq!(status(&ends, &sales[0]), "succeeded");
     let happened = happened(&shop, &sales[0]).await;
     assert!(happened.iter().any(|what| what == "charge.refused"), "{happened:?}");

@@ -64,7 +64,7 @@ async fn embedded(name: &'static str) {
     let (shop, crowd) = open(&server, &site, &receiver, 20..80).await;
     die_at(name, &mut server).await;
     let sales = crowd.go_home().await;
-    let ends = reckoning::of_the_living(&shop, &receiver, &sales, Luck::Certain).await;
+    let ends = reckoning::of_the_living(&site, &shop, &receiver, &sales, Luck::Certain).await;
     server.program().terminate(PATIENCE).await.unwrap();
     reckoning::of_the_dead(&site, &sales, &ends).await;
     println!("{name}: {} checkouts, {} callbacks", sales.len(), receiver.count());
@@ -85,7 +85,7 @@ async fn distributed(walk: &str, intake: &[&str], pipeline: &[&str]) {
         die_at(name, &mut mortal).await;
     }
     let sales = crowd.go_home().await;
-    let ends = reckoning::of_the_living(&shop, &receiver, &sales, Luck::Certain).await;
+    let ends = reckoning::of_the_living(&site, &shop, &receiver, &sales, Luck::Certain).await;
     for process in [&mut api, &mut mortal, &mut other, &mut sandbox] {
         process.program().terminate(PATIENCE).await.unwrap();
     }
@@ -109,8 +109,11 @@ async fn heavy_embedded_a_kill_at_any_failpoint_loses_nothing_and_charges_nobody
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn heavy_distributed_a_kill_at_any_failpoint_loses_nothing_and_charges_nobody_twice() {
     let is = |name: &&str, part: &str| name.starts_with(part);
-    let intake: Vec<&str> = of_sales().filter(|name| is(name, "accept.") || is(name, "publish.")).collect();
-    let pipeline: Vec<&str> = of_sales().filter(|name| !is(name, "accept.")).collect();
+    let intake: Vec<&str> = of_sales()
+        .filter(|name| is(name, "accept.") || is(name, "publish.") || is(name, "event.before_commit") || is(name, "event.after"))
+        .collect();
+    let pipeline: Vec<&str> =
+        of_sales().filter(|name| !(is(name, "accept.") || is(name, "event.before_commit") || is(name, "event.after"))).collect();
     let (first, second) = pipeline.split_at(pipeline.len() / 2);
     let (early, late) = intake.split_at(intake.len() / 2);
     all([("first", distributed("first", early, first).boxed_local()), ("second", distributed("second", late, second).boxed_local())], 2)

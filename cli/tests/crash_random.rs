@@ -41,7 +41,7 @@ struct Fate {
 }
 
 fn at_random(_: usize, dice: &mut StdRng) -> Order {
-    let tender = match dice.random_range(0..25) {
+    let tender = match dice.random_range(0..26) {
         0..8 => Tender::Visa,
         8..10 => Tender::Declined,
         10..12 => Tender::TimeoutCharged,
@@ -54,6 +54,7 @@ fn at_random(_: usize, dice: &mut StdRng) -> Order {
         19..20 => Tender::Credits,
         20..21 => Tender::Hosted,
         21..22 => Tender::HostedTwice,
+        24..25 => [Tender::Push, Tender::PushRefused, Tender::CardAndPush][dice.random_range(0..3)],
         22..23 => Tender::Balance,
         23..24 => [Tender::CardAndBalance, Tender::BalanceAndDeclined][dice.random_range(0..2)],
         _ => Tender::ThreeDs,
@@ -176,7 +177,7 @@ async fn heavy_embedded_deaths_at_random_under_load_lose_nothing_and_charge_nobo
     join(dies_at_random(&mut server, fate, StdRng::seed_from_u64(seed), &end), chaos).await;
     let mut sales = crowd.go_home().await;
     sell_out(&shop, &mut sales).await;
-    let ends = reckoning::of_the_living(&shop, &receiver, &sales, Luck::Open).await;
+    let ends = reckoning::of_the_living(&site, &shop, &receiver, &sales, Luck::Open).await;
     server.program().terminate(PATIENCE).await.unwrap();
     reckoning::of_the_dead(&site, &sales, &ends).await;
     println!("{} checkouts, {} callbacks", sales.len(), receiver.count());
@@ -209,7 +210,7 @@ async fn heavy_distributed_deaths_at_random_of_processes_and_servers_lose_nothin
     join(join_all(mortals), chaos).await;
     let mut sales = crowd.go_home().await;
     sell_out(&shop, &mut sales).await;
-    let ends = reckoning::of_the_living(&shop, &receiver, &sales, Luck::Open).await;
+    let ends = reckoning::of_the_living(&site, &shop, &receiver, &sales, Luck::Open).await;
     for process in &mut processes {
         process.program().terminate(PATIENCE).await.unwrap();
     }

@@ -1,6 +1,6 @@
 //! Configuration: environment with embedded defaults, checked as a whole before anything starts.
 
-use crate::domain::secret::Secret;
+use crate::{adapters::callback::signature::sign_text, domain::secret::Secret};
 use std::{path::PathBuf, time::Duration};
 
 /// What a process is told by its environment.
@@ -14,6 +14,8 @@ pub struct Config {
     pub redis_url: Option<Secret<String>>,
     /// `SANDBOX_PROVIDER_URL`; unset: the sandbox runs inside `serve`.
     pub sandbox_url: Option<String>,
+    /// `SANDBOX_WEBHOOK_SECRET`: `whsec_…`, with which the sandbox signs what it tells us; unset: `serve` with a sandbox of its own makes one, others take nothing.
+    pub sandbox_webhook_secret: Option<Secret<String>>,
     /// `BOXOFFICE_PUBLIC_URL`: how browsers reach this server, for links; unset: the listening address.
     pub public_url: Option<String>,
     /// `--data-dir`: where the embedded databases lie.
@@ -79,6 +81,7 @@ impl Config {
             amqp_url: text("AMQP_URL").map(Secret::new),
             redis_url: text("REDIS_URL").map(Secret::new),
             sandbox_url: text("SANDBOX_PROVIDER_URL"),
+            sandbox_webhook_secret: text("SANDBOX_WEBHOOK_SECRET").map(Secret::new),
             public_url: text("BOXOFFICE_PUBLIC_URL").map(|url| url.trim_end_matches('/').to_owned()),
             data_dir,
             allow_private_callbacks: text("BOXOFFICE_ALLOW_PRIVATE_CALLBACKS").is_some_and(|value| value == "true"),
@@ -120,6 +123,9 @@ impl Config {
                 return wrong("DATABASE_URL", "must begin with postgres: or sqlite:");
             }
         }
+        if self.sandbox_webhook_secret.as_ref().is_some_and(|secret| sign_text(secret, "").is_err()) {
+            return wrong("SANDBOX_WEBHOOK_SECRET", "must be whsec_ followed by the Base64 of 24 to 64 bytes");
+        }
         if self.provider_timeout >= self.lease {
             return wrong("BOXOFFICE_PROVIDER_TIMEOUT_MS", "must be shorter than BOXOFFICE_LEASE_MS: a call may not outlive its lease");
         }
@@ -158,6 +164,7 @@ mod tests {
         assert_eq!(variable(&[("DATABASE_URL", "mysql://x")]), "DATABASE_URL");
         assert_eq!(variable(&[("BOXOFFICE_LEASE_MS", "soon")]), "BOXOFFICE_LEASE_MS");
         assert_eq!(variable(&[("BOXOFFICE_LEASE_MS", "5000")]), "BOXOFFICE_PROVIDER_TIMEOUT_MS");
+        assert_eq!(variable(&[("SANDBOX_WEBHOOK_SECRET", "hunter2")]), "SANDBOX_WEBHOOK_SECRET");
         assert_eq!(variable(&[("BOXOFFICE_CALLBACK_TIMEOUT_MS", "0")]), "BOXOFFICE_CALLBACK_TIMEOUT_MS");
     }
 }

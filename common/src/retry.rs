@@ -21,6 +21,8 @@ pub const REFUSED: Policy = Policy { base: Duration::from_millis(100), cap: Dura
 pub const RECONCILE: Policy = Policy { base: Duration::from_secs(1), cap: Duration::from_secs(300), jitter: 0.2 };
 /// Waiting for a customer to act.
 pub const POLL: Policy = Policy { base: Duration::from_secs(2), cap: Duration::from_secs(30), jitter: 0.1 };
+/// What a provider told us and what cannot be done yet: soon, in case it only raced somebody, then seldom.
+pub const EVENTS: Policy = Policy { base: Duration::from_secs(1), cap: Duration::from_secs(3 * 3600), jitter: 0.2 };
 /// Connections to our own servers.
 pub const RECONNECT: Policy = Policy { base: Duration::from_millis(50), cap: Duration::from_secs(5), jitter: 0.3 };
 

@@ -50,6 +50,8 @@ mod outages;
 mod participants;
 #[path = "store/payment_methods.rs"]
 mod payment_methods;
+#[path = "store/provider_events.rs"]
+mod provider_events;
 #[path = "store/push.rs"]
 mod push;
 #[path = "store/races.rs"]

@@ -102,6 +102,11 @@ impl Recipe {
         Ok(self)
     }
 
+    /// Where it will answer, if it listens: known before it is started.
+    pub fn base_url(&self) -> Option<String> {
+        self.listen.as_ref().map(|port| format!("http://127.0.0.1:{}", port.number()))
+    }
+
     /// Waits at start for a line that holds `text`, instead of the address line.
     pub fn ready_line(mut self, text: &str) -> Self {
         self.ready_line = Some(text.to_owned());

@@ -1,7 +1,7 @@
 //! What the steps work with: the ports, and the worker's bounds.
 
 use boxoffice_common::{
-    adapters::{callback::sender::CallbackSender, providers::Providers},
+    adapters::{callback::sender::CallbackSender, provider_events::EventSources, providers::Providers},
     config::Config,
     domain::id::Entropy,
     ports::{announcer::Announcer, clock::Clock, queue::Queue, seats::Seats, store::Store},
@@ -54,6 +54,8 @@ pub struct WorkerContext {
     pub announcer: Arc<dyn Announcer>,
     /// Money.
     pub providers: Providers,
+    /// How what providers tell us is read.
+    pub events: EventSources,
     /// Callbacks.
     pub sender: CallbackSender,
     /// Time, set right by the store's.

@@ -1,6 +1,6 @@
 //! The loop that takes work in hand. Each piece is a task; the queue's prefetch bounds how many there are.
 
-use crate::{WorkerContext, checkout, deliver};
+use crate::{WorkerContext, checkout, deliver, provider_event};
 use boxoffice_common::{
     domain::time::Timestamp,
     failpoint,
@@ -61,6 +61,7 @@ async fn handle(context: Arc<WorkerContext>, taken: Taken) {
     let result = match work.lane {
         Lane::Checkouts | Lane::Money => checkout::run(&context, &work).await,
         Lane::Deliveries => deliver::run(&context, &work).await,
+        Lane::Events => provider_event::run(&context, &work).await,
     };
     let again = match result {
         Ok(Done::Finished) => None,

@@ -9,6 +9,7 @@
 //! | `charge` | one attempt at a provider, under a lease |
 //! | `follow` | what a transition is followed by: announcements, seats, more work |
 //! | `deliver` | one try of a callback |
+//! | `provider_event` | what a provider told us |
 //! | `jobs` | what takes long: sessions that are called off |
 //! | `renew` | renewals of subscriptions that are due |
 //! | `rescue`, `expire`, `tidy` | the services beside the queue |
@@ -21,6 +22,7 @@ mod expire;
 mod follow;
 mod jobs;
 mod lane;
+mod provider_event;
 mod renew;
 mod rescue;
 mod reserve;

@@ -1,4 +1,4 @@
-//! Upkeep: forgets answers that are older than a client may ask for.
+//! Upkeep: forgets answers that are older than a client may ask for, and what providers told us long ago.
 
 use crate::{
     lane::StepError,
@@ -9,6 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 /// API.md promises 72 hours at the least.
 const KEEP: Duration = Duration::from_secs(96 * 3600);
+/// Longer than any provider repeats an event.
+const KEEP_EVENTS: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The most in one transaction.
 const MOST: u32 = 1_000;
 
@@ -24,6 +26,7 @@ impl Service for Janitor {
 
     async fn round(&self, stop: &CancellationToken) -> Result<(), StepError> {
         while !stop.is_cancelled() && self.0.store.forget_answers(KEEP, MOST).await? == u64::from(MOST) {}
+        while !stop.is_cancelled() && self.0.store.forget_events(KEEP_EVENTS, MOST).await? == u64::from(MOST) {}
         Ok(())
     }
 }

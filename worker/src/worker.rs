@@ -9,6 +9,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 const DRAIN_PATIENCE: Duration = Duration::from_secs(25);
 /// Voids and refunds in hand at once: few, so that they do not hold up new sales.
 const MONEY_PREFETCH: u16 = 32;
+/// What providers told us, in hand at once.
+const EVENT_PREFETCH: u16 = 32;
 /// Callbacks in hand at once. They wait for strangers most of the time.
 const DELIVERY_PREFETCH: u16 = 256;
 
@@ -27,6 +29,7 @@ impl Worker {
                 Lane::Checkouts => context.settings.prefetch,
                 Lane::Money => MONEY_PREFETCH.min(context.settings.prefetch),
                 Lane::Deliveries => DELIVERY_PREFETCH,
+                Lane::Events => EVENT_PREFETCH.min(context.settings.prefetch),
             };
             let consumer = context.queue.consume(lane, prefetch).await?;
             tasks.spawn(lane::serve(Arc::clone(&context), lane, consumer, stop.clone()));

@@ -17,6 +17,7 @@ pub mod plans;
 pub mod preferred_wait;
 pub mod products;
 pub mod promo_codes;
+pub mod provider_events;
 pub mod refunds;
 pub mod sandbox;
 pub mod sessions;

@@ -67,6 +67,7 @@ const ROUTES: &[(&str, &[&str])] = &[
     ("/v1/ticket-keys", &["get"]),
     ("/v1/settings", &["get", "put"]),
     ("/sandbox/charges", &["get"]),
+    ("/webhooks/{provider}/{account}", &["post"]),
     ("/healthz", &["get"]),
     ("/readyz", &["get"]),
     ("/metrics", &["get"]),

@@ -15,6 +15,7 @@ mod memberships;
 mod participants;
 mod pay;
 mod payment_methods;
+mod provider_events;
 mod receipts;
 mod refunds;
 mod review;

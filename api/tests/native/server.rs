@@ -6,7 +6,10 @@ use axum::{
 };
 use boxoffice_api::{ApiConfig, ApiContext, ApiParts, BookUnavailable, SandboxBook, key};
 use boxoffice_common::{
-    adapters::{announce::MemoryAnnouncer, queue::MemoryQueue, seats::MemorySeats, sql::SqlStore},
+    adapters::{
+        announce::MemoryAnnouncer, provider_events::EventSources, queue::MemoryQueue, sandbox::SandboxEvents, seats::MemorySeats,
+        sql::SqlStore,
+    },
     domain::{
         begin::Begin,
         id::{CheckoutId, Entropy, KeyId},
@@ -30,6 +33,11 @@ use tower::ServiceExt;
 
 /// The key of tenant `demo` in test mode, with all scopes.
 pub const KEY: &str = "bo_test_demo";
+
+/// What the sandbox signs its events with.
+pub fn events_secret() -> Secret<String> {
+    Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned())
+}
 
 pub struct Server {
     pub router: Router,
@@ -118,6 +126,7 @@ impl Server {
             entropy,
             config,
             sandbox: Some(Arc::new(EchoBook)),
+            events: EventSources::default().with(Arc::new(SandboxEvents::new(vec![events_secret()]))),
             metrics,
             shutdown: shutdown.clone(),
         });

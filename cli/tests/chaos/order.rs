@@ -40,6 +40,12 @@ pub enum Tender {
     CardAndBalance,
     /// A balance, and a card that is declined: what was held comes back.
     BalanceAndDeclined,
+    /// Asked on the phone: yes, told twice.
+    Push,
+    /// Asked on the phone: no.
+    PushRefused,
+    /// A card, and the rest on the phone.
+    CardAndPush,
     /// On the payment page.
     Hosted,
     /// On the payment page, with a second card when the first was declined.
@@ -48,7 +54,7 @@ pub enum Tender {
 
 impl Tender {
     /// Those that come to an end by themselves, and soon.
-    pub const MIXED: [Self; 16] = [
+    pub const MIXED: [Self; 19] = [
         Self::Visa,
         Self::Declined,
         Self::TimeoutCharged,
@@ -63,6 +69,9 @@ impl Tender {
         Self::Balance,
         Self::CardAndBalance,
         Self::BalanceAndDeclined,
+        Self::Push,
+        Self::PushRefused,
+        Self::CardAndPush,
         Self::Hosted,
         Self::HostedTwice,
     ];
@@ -70,6 +79,7 @@ impl Tender {
     fn methods(self) -> Value {
         let card = |token: &str| json!({"type": "card", "token": token});
         let first = json!({"type": "card", "token": "tok_visa", "amount": FIRST_PART});
+        let phone = |number: &str| json!({"type": "mobile_money", "provider": "m17", "phone": number});
         let cash = || json!({"type": "custom", "name": "Cash"});
         let token = match self {
             Self::Visa => "tok_visa",
@@ -88,6 +98,9 @@ impl Tender {
             Self::Balance => return json!([{"type": "balance"}]),
             Self::CardAndBalance => return json!([first, {"type": "balance"}]),
             Self::BalanceAndDeclined => return json!([{"type": "balance", "amount": FIRST_PART}, card("tok_declined")]),
+            Self::Push => return json!([phone("+23270000005")]),
+            Self::PushRefused => return json!([phone("+23270000002")]),
+            Self::CardAndPush => return json!([first, phone("+23270000005")]),
             Self::Hosted | Self::HostedTwice => return json!(null),
         };
         json!([card(token)])
@@ -97,7 +110,7 @@ impl Tender {
     pub const fn cards(self) -> usize {
         match self {
             Self::Cash | Self::Credits | Self::Balance => 0,
-            Self::TwoCards | Self::SecondDeclined | Self::SecondLost => 2,
+            Self::TwoCards | Self::SecondDeclined | Self::SecondLost | Self::CardAndPush => 2,
             _ => 1,
         }
     }
@@ -113,7 +126,12 @@ impl Tender {
 
     /// Whether a card of it is declined, and nothing else is tried.
     pub const fn is_declined(self) -> bool {
-        matches!(self, Self::Declined | Self::SecondDeclined | Self::BalanceAndDeclined)
+        matches!(self, Self::Declined | Self::SecondDeclined | Self::BalanceAndDeclined | Self::PushRefused)
+    }
+
+    /// The code with which a checkout ends that was declined.
+    pub const fn no(self) -> &'static str {
+        if matches!(self, Self::PushRefused) { "payment_failed" } else { "card_declined" }
     }
 
     /// Whether money can be taken at all.

@@ -7,7 +7,13 @@ use boxoffice_common::{
     ports::clock::SystemClock,
 };
 use boxoffice_testkit::{Postgres, Program, RabbitMq, Redis, program::Recipe, shared};
-use std::{collections::BTreeMap, path::Path, process::Output, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    process::Output,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tempfile::TempDir;
 
 /// Everything short, so that a death costs seconds.
@@ -23,6 +29,8 @@ const PACE: [(&str, &str); 8] = [
 ];
 /// The key of `serve --demo`.
 const DEMO_KEY: &str = "bo_test_demo";
+/// What the sandbox signs its events with.
+const WEBHOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 /// The most charges on one page of the provider's book.
 const PAGE: u32 = 100;
 
@@ -31,6 +39,8 @@ pub struct Site {
     folder: TempDir,
     env: BTreeMap<String, String>,
     key: String,
+    /// The API that the sandbox tells what became of payments.
+    first_api: Mutex<Option<Recipe>>,
 }
 
 impl Site {
@@ -38,7 +48,7 @@ impl Site {
     pub fn embedded() -> Self {
         let folder = tempfile::Builder::new().prefix("boxoffice-chaos-").tempdir().unwrap();
         let env = PACE.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Self { folder, env, key: DEMO_KEY.to_owned() }
+        Self { folder, env, key: DEMO_KEY.to_owned(), first_api: Mutex::default() }
     }
 
     /// Many processes on servers that others use too: a database of its own, and names of its own on the broker.
@@ -91,15 +101,20 @@ impl Site {
 
     /// `boxoffice sandbox`; the API and the workers that are started afterwards know it.
     pub async fn sandbox(&mut self) -> Process {
-        let recipe = self.recipe(&["sandbox"]).args(["--data-dir".as_ref(), self.folder.path()]).listen().unwrap();
+        self.env.insert("SANDBOX_WEBHOOK_SECRET".to_owned(), WEBHOOK_SECRET.to_owned());
+        let api = self.recipe(&["api"]).listen().unwrap();
+        let told = format!("{}/webhooks/sandbox/test", api.base_url().unwrap());
+        let recipe = self.recipe(&["sandbox", "--webhook-url", &told]).args(["--data-dir".as_ref(), self.folder.path()]).listen().unwrap();
         let sandbox = Process::start("sandbox", recipe).await;
         self.env.insert("SANDBOX_PROVIDER_URL".to_owned(), sandbox.base_url().to_owned());
+        *self.first_api.lock().unwrap() = Some(api.env("SANDBOX_PROVIDER_URL", sandbox.base_url()));
         sandbox
     }
 
-    /// `boxoffice api`.
+    /// `boxoffice api`. The first one is told by the sandbox.
     pub fn api(&self) -> Recipe {
-        self.recipe(&["api"]).listen().unwrap()
+        let first = self.first_api.lock().unwrap().take();
+        first.unwrap_or_else(|| self.recipe(&["api"]).listen().unwrap())
     }
 
     /// `boxoffice worker`.
@@ -119,12 +134,22 @@ impl Site {
         self.recipe(args).run().await.unwrap()
     }
 
-    /// `boxoffice audit`: panics with what it prints unless every invariant holds. Nothing may be late by more than `stuck_after`.
-    pub async fn audit(&self, stuck_after: Duration) {
+    /// `boxoffice audit`: the breaches that it prints, a line each. Nothing may be late by more than `stuck_after`.
+    pub async fn breaches(&self, stuck_after: Duration) -> Vec<String> {
         let seconds = stuck_after.as_secs().to_string();
         let recipe = self.recipe(&["audit", "--stuck-after", &seconds]).args(["--data-dir".as_ref(), self.folder.path()]);
         let audit = recipe.run().await.unwrap();
-        assert!(audit.status.success(), "the audit finds: {}", words(&audit));
+        let is_breach =
+            |line: &&str| line.split_once(": ").is_some_and(|(rule, _)| rule.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase()));
+        let breaches: Vec<String> = String::from_utf8_lossy(&audit.stdout).lines().filter(is_breach).map(str::to_owned).collect();
+        assert_eq!(audit.status.success(), breaches.is_empty(), "the audit says: {}", words(&audit));
+        breaches
+    }
+
+    /// Panics with what the audit prints unless every invariant holds.
+    pub async fn audit(&self, stuck_after: Duration) {
+        let breaches = self.breaches(stuck_after).await;
+        assert!(breaches.is_empty(), "the audit finds: {breaches:#?}");
     }
 
     /// Every charge in the provider's own book, read from its file. The provider must not be running.

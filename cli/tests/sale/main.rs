@@ -12,6 +12,7 @@ mod jobs;
 mod memberships;
 mod participants;
 mod prices;
+mod provider_events;
 mod push;
 mod reading;
 mod refunds;
@@ -66,6 +67,9 @@ stories! {
     refunds::story as what_was_sold_is_given_back_once_and_its_places_are_sold_again with QUICK;
     split::story as several_methods_pay_together_or_not_at_all_and_get_back_what_was_theirs with QUICK;
     push::story as a_provider_asks_the_customer_and_the_checkout_waits_for_the_answer with QUICK;
+    provider_events::story as what_a_provider_tells_counts_once_if_it_is_genuine_and_fits with provider_events::SETTINGS;
+    provider_events::deaf as a_checkout_of_which_all_events_are_lost_ends_by_looking with provider_events::DEAF;
+    provider_events::slow as what_is_told_before_our_own_request_is_answered_stands with provider_events::SLOW;
     hosted::story as a_customer_pays_on_our_page_or_not_and_is_sent_back_to_the_shop with QUICK;
     memberships::story as a_pack_is_sold_pays_until_its_credits_are_used_up_and_gets_them_back with QUICK;
     balance::story as a_balance_is_spent_once_held_beside_a_card_and_gets_back_what_was_its_own with QUICK;

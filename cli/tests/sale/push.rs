@@ -2,20 +2,26 @@
 
 use crate::support::{
     catalogue::{places, put, session, with},
-    client::{Client, fresh_key},
+    client::{Client, callback, fresh_key},
     system::System,
 };
+use boxoffice_testkit::Receiver;
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// The sandbox's customers, by the ends of their numbers.
 const APPROVES: &str = "+23276000001";
 const REFUSES: &str = "+23270000002";
 const NEVER_LOOKS: &str = "+23270000003";
 const ANSWERS_LATE: &str = "+23270000004";
+const TOLD_TWICE: &str = "+23270000005";
+const TOLD_OUT_OF_ORDER: &str = "+23270000006";
+const TAKEN_AFTER_THE_CANCEL: &str = "+23270000009";
+const ACCOUNT_CLOSED: &str = "+23270000010";
 
 pub async fn story(system: &System) {
-    let shop = system.shop();
+    let (shop, receiver) = (system.shop(), Receiver::start().await.unwrap());
     put(&shop, "sessions", "ses_push", session(20)).await;
     tokio::join!(
         a_yes_on_the_phone_sells_and_goes_back_whole(&shop),
@@ -26,8 +32,11 @@ pub async fn story(system: &System) {
         the_banks_page_is_where_the_customer_is_sent(&shop),
         beside_a_card_the_customer_is_asked_last(&shop),
         who_is_not_known_asks_nobody(&shop),
+        however_it_is_told_it_is_sold_once(&shop),
+        what_is_taken_after_the_cancel_goes_back_once(&shop, &receiver),
+        a_refund_that_comes_back_has_failed_and_is_asked_for_again(&shop, &receiver),
     );
-    assert_eq!(shop.left("ses_push").await, (4, 0, 16));
+    assert_eq!(shop.left("ses_push").await, (6, 0, 14));
     let log = system.server.log().into_iter().chain(system.workers.iter().flat_map(|worker| worker.log()));
     for line in log {
         let told = [APPROVES, REFUSES, NEVER_LOOKS, ANSWERS_LATE].iter().any(|phone| line.contains(phone.trim_start_matches('+')));
@@ -128,6 +137,62 @@ async fn beside_a_card_the_customer_is_asked_last(shop: &Client) {
     let mut charged = shop.charged(&id).await;
     charged.sort();
     assert_eq!(charged, ["declined", "voided"]);
+}
+
+/// Twice, or in the wrong order.
+async fn however_it_is_told_it_is_sold_once(shop: &Client) {
+    let story = async |phone: &str| {
+        let (id, _) = asked(shop, &body(1, json!([mobile_money(phone)]))).await;
+        let sale = shop.until(&id, "succeeded").await;
+        assert_eq!((&sale["amount_paid"], shop.charged(&id).await), (&json!(1500), vec!["captured".to_owned()]), "{sale}");
+        // Longer than the sandbox takes to tell the rest.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(shop.checkout(&id).await, sale, "whatever else is told changes nothing");
+    };
+    tokio::join!(story(TOLD_TWICE), story(TOLD_OUT_OF_ORDER));
+}
+
+async fn what_is_taken_after_the_cancel_goes_back_once(shop: &Client, receiver: &Receiver) {
+    let order = with(&body(1, json!([mobile_money(TAKEN_AFTER_THE_CANCEL)])), json!({"callback_url": receiver.url()}));
+    let (id, _) = asked(shop, &order).await;
+    shop.post(&format!("/v1/checkouts/{id}/cancel"), &json!({})).await.expect(202);
+    shop.until(&id, "canceled").await;
+    assert_eq!(shop.charged(&id).await, ["voided"]);
+    let told = callback(receiver, "refund.succeeded", &id).await.json();
+    assert_eq!((&told["data"]["status"], &told["data"]["amount_refunded"]), (&json!("canceled"), &json!(1500)), "{told}");
+    assert_eq!(shop.charged(&id).await, ["refunded"]);
+    let timeline = shop.timeline(&id).await;
+    assert_eq!(timeline.matches("late_money").count(), 1, "{timeline}");
+}
+
+async fn a_refund_that_comes_back_has_failed_and_is_asked_for_again(shop: &Client, receiver: &Receiver) {
+    let order = with(&body(1, json!([mobile_money(ACCOUNT_CLOSED)])), json!({"callback_url": receiver.url()}));
+    let (id, _) = asked(shop, &order).await;
+    shop.until(&id, "succeeded").await;
+    let give_back = async |end: &str| {
+        let refund = shop.request(Method::POST, &format!("/v1/checkouts/{id}/refunds")).header("idempotency-key", fresh_key());
+        let refund = shop.send(refund.json(&json!({}))).await.expect(202);
+        let path = format!("/v1/refunds/{}", refund["id"].as_str().unwrap());
+        (path.clone(), shop.eventually(&path, |refund| refund["status"] == end).await)
+    };
+    let (path, _) = give_back("succeeded").await;
+    callback(receiver, "refund.succeeded", &id).await;
+    let failed = shop.eventually(&path, |refund| refund["status"] == "failed").await;
+    assert_eq!(
+        (&failed["error"]["code"], &failed["error"]["decline_code"]),
+        (&json!("refund_refused"), &json!("account_closed")),
+        "{failed}"
+    );
+    let told = callback(receiver, "refund.failed", &id).await.json();
+    assert_eq!((&told["data"]["status"], &told["data"]["amount_refunded"]), (&json!("succeeded"), &json!(0)), "{told}");
+    assert_eq!(shop.timeline(&id).await.matches("refund.came_back").count(), 1);
+    assert_eq!(shop.charged(&id).await, ["captured"], "the provider has the money again");
+    let entries = shop.get(&format!("/v1/ledger/transactions?checkout={id}")).await.expect(200);
+    let of_kind = |kind: &str| entries["data"].as_array().unwrap().iter().filter(|entry| entry["kind"] == kind).count();
+    assert_eq!((of_kind("sale"), of_kind("refund_reversal")), (1, 2), "{entries}");
+    give_back("succeeded").await;
+    assert_eq!(shop.checkout(&id).await["amount_refunded"], 1500);
+    assert_eq!(shop.charged(&id).await, ["refunded"]);
 }
 
 async fn who_is_not_known_asks_nobody(shop: &Client) {

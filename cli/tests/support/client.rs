@@ -180,6 +180,11 @@ impl Client {
         }
     }
 
+    /// Everything that happened to a checkout, as text.
+    pub async fn timeline(&self, id: &str) -> String {
+        self.get(&format!("/v1/checkouts/{id}/timeline")).await.expect(200).to_string()
+    }
+
     /// What the sandbox's own book says of a checkout.
     pub async fn charges(&self, id: &str) -> Vec<Value> {
         let book = self.get(&format!("/sandbox/charges?reference={id}")).await.expect(200);

@@ -15,6 +15,9 @@ use tempfile::TempDir;
 /// What a key may be allowed to do.
 pub const ALL_SCOPES: &str = "checkouts:write,checkouts:read,catalog:write,admin";
 
+/// What the sandbox signs its events with.
+pub const WEBHOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
 /// The binary under test.
 pub fn boxoffice() -> Recipe {
     Program::at(env!("CARGO_BIN_EXE_boxoffice")).env("RUST_LOG", "info,boxoffice_worker=debug")
@@ -116,13 +119,16 @@ impl System {
         let mut env = shared_servers().await;
         env.insert("BOXOFFICE_ALLOW_PRIVATE_CALLBACKS".to_owned(), "true".to_owned());
         env.insert("BOXOFFICE_RATE_LIMIT".to_owned(), "0".to_owned());
+        env.insert("SANDBOX_WEBHOOK_SECRET".to_owned(), WEBHOOK_SECRET.to_owned());
         env.extend(owned(more));
-        let recipe = boxoffice().args(["sandbox", "--data-dir"]).arg(data.path()).listen().unwrap();
+        let api = boxoffice().arg("api").listen().unwrap();
+        let told = format!("{}/webhooks/sandbox/test", api.base_url().unwrap());
+        let recipe = boxoffice().args(["sandbox", "--webhook-url", &told, "--data-dir"]).arg(data.path()).listen().unwrap();
         let (sandbox, migrated) = tokio::join!(with_env(recipe, &env).start(), run(&["migrate"], &env));
         let sandbox = sandbox.unwrap();
         said(&migrated);
         env.insert("SANDBOX_PROVIDER_URL".to_owned(), sandbox.base_url().to_owned());
-        let server = with_env(boxoffice().arg("api").listen().unwrap(), &env).start().await.unwrap();
+        let server = with_env(api, &env).start().await.unwrap();
         let client = Client::new(server.base_url(), None);
         let deployment = Deployment::Distributed;
         let mut system = Self { deployment, server, workers: Vec::new(), _sandbox: Some(sandbox), env, data, client };

@@ -4,6 +4,7 @@ pub mod announce;
 pub mod callback;
 pub mod clock;
 mod pool;
+pub mod provider_events;
 pub mod provider_guard;
 pub mod providers;
 pub mod queue;

@@ -197,6 +197,8 @@ ids! {
     PaymentMethodId "pm";
     /// An entry of a waiting list.
     WaitingId "wle";
+    /// What a provider told us.
+    ProviderEventId "pev";
     /// A job.
     JobId "job";
     /// A change of a customer's balance by hand.

@@ -1,17 +1,20 @@
-//! An operator's word about a refund: the only way out of `needs_review`, and how it comes to our books that a provider did not give back
-//! after all what it had said it would.
+//! An operator's word about a refund: the only way out of `needs_review`. And how it comes to our books, by an operator's word or by the
+//! provider's own, that a provider did not give back after all what it had said it would.
 
 use super::{
-    attempt::{AttemptStatus, Decline},
+    attempt::{Attempt, AttemptKind, AttemptStatus, Decline},
     checkout::Checkout,
     effects::{DecideError, Effects},
     ends::Verdict,
+    event::EventType,
     id::{Entropy, RefundId},
-    ledger::{Entry, LedgerKind},
-    refund::{self, RefundStatus},
+    ledger::{self, Entry, LedgerKind},
+    money::Amount,
+    refund::{self, Refund, RefundStatus},
     refund_credits,
-    refund_part::{PENDING, RefundPart},
-    settle::due_for_the_rest,
+    refund_part::{self, PENDING, RefundPart},
+    settle::{self, due_for_the_rest},
+    state::Status,
     time::Timestamp,
     timeline::TimelineEntry,
 };
@@ -39,9 +42,7 @@ pub fn resolve(
         (RefundStatus::Succeeded, Verdict::Failed) => RefundStatus::Succeeded,
         (RefundStatus::Pending | RefundStatus::Succeeded | RefundStatus::Failed, _) => return Ok(None),
     };
-    // Credits that went back with the money may be used again by now: they cannot be taken back.
-    let with_credits = found.parts.iter().any(|part| checkout.order.legs.get(part.leg).is_some_and(refund_credits::is_credits));
-    if status == RefundStatus::Succeeded && with_credits {
+    if status == RefundStatus::Succeeded && has_credits(&checkout, &found.parts) {
         return Ok(None);
     }
     let is_meant = |part: &&RefundPart| part.status == status && part.attempt.is_some();
@@ -76,6 +77,60 @@ pub fn resolve(
     }
     due_for_the_rest(&mut effects, now);
     Ok(Some(effects))
+}
+
+/// Decides what follows when the provider tells that what attempt `n` had given back came back to it. `None`: it never went, that is known, or
+/// credits went with it; nothing changes.
+///
+/// Of a refund that a client has asked for, this attempt's part has failed and can be asked for once more; places that came free stay free.
+/// What went back unasked is there again, and is told of.
+pub fn came_back(checkout: Checkout, n: u32, decline: &Decline, now: Timestamp, entropy: &Entropy) -> Result<Option<Effects>, DecideError> {
+    let went = |attempt: &&Attempt| (attempt.n, attempt.request.kind, attempt.status) == (n, AttemptKind::Refund, AttemptStatus::Approved);
+    let Some(amount) = checkout.attempts.iter().find(went).map(|attempt| attempt.request.amount) else { return Ok(None) };
+    if gave_credits(&checkout, n) {
+        return Ok(None);
+    }
+    let part = refund_part::carried_by(&checkout, n);
+    let mut effects = Effects::start(checkout, now);
+    effects.note("refund.came_back", format!("attempt {n}: {}", decline.decline_code));
+    let attempt = effects.attempt(n)?;
+    attempt.status = AttemptStatus::Declined;
+    attempt.decline_code = Some(decline.decline_code.clone());
+    match part {
+        Some((id, part)) => {
+            take_back(&mut effects, n, &part, &id, entropy)?;
+            refund::refused(&mut effects, n, decline, entropy)?;
+        }
+        None => take_back_unasked(&mut effects, n, amount, entropy)?,
+    }
+    if effects.checkout.status.is_terminal() {
+        due_for_the_rest(&mut effects, now);
+    }
+    Ok(Some(effects))
+}
+
+/// Whether credits went back with what attempt `n` gave back. They may be used again by now: they cannot be taken back.
+pub fn gave_credits(checkout: &Checkout, n: u32) -> bool {
+    let carries = |refund: &&Refund| refund.parts.iter().any(|part| part.attempt == Some(n));
+    checkout.refunds.iter().find(carries).is_some_and(|refund| has_credits(checkout, &refund.parts))
+}
+
+fn has_credits(checkout: &Checkout, parts: &[RefundPart]) -> bool {
+    parts.iter().any(|part| checkout.order.legs.get(part.leg).is_some_and(refund_credits::is_credits))
+}
+
+/// What came too late, or had to be undone, is ours to give back once more.
+fn take_back_unasked(effects: &mut Effects, n: u32, amount: Amount, entropy: &Entropy) -> Result<(), DecideError> {
+    let account = if effects.checkout.status == Status::Succeeded { ledger::REVENUE } else { "unapplied" };
+    let attempt = effects.attempt(n)?;
+    let entries = ledger::refund_entries(&format!("provider:{}", attempt.provider), account, amount.negated(), attempt.id.as_str());
+    effects.post(LedgerKind::RefundReversal, entries, entropy);
+    effects.checkout.amount_refunded = effects.checkout.amount_refunded.minus(amount)?;
+    if effects.checkout.status.is_terminal() {
+        effects.events.push(EventType::RefundFailed);
+        return Ok(());
+    }
+    settle::review(effects)
 }
 
 /// Money that went is there again: back to where only the promise stood.

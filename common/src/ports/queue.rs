@@ -15,11 +15,13 @@ pub enum Lane {
     Money,
     /// Callbacks.
     Deliveries,
+    /// What providers tell us.
+    Events,
 }
 
 impl Lane {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Checkouts, Self::Money, Self::Deliveries];
+    pub const ALL: [Self; 4] = [Self::Checkouts, Self::Money, Self::Deliveries, Self::Events];
 
     /// As it stands in queue names and metrics.
     pub const fn as_str(self) -> &'static str {
@@ -27,6 +29,7 @@ impl Lane {
             Self::Checkouts => "checkouts",
             Self::Money => "money",
             Self::Deliveries => "deliveries",
+            Self::Events => "events",
         }
     }
 }
@@ -36,7 +39,7 @@ impl Lane {
 pub struct Work {
     /// Which lane it rides.
     pub lane: Lane,
-    /// The checkout's or the delivery's id.
+    /// The checkout's, the delivery's or the event's id.
     pub id: String,
     /// `tenant/mode`.
     pub scope: String,

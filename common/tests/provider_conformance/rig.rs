@@ -62,7 +62,7 @@ impl Rig {
         let service = open(&folder.path().join("sandbox.db"), &base_url).await;
         let app = router(Arc::clone(&service));
         let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        let customers = tokio::spawn(Arc::clone(&service).run(CancellationToken::new()));
+        let customers = tokio::spawn(Arc::clone(&service).run(None, CancellationToken::new()));
         Self { over, service, base_url, server, customers, entropy: Entropy::from_os(), folder }
     }
 

@@ -26,6 +26,7 @@ pub struct MemoryQueue {
     checkouts: Arc<MemoryLane>,
     money: Arc<MemoryLane>,
     deliveries: Arc<MemoryLane>,
+    events: Arc<MemoryLane>,
     dead: Arc<Dead>,
     next_hand: AtomicU64,
 }
@@ -46,7 +47,8 @@ impl MemoryQueue {
     pub fn with_bound(max_waiting: usize) -> Self {
         let dead = Arc::new(Dead::default());
         let lane = || Arc::new(MemoryLane::new(max_waiting, Arc::clone(&dead)));
-        Self { checkouts: lane(), money: lane(), deliveries: lane(), next_hand: AtomicU64::new(0), dead: Arc::clone(&dead) }
+        let next_hand = AtomicU64::new(0);
+        Self { checkouts: lane(), money: lane(), deliveries: lane(), events: lane(), next_hand, dead: Arc::clone(&dead) }
     }
 
     const fn lane(&self, lane: Lane) -> &Arc<MemoryLane> {
@@ -54,6 +56,7 @@ impl MemoryQueue {
             Lane::Checkouts => &self.checkouts,
             Lane::Money => &self.money,
             Lane::Deliveries => &self.deliveries,
+            Lane::Events => &self.events,
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{
     book::{BookError, OperationRow, select_operations},
-    operation::{Operation, OperationId, OperationRequest},
+    operation::{Operation, OperationId, OperationRequest, OperationStatus},
+    push, push_book,
     rules::{self, Verdict},
 };
 use crate::{
@@ -234,10 +235,21 @@ impl Changes {
         if changed.is_empty() {
             return Ok(());
         }
-        let sql = "UPDATE operations SET status = v.value ->> 1, amount_refunded = v.value ->> 2, decline_code = v.value ->> 3 \
-                   FROM json_each($1) AS v WHERE operations.seq = v.value ->> 0";
+        push_book::let_come_back(connection, &self.bouncing()).await?;
+        let sql = "UPDATE operations SET status = v.value ->> 1, amount_refunded = v.value ->> 2, decline_code = v.value ->> 3, \
+                   untold = CASE WHEN script IS NOT NULL THEN 1 END FROM json_each($1) AS v WHERE operations.seq = v.value ->> 0";
         let done = sqlx::query(sql).bind(json(&changed)?).execute(connection).await?;
         if done.rows_affected() == changed.len() as u64 { Ok(()) } else { Err(BookError::Corrupt("a charge went away")) }
+    }
+
+    /// The places of the refunds that were done and will come back.
+    fn bouncing(&self) -> Vec<i64> {
+        let comes_back = |new: &NewOperation| {
+            let charge = new.request.target.as_deref().and_then(OperationId::parse).and_then(|id| self.charges.get(&id.seq));
+            charge.is_some_and(push::comes_back)
+        };
+        let done = self.made.iter().filter(|(_, verdict)| verdict.status == OperationStatus::Refunded);
+        done.filter(|(new, _)| comes_back(new)).filter_map(|(new, _)| self.places.get(&new.nonce).copied()).collect()
     }
 
     fn answer(&self, draft: Draft, item: &Write) -> Result<Written, BookError> {

@@ -7,10 +7,14 @@ use super::{
     http::{KEY_HEADER, NOT_EXECUTED},
     operation::{ChargeRow, OperationStatus},
 };
-use crate::domain::{
-    attempt::{AttemptKind, MoneyRequest},
-    money::{Amount, Currency},
-    push::PushKind,
+use crate::{
+    adapters::callback::signature::{ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER},
+    domain::{
+        attempt::{AttemptKind, MoneyRequest},
+        money::{Amount, Currency},
+        push::PushKind,
+        time::Timestamp,
+    },
 };
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header, uri::PathAndQuery};
 use http_body_util::{BodyExt, Full, Limited};
@@ -109,6 +113,21 @@ impl Client {
         let answer = self.call(Method::GET, &format!("/sandbox/charges?{query}"), None, Bytes::new()).await?;
         let page = serde_json::from_slice::<ChargesBody>(&answer.body);
         page.map(|page| page.data).map_err(|_| CallError::Unknown(format!("no book in an answer {}", answer.status)))
+    }
+
+    /// Tells somebody something, signed. Whether it was taken.
+    pub(super) async fn tell(&self, id: &str, at: Timestamp, signature: &str, body: String) -> bool {
+        let exchange = async {
+            let mut request = self.request(Method::POST, "", None, body.into()).ok()?;
+            let headers =
+                [(ID_HEADER, id.to_owned()), (TIMESTAMP_HEADER, at.seconds().to_string()), (SIGNATURE_HEADER, signature.to_owned())];
+            for (name, value) in headers {
+                request.headers_mut().insert(name, HeaderValue::try_from(value).ok()?);
+            }
+            request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            Some(self.hyper.request(request).await.ok()?.status().is_success())
+        };
+        tokio::time::timeout(self.timeout, exchange).await.ok().flatten().unwrap_or(false)
     }
 
     async fn call(&self, method: Method, path: &str, key: Option<HeaderValue>, body: Bytes) -> Result<Answer, CallError> {

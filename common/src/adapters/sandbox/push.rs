@@ -6,8 +6,8 @@ use super::operation::{Operation, OperationStatus};
 use crate::domain::push::{PushKind, PushMethod};
 use std::time::Duration;
 
-/// How long a customer looks at the phone.
-const A_MOMENT: Duration = Duration::from_secs(1);
+/// How long a customer looks at the phone, and how long money is gone before it comes back.
+pub(super) const A_MOMENT: Duration = Duration::from_secs(1);
 /// When one answers who takes his time, or whose cancel is confirmed and forgotten.
 const LATE: Duration = Duration::from_secs(15);
 const AFTER_THE_CANCEL: Duration = Duration::from_secs(4);
@@ -35,10 +35,12 @@ pub(super) enum Script {
     OutOfOrder,
     /// Approves; told with another amount.
     OtherAmount,
+    /// Approves; what is given back comes back, once.
+    Bounce,
 }
 
 impl Script {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Page,
         Self::Approve,
         Self::Refuse,
@@ -49,6 +51,7 @@ impl Script {
         Self::Twice,
         Self::OutOfOrder,
         Self::OtherAmount,
+        Self::Bounce,
     ];
 
     /// As it stands in the book.
@@ -64,6 +67,7 @@ impl Script {
             Self::Twice => "twice",
             Self::OutOfOrder => "out_of_order",
             Self::OtherAmount => "other_amount",
+            Self::Bounce => "bounce",
         }
     }
 
@@ -84,6 +88,7 @@ impl Script {
             "+23270000007" => Self::OtherAmount,
             "+23270000008" => Self::Poor,
             "+23270000009" => Self::Liar,
+            "+23270000010" => Self::Bounce,
             _ => Self::Approve,
         }
     }
@@ -94,7 +99,7 @@ impl Script {
             Self::Page | Self::Never => None,
             Self::Late => Some(LATE),
             Self::Liar => Some(AFTER_THE_CANCEL),
-            Self::Approve | Self::Refuse | Self::Poor | Self::Twice | Self::OutOfOrder | Self::OtherAmount => Some(A_MOMENT),
+            Self::Approve | Self::Refuse | Self::Poor | Self::Twice | Self::OutOfOrder | Self::OtherAmount | Self::Bounce => Some(A_MOMENT),
         }
     }
 
@@ -119,6 +124,11 @@ pub(super) fn label(push: &PushMethod) -> String {
 /// Whether the provider can take its question back.
 pub(super) fn can_be_taken_back(charge: &Operation) -> bool {
     charge.script.as_deref() != Some(Script::Late.as_str())
+}
+
+/// Whether what is given back of it comes back.
+pub(super) fn comes_back(charge: &Operation) -> bool {
+    charge.script.as_deref() == Some(Script::Bounce.as_str())
 }
 
 /// Whether there is a page for a person to answer on. A card's charge that is pending has one, too.

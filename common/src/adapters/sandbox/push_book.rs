@@ -3,10 +3,10 @@
 use super::{
     book::{Book, BookError, OperationRow, select_operations},
     book_write::{NewOperation, Written},
-    operation::{Operation, OperationStatus},
+    operation::{Operation, OperationId, OperationStatus},
     push::{self, Script},
 };
-use crate::domain::{push::PushMethod, time::Timestamp};
+use crate::domain::{attempt::AttemptKind, push::PushMethod, time::Timestamp};
 use sqlx::SqliteConnection;
 
 /// The most customers who answer in one transaction.
@@ -56,13 +56,37 @@ impl Book {
 }
 
 async fn answer(connection: &mut SqliteConnection, charge: &Operation) -> Result<(), BookError> {
+    if charge.id.kind == AttemptKind::Refund {
+        return come_back(connection, charge).await;
+    }
     let script = charge.script.as_deref().and_then(Script::parse);
     let (status, decline_code) =
         script.and_then(|script| script.act(charge.status)).map_or((charge.status, charge.decline_code.as_deref()), |(status, code)| {
             debug_assert!(status != OperationStatus::Pending);
             (status, code)
         });
-    let sql = "UPDATE operations SET status = $2, decline_code = $3, acts_at = NULL WHERE seq = $1";
+    let sql = "UPDATE operations SET status = $2, decline_code = $3, acts_at = NULL, untold = 1 WHERE seq = $1";
     sqlx::query(sql).bind(charge.id.seq).bind(status.as_str()).bind(decline_code).execute(connection).await?;
+    Ok(())
+}
+
+/// Lets these refunds come back after a moment.
+pub(super) async fn let_come_back(connection: &mut SqliteConnection, places: &[i64]) -> Result<(), BookError> {
+    for place in places {
+        let sql = "UPDATE operations SET script = $2, acts_at = created_at + $3 WHERE seq = $1 AND kind = 'refund'";
+        let wait = i64::try_from(push::A_MOMENT.as_millis()).unwrap_or(i64::MAX);
+        sqlx::query(sql).bind(place).bind(Script::Bounce.as_str()).bind(wait).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// A refund comes back: its customer's account is closed. The charge has its money again, and the next refund of it stays.
+async fn come_back(connection: &mut SqliteConnection, refund: &Operation) -> Result<(), BookError> {
+    let charge = refund.target.as_deref().and_then(OperationId::parse).ok_or(BookError::Corrupt("a refund of nothing"))?;
+    let sql = "UPDATE operations SET status = 'declined', decline_code = 'account_closed', acts_at = NULL, untold = 1 WHERE seq = $1";
+    sqlx::query(sql).bind(refund.id.seq).execute(&mut *connection).await?;
+    let sql = "UPDATE operations SET status = 'captured', amount_refunded = amount_refunded - $2, script = $3 WHERE seq = $1";
+    let back = sqlx::query(sql).bind(charge.seq).bind(refund.amount.minor()).bind(Script::Approve.as_str());
+    back.execute(&mut *connection).await?;
     Ok(())
 }

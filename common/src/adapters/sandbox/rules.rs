@@ -153,6 +153,7 @@ pub fn decline_message(code: &str) -> &'static str {
         "generic_decline" => "The card was declined.",
         "insufficient_funds" => "The card has insufficient funds.",
         "expired_card" => "The card has expired.",
+        "account_closed" => "The customer's account is closed, and the money came back.",
         "cannot_be_canceled" => "The customer has been asked, and the question cannot be taken back.",
         "customer_refused" => "The customer refused the payment on the phone.",
         "authentication_failed" => "The customer refused the payment.",

@@ -4,6 +4,7 @@ use super::{
     behaviour::{Behaviour, BehaviourError, Mood},
     book::{Book, BookError, ChargePage, Totals},
     book_write::{NewOperation, Write, Written},
+    notices::{self, Notify},
     operation::{ChargeRow, Operation, OperationId, OperationRequest, OperationStatus},
     push,
     rules::{self, Trouble},
@@ -139,10 +140,15 @@ impl SandboxService {
         is_asked.then(|| format!("{}/sandbox/actions/{}", self.public_url, charge.id))
     }
 
-    /// Lets customers answer on their phones when their time has come, until `stop`.
-    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+    /// Lets customers answer on their phones when their time has come, and tells what came of it, until `stop`.
+    pub async fn run(self: Arc<Self>, notify: Option<Notify>, stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(BEAT)).await.is_some() {
             if let Err(error) = self.book.answer_due(self.clock.now()).await {
+                tracing::error!(%error, "the sandbox could not use its book");
+            }
+            if let Some(notify) = &notify
+                && let Err(error) = notices::round(&self.book, notify, self.clock.now()).await
+            {
                 tracing::error!(%error, "the sandbox could not use its book");
             }
         }

@@ -295,6 +295,16 @@ const RULES: &[Rule] = &[
               WHERE c.completed_at IS NOT NULL AND a.status IN ('started', 'unknown', 'requires_action', 'pending') AND (c.due_at IS NULL OR c.due_at < {1})",
     },
     Rule {
+        name: "stuck_event",
+        sql: "SELECT e.id, 'came from ' || e.provider || ' and nobody came when it was due' FROM provider_events e WHERE e.status = 'pending' \
+              AND (e.due_at IS NULL OR e.due_at < {1})",
+    },
+    Rule {
+        name: "event_needs_review",
+        sql: "SELECT e.id, 'came from ' || e.provider || '/' || e.account || ' and changed nothing: ' || COALESCE(e.note, '') FROM provider_events e \
+              WHERE e.status = 'needs_review'",
+    },
+    Rule {
         name: "stuck_delivery",
         sql: "SELECT d.id, 'was due and nobody came' FROM deliveries d WHERE d.status = 'pending' AND (d.due_at IS NULL OR d.due_at < {1})",
     },
@@ -362,6 +372,7 @@ impl SqlStore {
                     .to_owned(),
             ),
             (Some("deliveries made due"), due("deliveries", "status = 'pending'")),
+            (Some("events of providers made due"), due("provider_events", "status = 'pending'")),
         ];
         transact!(self.db, tx => {
             let now: Value = tx.now().await?.into();

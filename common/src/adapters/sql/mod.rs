@@ -16,6 +16,7 @@
 //! | `memberships`, `payment_methods` | what customers have bought, and saved, to pay with |
 //! | `jobs` | sessions that are called off |
 //! | `ledger` | the ledger as people read it |
+//! | `provider_events` | what providers tell us of their own accord |
 //! | `settings` | a tenant's settings |
 //! | `tickets` | tickets of which something has become, and their keys |
 //! | `subscriptions` | what sold plans have become, and their renewals |
@@ -44,6 +45,7 @@ mod memberships;
 mod open;
 mod pay;
 mod payment_methods;
+mod provider_events;
 mod read;
 mod refund;
 mod refund_look;

@@ -25,6 +25,7 @@ impl SqlStore {
             Lane::Checkouts => ("checkouts", "status", format!("AND status NOT IN {ended}")),
             Lane::Money => ("checkouts", "status", format!("AND status IN {ended}")),
             Lane::Deliveries => ("deliveries", "NULL", String::new()),
+            Lane::Events => ("provider_events", "NULL", String::new()),
         };
         let select = format!(
             "SELECT id, scope, {status} FROM {table} WHERE due_at IS NOT NULL AND due_at < {{1}} {narrowed} \

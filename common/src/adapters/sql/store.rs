@@ -3,6 +3,7 @@
 use super::{SqlStore, bulk::Rows, db::transact, deliveries::Take, value::corrupt};
 use crate::{
     domain::{
+        attempt::Decline,
         balance::{Adjustment, CustomerBalance},
         begin::Begin,
         bought_membership::{Credited, Spendable},
@@ -14,12 +15,13 @@ use crate::{
         ends::Verdict,
         hosted::Pay,
         id::{
-            BoughtMembershipId, CatalogueId, CheckoutId, CustomerId, DeliveryId, EndpointId, JobId, KeyId, PaymentMethodId, RefundId,
-            SubscriptionId, TicketId, WaitingId,
+            BoughtMembershipId, CatalogueId, CheckoutId, CustomerId, DeliveryId, EndpointId, JobId, KeyId, PaymentMethodId,
+            ProviderEventId, RefundId, SubscriptionId, TicketId, WaitingId,
         },
         job::{ItemState, Job},
         ledger_view::{Balance, LedgerRecord},
         payment_method::PaymentMethod,
+        provider_event::{EventStatus, ProviderEvent},
         refund::Refund,
         scope::{Mode, Scope},
         secret::Secret,
@@ -455,6 +457,45 @@ impl WaitingStore for SqlStore {
 
     async fn lapse(&self, limit: u32) -> Result<(u32, ListMoved), StoreError> {
         self.lapse_some(limit).await
+    }
+}
+
+#[async_trait]
+impl ProviderEventStore for SqlStore {
+    async fn keep_event(&self, event: NewProviderEvent) -> Result<bool, StoreError> {
+        self.insert_event(&event).await
+    }
+
+    async fn provider_event(&self, id: &ProviderEventId) -> Result<Option<ProviderEvent>, StoreError> {
+        self.read_event(id).await
+    }
+
+    async fn close_event(&self, id: &ProviderEventId, status: EventStatus, note: &str) -> Result<bool, StoreError> {
+        self.end_event(id, status, note).await
+    }
+
+    async fn put_event_off(&self, id: &ProviderEventId, by: Duration, note: &str) -> Result<bool, StoreError> {
+        self.delay_event(id, by, note).await
+    }
+
+    async fn refund_came_back(&self, checkout: &CheckoutId, n: u32, decline: &Decline) -> Result<Option<Moved>, StoreError> {
+        self.take_refund_back(checkout, n, decline).await
+    }
+
+    async fn events_to_review(&self, limit: u32) -> Result<Vec<ProviderEvent>, StoreError> {
+        self.read_events_to_review(limit).await
+    }
+
+    async fn retry_event(&self, id: &ProviderEventId) -> Result<bool, StoreError> {
+        self.reopen_event(id).await
+    }
+
+    async fn dismiss_event(&self, id: &ProviderEventId, note: &str) -> Result<bool, StoreError> {
+        self.ignore_event(id, note).await
+    }
+
+    async fn forget_events(&self, keep: Duration, limit: u32) -> Result<u64, StoreError> {
+        self.delete_events(keep, limit).await
     }
 }
 

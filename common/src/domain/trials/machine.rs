@@ -1,7 +1,7 @@
 //! One checkout in memory with everybody who touches it: workers that die or stall at any point, a network that loses
 //! requests and answers, a provider with a book of its own, a client, an operator, and the clock.
 
-use super::balance::Purse;
+use super::{balance::Purse, events};
 use crate::domain::{
     attempt::{Attempt, AttemptKind, AttemptStatus, Decline, MoneyRequest, Outcome, Receipt},
     begin::{self, Action, Begin, Begun},
@@ -14,7 +14,9 @@ use crate::domain::{
     id::{CheckoutId, CustomerId, Entropy, LineId},
     money::{Amount, Currency},
     order::{Item, Leg, Line, Order, Tender, Totals},
+    provider_event::{self, judge},
     push::{PushKind, PushMethod},
+    refund_resolve,
     scope::{Mode, Scope},
     secret::Secret,
     settle::{self, Settlement},
@@ -262,12 +264,32 @@ impl Machine {
         effects.map(|effects| self.apply(effects)).is_some()
     }
 
-    /// The provider tells of its own accord how charge `n` ended, if it did.
+    /// The provider tells of its own accord how attempt `n` ended, if it did.
     pub(super) fn webhook(&mut self, n: u32) {
         let Some(attempt) = self.checkout.attempts.iter().find(|attempt| attempt.n == n).cloned() else { return };
-        if let outcome @ (Outcome::Approved(_) | Outcome::Authorized(_) | Outcome::Declined(_)) = self.told(&attempt.request) {
-            self.record(n, "the provider", outcome);
+        let outcome = self.told(&attempt.request);
+        let Some(told) = events::told(&attempt.request, &outcome) else {
+            if matches!(outcome, Outcome::Approved(_) | Outcome::Authorized(_) | Outcome::Declined(_)) {
+                self.record(n, "the provider", outcome);
+            }
+            return;
+        };
+        match judge(&self.checkout, &events::account(), &told) {
+            provider_event::Verdict::Settle { n, outcome } => drop(self.record(n, "the provider", outcome)),
+            provider_event::Verdict::CameBack { n, decline } => {
+                let effects = refund_resolve::came_back(self.checkout.clone(), n, &decline, self.now, &self.entropy).unwrap();
+                effects.into_iter().for_each(|effects| self.apply(effects));
+            }
+            provider_event::Verdict::Known | provider_event::Verdict::Later | provider_event::Verdict::Review(_) => {}
         }
+    }
+
+    /// What refund `n` gave back came back to the provider. It tells.
+    pub(super) fn come_back(&mut self, n: u32) {
+        let refund = self.book.get_mut(&Attempt::key(&self.checkout.id, n)).unwrap();
+        assert_eq!((refund.kind, refund.booked), (AttemptKind::Refund, Booked::Done));
+        refund.booked = Booked::Declined;
+        self.webhook(n);
     }
 
     pub(super) fn cancel(&mut self) -> bool {

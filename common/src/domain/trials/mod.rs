@@ -5,11 +5,13 @@
 //! | `machine` | a checkout, its workers, a provider, and what must hold after every move |
 //! | `attacks` | moves that somebody suspected |
 //! | `property` | moves at random |
+//! | `events` | what the provider tells of its own accord |
 //! | `balance` | payments of which a balance pays a part, at random |
 //! | `hosted` | payments on our own page, suspected and at random |
 
 mod attacks;
 mod balance;
+mod events;
 mod hosted;
 mod machine;
 mod property;

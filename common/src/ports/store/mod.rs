@@ -10,6 +10,7 @@
 //! | `deliveries` | webhook endpoints, secrets, deliveries |
 //! | `memberships`, `payment_methods` | what customers have bought, and saved, to pay with |
 //! | `ledger` | the ledger as people read it |
+//! | `provider_events` | what providers tell us of their own accord |
 //! | `settings` | how a tenant presents itself, and where its days are counted |
 //! | `subscriptions` | what sold plans have become |
 //! | `tickets` | tickets, and what they are signed with |
@@ -28,6 +29,7 @@ mod ledger;
 mod memberships;
 mod paging;
 mod payment_methods;
+mod provider_events;
 mod settings;
 mod subscriptions;
 mod tickets;
@@ -45,6 +47,7 @@ pub use ledger::*;
 pub use memberships::*;
 pub use paging::*;
 pub use payment_methods::*;
+pub use provider_events::*;
 pub use settings::*;
 pub use subscriptions::*;
 pub use tickets::*;
@@ -62,6 +65,7 @@ pub trait Store:
     + LedgerStore
     + MembershipStore
     + PaymentMethodStore
+    + ProviderEventStore
     + SettingsStore
     + SubscriptionStore
     + TicketStore
@@ -80,6 +84,7 @@ impl<
         + LedgerStore
         + MembershipStore
         + PaymentMethodStore
+        + ProviderEventStore
         + SettingsStore
         + SubscriptionStore
         + SubscriptionStore

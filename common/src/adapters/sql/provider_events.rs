@@ -1,0 +1,136 @@
+//! What providers tell us: kept once, worked on by its row's due time, forgotten by age.
+
+use super::{
+    SqlStore,
+    apply::apply,
+    bulk::Rows,
+    db::transact,
+    load,
+    value::{Row, Value, corrupt},
+};
+use crate::{
+    domain::{
+        attempt::Decline,
+        id::{CheckoutId, ProviderEventId},
+        provider_event::{EventStatus, ProviderEvent},
+        refund_resolve,
+        scope::Mode,
+    },
+    failpoint,
+    ports::store::{Moved, NewProviderEvent, StoreError},
+};
+use std::time::Duration;
+
+const COLUMNS: &str = "e.id, e.provider, e.account, e.event, e.body, e.status, e.note, e.tries, e.received_at";
+
+fn read(row: &Row) -> Result<ProviderEvent, StoreError> {
+    let status = row.text(5)?;
+    Ok(ProviderEvent {
+        id: ProviderEventId::parse(row.text(0)?).map_err(corrupt)?,
+        provider: row.text(1)?,
+        account: row.text(2)?,
+        event: row.text(3)?,
+        body: row.text(4)?,
+        status: EventStatus::parse(&status).ok_or_else(|| corrupt(format!("event status {status:?}")))?,
+        note: row.maybe_text(6)?,
+        tries: row.count(7)?,
+        received_at: row.time(8)?,
+    })
+}
+
+impl SqlStore {
+    pub(super) async fn insert_event(&self, new: &NewProviderEvent) -> Result<bool, StoreError> {
+        let mode = match new.mode {
+            Mode::Test => "test",
+            Mode::Live => "live",
+        };
+        let kept = transact!(self.db, tx => {
+            let now = tx.now().await?;
+            let sql = "INSERT INTO provider_events (id, scope, provider, account, event, body, status, tries, rescues, due_at, received_at) \
+                       VALUES ({1}, {2}, {3}, {4}, {5}, {6}, 'pending', 0, 0, {7}, {7}) ON CONFLICT (provider, account, event) DO NOTHING";
+            let args: [Value; 7] = [
+                new.id.as_str().into(),
+                // Whose checkout it is about is found out when it is read.
+                format!("{}/{mode}", new.account).into(),
+                new.provider.as_str().into(),
+                new.account.as_str().into(),
+                new.event.as_str().into(),
+                new.body.as_str().into(),
+                now.into(),
+            ];
+            let mut fresh = tx.execute(sql, None, &args).await? == 1;
+            if !fresh {
+                // This block may have run before, and its COMMIT's answer been lost: our own row is no twin.
+                let own = "SELECT 1 FROM provider_events WHERE id = {1}";
+                fresh = !tx.fetch(own, None, &[new.id.as_str().into()]).await?.is_empty();
+            }
+            failpoint::cross("event.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
+            Ok(fresh)
+        })?;
+        let _ = failpoint::cross("event.after_commit").await;
+        Ok(kept)
+    }
+
+    pub(super) async fn read_event(&self, id: &ProviderEventId) -> Result<Option<ProviderEvent>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM provider_events e WHERE e.id = {{1}}");
+        self.db.read(&sql, None, &[id.as_str().into()]).await?.first().map(read).transpose()
+    }
+
+    pub(super) async fn end_event(&self, id: &ProviderEventId, status: EventStatus, note: &str) -> Result<bool, StoreError> {
+        let sql = "UPDATE provider_events SET status = {2}, note = {3}, due_at = NULL WHERE id = {1} AND status = 'pending'";
+        transact!(self.db, tx => {
+            Ok(tx.execute(sql, None, &[id.as_str().into(), status.as_str().into(), note.into()]).await? == 1)
+        })
+    }
+
+    pub(super) async fn delay_event(&self, id: &ProviderEventId, by: Duration, note: &str) -> Result<bool, StoreError> {
+        let sql =
+            "UPDATE provider_events SET tries = tries + 1, rescues = 0, due_at = {2}, note = {3} WHERE id = {1} AND status = 'pending'";
+        transact!(self.db, tx => {
+            let due = tx.now().await?.after(by);
+            Ok(tx.execute(sql, None, &[id.as_str().into(), due.into(), note.into()]).await? == 1)
+        })
+    }
+
+    pub(super) async fn take_refund_back(&self, checkout: &CheckoutId, n: u32, decline: &Decline) -> Result<Option<Moved>, StoreError> {
+        transact!(self.db, tx => {
+            let Some(checkout) = load::lock(tx, [checkout]).await?.remove(checkout) else { return Ok(None) };
+            let now = tx.now().await?;
+            let decided = refund_resolve::came_back(checkout, n, decline, now, &self.entropy);
+            let Some(effects) = decided.map_err(|error| StoreError::Inconsistent(error.to_string()))? else { return Ok(None) };
+            Ok(apply(tx, &[effects], now, &self.entropy).await?.pop())
+        })
+    }
+
+    pub(super) async fn read_events_to_review(&self, limit: u32) -> Result<Vec<ProviderEvent>, StoreError> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM provider_events e WHERE e.status = 'needs_review' ORDER BY e.received_at, e.id LIMIT {{1}}");
+        self.db.read(&sql, None, &[limit.into()]).await?.iter().map(read).collect()
+    }
+
+    pub(super) async fn reopen_event(&self, id: &ProviderEventId) -> Result<bool, StoreError> {
+        let sql = "UPDATE provider_events SET status = 'pending', tries = 0, rescues = 0, due_at = {2} WHERE id = {1} AND status = 'needs_review'";
+        transact!(self.db, tx => {
+            let now = tx.now().await?;
+            Ok(tx.execute(sql, None, &[id.as_str().into(), now.into()]).await? == 1)
+        })
+    }
+
+    pub(super) async fn ignore_event(&self, id: &ProviderEventId, note: &str) -> Result<bool, StoreError> {
+        let sql = "UPDATE provider_events SET status = 'ignored', note = {2} WHERE id = {1} AND status = 'needs_review'";
+        transact!(self.db, tx => { Ok(tx.execute(sql, None, &[id.as_str().into(), note.into()]).await? == 1) })
+    }
+
+    pub(super) async fn delete_events(&self, keep: Duration, limit: u32) -> Result<u64, StoreError> {
+        transact!(self.db, tx => {
+            let before = tx.now().await?.before(keep);
+            let sql = "SELECT id FROM provider_events WHERE received_at < {1} AND status IN ('done', 'ignored') LIMIT {2}";
+            let ids = tx.fetch(sql, None, &[before.into(), limit.into()]).await?.iter().map(|row| row.text(0)).collect::<Result<Vec<_>, _>>()?;
+            if ids.is_empty() {
+                return Ok(0);
+            }
+            let old = Rows::ids(ids.iter().map(String::as_str));
+            tx.execute("DELETE FROM provider_events WHERE id IN (SELECT id FROM {rows})", Some(&old), &[]).await
+        })
+    }
+}

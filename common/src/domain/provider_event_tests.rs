@@ -1,0 +1,206 @@
+use super::*;
+use crate::domain::{
+    attempt::{Attempt, MoneyRequest},
+    id::{AttemptId, Entropy},
+    order::{Order, Totals},
+    scope::Scope,
+    state::Status,
+};
+use proptest::prelude::*;
+
+fn usd() -> Currency {
+    Currency::parse("usd").unwrap()
+}
+
+fn checkout(status: Status, attempt: AttemptStatus) -> Checkout {
+    let (now, id) = (Timestamp::from_millis(1), CheckoutId::parse("chk_1").unwrap());
+    let order = Order {
+        customer: None,
+        currency: usd(),
+        lines: Vec::new(),
+        totals: Totals::default(),
+        promo_code: None,
+        promo_uses_counted: false,
+        legs: Vec::new(),
+        success_url: None,
+        cancel_url: None,
+        callback_url: None,
+        callback_state: None,
+        reference: None,
+        metadata: Default::default(),
+    };
+    let request = MoneyRequest {
+        kind: AttemptKind::Charge,
+        reference: id.clone(),
+        key: "chk_1_1".to_owned(),
+        amount: Amount::from_minor(1500),
+        currency: usd(),
+        token: None,
+        push: None,
+        target: None,
+        leg: 0,
+        capture_later: false,
+    };
+    let attempt = Attempt {
+        id: AttemptId::generate(&Entropy::from_seed(1), now),
+        n: 1,
+        provider: "sandbox".to_owned(),
+        request,
+        status: attempt,
+        provider_reference: Some("ch_1".to_owned()),
+        decline_code: None,
+        action_url: None,
+        lease_token: None,
+        lease_until: None,
+        takeovers: 0,
+        tries: 0,
+        created_at: now,
+    };
+    Checkout {
+        id,
+        scope: Scope::new("studio", Mode::Test).unwrap(),
+        status,
+        version: 1,
+        order,
+        amount_paid: Amount::ZERO,
+        amount_refunded: Amount::ZERO,
+        error: None,
+        payment_url: None,
+        closing: None,
+        due_at: None,
+        rescues: 0,
+        expires_at: now,
+        created_at: now,
+        updated_at: now,
+        completed_at: None,
+        attempts: vec![attempt],
+        refunds: Vec::new(),
+    }
+}
+
+fn account() -> EventAccount {
+    EventAccount { provider: "sandbox", account: "test".to_owned(), mode: Mode::Test, tenant: None }
+}
+
+fn told(word: Word) -> ToldMoney {
+    ToldMoney {
+        about: About::Charge,
+        reference: CheckoutId::parse("chk_1").unwrap(),
+        key: "chk_1_1".to_owned(),
+        provider_reference: "ch_1".to_owned(),
+        amount: Amount::from_minor(1500),
+        currency: usd(),
+        word,
+    }
+}
+
+fn refused() -> Word {
+    Word::Refused { code: "customer_refused".to_owned(), message: "no".to_owned() }
+}
+
+#[test]
+fn a_word_that_fits_in_every_part_settles_the_attempt() {
+    let waiting = checkout(Status::AwaitingPayment, AttemptStatus::Pending);
+    assert!(matches!(judge(&waiting, &account(), &told(Word::Moved)), Verdict::Settle { n: 1, outcome: Outcome::Approved(_) }));
+    assert!(matches!(judge(&waiting, &account(), &told(refused())), Verdict::Settle { n: 1, outcome: Outcome::Declined(_) }));
+    assert_eq!(judge(&waiting, &account(), &told(Word::Asked)), Verdict::Known);
+    // Before our own request was answered.
+    let mut early = checkout(Status::Processing, AttemptStatus::Started);
+    early.attempts[0].provider_reference = None;
+    assert!(matches!(judge(&early, &account(), &told(Word::Moved)), Verdict::Settle { .. }));
+}
+
+#[test]
+fn what_does_not_fit_in_every_part_changes_nothing_until_somebody_has_looked() {
+    let waiting = checkout(Status::AwaitingPayment, AttemptStatus::Pending);
+    let reviewed = |account: &EventAccount, told: &ToldMoney| matches!(judge(&waiting, account, told), Verdict::Review(_));
+    for account in [
+        EventAccount { mode: Mode::Live, ..account() },
+        EventAccount { tenant: Some("another".to_owned()), ..account() },
+        EventAccount { provider: "stripe", ..account() },
+    ] {
+        assert!(reviewed(&account, &told(Word::Moved)), "{account:?}");
+    }
+    assert!(!reviewed(&EventAccount { tenant: Some("studio".to_owned()), ..account() }, &told(Word::Moved)));
+    for wrong in [
+        ToldMoney { reference: CheckoutId::parse("chk_2").unwrap(), ..told(Word::Moved) },
+        ToldMoney { key: "chk_1_2".to_owned(), ..told(Word::Moved) },
+        ToldMoney { provider_reference: "ch_2".to_owned(), ..told(Word::Moved) },
+        ToldMoney { amount: Amount::from_minor(1501), ..told(Word::Moved) },
+        ToldMoney { about: About::Refund, ..told(Word::Moved) },
+        ToldMoney { currency: Currency::parse("eur").unwrap(), ..told(Word::Moved) },
+    ] {
+        assert!(reviewed(&account(), &wrong), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_yes_behind_a_no_waits_until_nothing_else_is_under_way() {
+    let ended = checkout(Status::Canceled, AttemptStatus::Declined);
+    assert!(matches!(judge(&ended, &account(), &told(Word::Moved)), Verdict::Settle { .. }));
+    let mut trying = checkout(Status::Processing, AttemptStatus::Declined);
+    trying.attempts.push(Attempt { n: 2, status: AttemptStatus::Started, ..trying.attempts[0].clone() });
+    trying.attempts[1].request.key = "chk_1_2".to_owned();
+    assert_eq!(judge(&trying, &account(), &told(Word::Moved)), Verdict::Later);
+    let sold = checkout(Status::Succeeded, AttemptStatus::Approved);
+    for word in [Word::Moved, Word::Asked, refused()] {
+        assert_eq!(judge(&sold, &account(), &told(word)), Verdict::Known);
+    }
+}
+
+/// A sale whose refund, attempt 2, stands as told.
+fn refunded(status: AttemptStatus) -> Checkout {
+    let mut sold = checkout(Status::Succeeded, AttemptStatus::Approved);
+    let mut refund = Attempt { n: 2, status, provider_reference: Some("re_1".to_owned()), ..sold.attempts[0].clone() };
+    (refund.request.kind, refund.request.key, refund.request.amount) = (AttemptKind::Refund, "chk_1_2".to_owned(), Amount::from_minor(500));
+    sold.attempts.push(refund);
+    sold
+}
+
+fn told_of_refund(word: Word) -> ToldMoney {
+    ToldMoney {
+        about: About::Refund,
+        key: "chk_1_2".to_owned(),
+        provider_reference: "re_1".to_owned(),
+        amount: Amount::from_minor(500),
+        ..told(word)
+    }
+}
+
+#[test]
+fn a_refund_that_came_back_is_taken_back_and_one_under_way_is_settled() {
+    let judged = |status, word| judge(&refunded(status), &account(), &told_of_refund(word));
+    assert!(matches!(judged(AttemptStatus::Approved, refused()), Verdict::CameBack { n: 2, .. }));
+    for open in [AttemptStatus::Started, AttemptStatus::Unknown, AttemptStatus::NeedsReview] {
+        assert!(matches!(judged(open, refused()), Verdict::Settle { n: 2, outcome: Outcome::Declined(_) }));
+        assert!(matches!(judged(open, Word::Moved), Verdict::Settle { n: 2, outcome: Outcome::Approved(_) }));
+    }
+    assert_eq!(judged(AttemptStatus::Declined, refused()), Verdict::Known);
+    assert_eq!(judged(AttemptStatus::Approved, Word::Moved), Verdict::Known);
+    assert!(matches!(judged(AttemptStatus::Declined, Word::Moved), Verdict::Review(_)), "that would be gone behind a no");
+    // The charge's amount, or its key, is not the refund's.
+    for wrong in [
+        ToldMoney { amount: Amount::from_minor(1500), ..told_of_refund(refused()) },
+        ToldMoney { key: "chk_1_1".to_owned(), ..told_of_refund(refused()) },
+        ToldMoney { provider_reference: "re_2".to_owned(), ..told_of_refund(refused()) },
+    ] {
+        assert!(matches!(judge(&refunded(AttemptStatus::Approved), &account(), &wrong), Verdict::Review(_)), "{wrong:?}");
+    }
+}
+
+#[test]
+fn money_for_what_was_never_sent_is_for_a_person() {
+    let unsent = checkout(Status::Failed, AttemptStatus::NotSent);
+    assert!(matches!(judge(&unsent, &account(), &told(Word::Moved)), Verdict::Review(_)));
+}
+
+proptest! {
+    /// Whatever is told of whatever amount: only the amount that was asked for is ever settled.
+    #[test]
+    fn no_other_amount_is_ever_settled(amount in any::<i64>(), taken in any::<bool>()) {
+        let waiting = checkout(Status::AwaitingPayment, AttemptStatus::Pending);
+        let word = if taken { Word::Moved } else { refused() };
+        let verdict = judge(&waiting, &account(), &ToldMoney { amount: Amount::from_minor(amount), ..told(word) });
+        prop_assert_eq!(matches!(verdict, Verdict::Settle { .. }), amount == 1500);
+    }
+}

@@ -1,0 +1,60 @@
+//! What providers tell us of their own accord.
+
+use super::{Moved, error::StoreError};
+use crate::domain::{
+    attempt::Decline,
+    id::{CheckoutId, ProviderEventId},
+    provider_event::{EventStatus, ProviderEvent},
+    scope::Mode,
+};
+use async_trait::async_trait;
+use std::time::Duration;
+
+/// An event that was verified, and is to be kept.
+#[derive(Clone)]
+pub struct NewProviderEvent {
+    /// Ours.
+    pub id: ProviderEventId,
+    /// Who told it.
+    pub provider: String,
+    /// Which of our accounts there.
+    pub account: String,
+    /// The account's mode.
+    pub mode: Mode,
+    /// The provider's own id.
+    pub event: String,
+    /// As it came.
+    pub body: String,
+}
+
+/// What providers tell us.
+#[async_trait]
+pub trait ProviderEventStore: Send + Sync {
+    /// Makes an event durable and due. `false` when the same one (by provider, account and the provider's id) was kept before.
+    async fn keep_event(&self, event: NewProviderEvent) -> Result<bool, StoreError>;
+
+    /// One event.
+    async fn provider_event(&self, id: &ProviderEventId) -> Result<Option<ProviderEvent>, StoreError>;
+
+    /// Ends an event that is pending, with a word why. `false` when it has ended before.
+    async fn close_event(&self, id: &ProviderEventId, status: EventStatus, note: &str) -> Result<bool, StoreError>;
+
+    /// Puts a pending event off, and counts that. `false` when it has ended before.
+    async fn put_event_off(&self, id: &ProviderEventId, by: Duration, note: &str) -> Result<bool, StoreError>;
+
+    /// Takes attempt `n`, a refund that had gone, back into the books: the provider has the money again. `None` when it never went, or that is
+    /// known: nothing changes.
+    async fn refund_came_back(&self, checkout: &CheckoutId, n: u32, decline: &Decline) -> Result<Option<Moved>, StoreError>;
+
+    /// The oldest events that a person has to look at, at most `limit`.
+    async fn events_to_review(&self, limit: u32) -> Result<Vec<ProviderEvent>, StoreError>;
+
+    /// A person has looked: the event is worked on once more, from its first try. `false` when it needs no review.
+    async fn retry_event(&self, id: &ProviderEventId) -> Result<bool, StoreError>;
+
+    /// A person has looked: nothing is to be done about it, and `note` says why. `false` when it needs no review.
+    async fn dismiss_event(&self, id: &ProviderEventId, note: &str) -> Result<bool, StoreError>;
+
+    /// Deletes events that have ended, need no review and came longer ago than `keep`, at most `limit`; says how many.
+    async fn forget_events(&self, keep: Duration, limit: u32) -> Result<u64, StoreError>;
+}

@@ -1,0 +1,218 @@
+//! What providers tell us: kept once, worked on until it is done with, forgotten by age.
+
+use super::{
+    fixture::{Shop, approved, declined},
+    memberships::{ada, given},
+    refunds::{asked, code, open, part, refund, sold, work},
+};
+use boxoffice_common::{
+    domain::{
+        attempt::{Decline, Outcome},
+        error::Code,
+        id::{CheckoutId, ProviderEventId},
+        provider_event::EventStatus,
+        refund::{RefundAsk, RefundStatus},
+        scope::Mode,
+        state::Status,
+        time::Timestamp,
+    },
+    ports::{queue::Lane, store::*},
+};
+use futures::future::join_all;
+use std::time::Duration;
+
+fn event(shop: &Shop, account: &str, id: &str) -> NewProviderEvent {
+    NewProviderEvent {
+        id: ProviderEventId::generate(&shop.entropy, Timestamp::from_millis(1)),
+        provider: "sandbox".to_owned(),
+        account: account.to_owned(),
+        mode: Mode::Test,
+        event: id.to_owned(),
+        body: format!("{{\"id\": \"{id}\", \"who\": \"Zoë 🎫\"}}"),
+    }
+}
+
+fn account_closed() -> Decline {
+    Decline { decline_code: "account_closed".to_owned(), message: "it came back".to_owned(), provider_reference: None }
+}
+
+/// The provider tells that attempt `n` came back; what was called back.
+async fn came_back(shop: &Shop, id: &CheckoutId, n: u32) -> Vec<String> {
+    let moved = shop.store.refund_came_back(id, n, &account_closed()).await.unwrap().expect("it went before");
+    let mut told = Vec::new();
+    for delivery in moved.deliveries {
+        told.push(shop.store.delivery(&shop.scope, &delivery).await.unwrap().unwrap().event_type);
+    }
+    told
+}
+
+async fn balance(shop: &Shop, account: &str) -> i64 {
+    let balances = shop.store.ledger_balances(&shop.scope, BalancesOf::Everybody).await.unwrap();
+    balances.iter().find(|balance| balance.account == account).map_or(0, |balance| balance.amount.minor())
+}
+
+over_both! {
+    async fn a_refund_that_came_back_is_owed_again_once_however_many_tell_it(shop) {
+        let session = shop.session("yoga", 5).await;
+        let mut new = shop.buy(&session, 1);
+        new.order.callback_url = Some("https://shop.example/own".to_owned());
+        let (id, _) = sold(&shop, new).await;
+        let back = open(&shop, &id, "k", part(500)).await;
+        let n = shop.checkout(&id).await.attempts.last().unwrap().n;
+        assert!(shop.store.refund_came_back(&id, n, &account_closed()).await.unwrap().is_none(), "it has not gone yet");
+        work(&shop, &id, approved(500)).await;
+        assert_eq!((refund(&shop, &back).await.status, balance(&shop, "provider:sandbox").await), (RefundStatus::Succeeded, 1000));
+        assert_eq!(came_back(&shop, &id, n).await, ["refund.failed"]);
+        let twins = join_all((0..5).map(|_| async { shop.store.refund_came_back(&id, n, &account_closed()).await.unwrap() })).await;
+        assert!(twins.iter().all(Option::is_none), "{twins:?}");
+        let failed = refund(&shop, &back).await;
+        let error = failed.error.unwrap();
+        assert_eq!((failed.status, error.code, error.decline_code.as_deref()), (RefundStatus::Failed, Code::RefundRefused, Some("account_closed")));
+        let after = shop.checkout(&id).await;
+        assert_eq!((after.status, after.amount_refunded.minor(), after.due_at), (Status::Succeeded, 0, None));
+        assert_eq!((balance(&shop, "provider:sandbox").await, balance(&shop, "refunds_pending").await, balance(&shop, "revenue").await), (1500, 0, -1500));
+        let told: Vec<String> = shop.store.timeline(&id).await.unwrap().into_iter().map(|entry| entry.what).collect();
+        assert_eq!(told.iter().filter(|what| *what == "refund.came_back").count(), 1, "{told:?}");
+        shop.assert_clean().await;
+        // All of it can go once more, and no more than that.
+        open(&shop, &id, "again", RefundAsk::default()).await;
+        work(&shop, &id, approved(1500)).await;
+        assert_eq!(shop.checkout(&id).await.amount_refunded.minor(), 1500);
+        assert_eq!(code(shop.store.refund(&asked(&shop, &id, "more", part(1))).await.unwrap()), Code::RefundExceedsPaid);
+        shop.assert_clean().await;
+    }
+
+    async fn late_money_that_went_back_and_came_again_is_told_of_and_shown(shop) {
+        let session = shop.session("yoga", 1).await;
+        let mut new = shop.buy(&session, 1);
+        new.order.callback_url = Some("https://shop.example/own".to_owned());
+        let id = shop.accept(new).await;
+        let (n, token) = shop.begin_charge(&id).await;
+        shop.settle(&id, n, &token, declined()).await;
+        shop.settle(&id, n, "the provider", approved(1500)).await;
+        let (refund, token) = shop.begin_charge(&id).await;
+        shop.settle(&id, refund, &token, approved(1500)).await;
+        shop.assert_clean().await;
+        assert_eq!(came_back(&shop, &id, refund).await, ["refund.failed"]);
+        let after = shop.checkout(&id).await;
+        assert_eq!((after.status, after.amount_refunded.minor()), (Status::Failed, 0), "an end never changes");
+        assert_eq!((balance(&shop, "provider:sandbox").await, balance(&shop, "unapplied").await), (1500, -1500));
+        let rules: Vec<String> = shop.store.audit(Duration::from_secs(60)).await.unwrap().into_iter().map(|breach| breach.rule).collect();
+        assert_eq!(rules, ["approved_without_sale"], "somebody has to give it back by hand");
+    }
+
+    async fn a_refund_that_gave_credits_back_is_left_to_a_person(shop) {
+        let ada = ada(&shop).await;
+        shop.store.put_bought(&given(&shop, &ada, "bmb_1", Some(3))).await.unwrap();
+        let session = shop.members_session("ses_1", 5).await;
+        let id = shop.accept(shop.with_credits(shop.buy(&session, 3), &ada, "bmb_1", 2)).await;
+        let (n, token) = shop.begin_charge(&id).await;
+        shop.settle(&id, n, &token, approved(1500)).await;
+        open(&shop, &id, "k", RefundAsk::default()).await;
+        let (n, token) = shop.begin_charge(&id).await;
+        shop.settle(&id, n, &token, approved(1500)).await;
+        let before = shop.checkout(&id).await;
+        assert_eq!(before.amount_refunded.minor(), 4500);
+        assert!(shop.store.refund_came_back(&id, n, &account_closed()).await.unwrap().is_none());
+        assert_eq!(shop.checkout(&id).await.version, before.version);
+        shop.assert_clean().await;
+    }
+
+    async fn what_is_told_before_our_own_answer_is_recorded_stands_whatever_the_answer_was(shop) {
+        let session = shop.session("yoga", 1).await;
+        let id = shop.accept(shop.buy(&session, 1)).await;
+        let (n, token) = shop.begin_charge(&id).await;
+        shop.settle(&id, n, "the provider", approved(1500)).await;
+        for ours in [Outcome::Pending { provider_reference: "ch_1".to_owned() }, Outcome::Unknown("timeout".to_owned()), approved(1500)] {
+            let late = shop.settle(&id, n, &token, ours).await;
+            assert!(matches!(late, Settled::Already(Status::Succeeded)), "{late:?}");
+        }
+        shop.assert_clean().await;
+    }
+
+    async fn what_needs_review_is_shown_until_somebody_has_it_tried_again_or_leaves_it_at_that(shop) {
+        let [first, second] = ["sev_1", "sev_2"].map(|id| event(&shop, "test", id));
+        for new in [&first, &second] {
+            shop.store.keep_event(new.clone()).await.unwrap();
+            assert!(shop.store.close_event(&new.id, EventStatus::NeedsReview, "its amount is not ours").await.unwrap());
+        }
+        let breaches = shop.store.audit(Duration::from_secs(60)).await.unwrap();
+        let told: Vec<(&str, &str)> = breaches.iter().map(|breach| (breach.rule.as_str(), breach.subject.as_str())).collect();
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told.contains(&("event_needs_review", first.id.as_str())), "{told:?}");
+        assert_eq!(shop.store.forget_events(Duration::ZERO, 10).await.unwrap(), 0, "nobody has looked yet");
+        let listed = shop.store.events_to_review(10).await.unwrap();
+        assert_eq!((listed.len(), listed[0].note.as_deref()), (2, Some("its amount is not ours")));
+        assert_eq!(shop.store.events_to_review(1).await.unwrap().len(), 1);
+        assert!(shop.store.retry_event(&first.id).await.unwrap());
+        assert!(!shop.store.retry_event(&first.id).await.unwrap(), "it is on its way");
+        let again = shop.store.provider_event(&first.id).await.unwrap().unwrap();
+        assert_eq!((again.status, again.tries), (EventStatus::Pending, 0));
+        assert!(shop.store.dismiss_event(&second.id, "seen at the provider").await.unwrap());
+        assert!(!shop.store.dismiss_event(&first.id, "no").await.unwrap());
+        shop.assert_clean().await;
+        assert_eq!(shop.store.forget_events(Duration::ZERO, 10).await.unwrap(), 1);
+    }
+
+    async fn an_event_is_kept_once_however_many_tell_it_at_once(shop) {
+        let twins: Vec<_> = (0..20).map(|_| event(&shop, "test", "sev_1")).collect();
+        let kept = join_all(twins.iter().map(|twin| shop.store.keep_event(twin.clone()))).await;
+        let fresh: Vec<usize> = kept.iter().enumerate().filter(|(_, kept)| *kept.as_ref().unwrap()).map(|(at, _)| at).collect();
+        assert_eq!(fresh.len(), 1, "{kept:?}");
+        let event_of_another_account = event(&shop, "other", "sev_1");
+        assert!(shop.store.keep_event(event_of_another_account).await.unwrap());
+        let first = &twins[fresh[0]];
+        let found = shop.store.provider_event(&first.id).await.unwrap().unwrap();
+        assert_eq!((found.body, found.status, found.tries), (first.body.clone(), EventStatus::Pending, 0), "as it came");
+        let other = twins.iter().find(|twin| twin.id != first.id).unwrap();
+        assert_eq!(shop.store.provider_event(&other.id).await.unwrap(), None);
+    }
+
+    async fn an_event_that_nobody_worked_on_is_found_by_the_rescuer_and_by_the_audit_until_it_is_closed(shop) {
+        let new = event(&shop, "test", "sev_1");
+        shop.store.keep_event(new.clone()).await.unwrap();
+        shop.sql("UPDATE provider_events SET due_at = 1").await;
+        let rescue = async || shop.store.rescue(Lane::Events, Duration::from_millis(1), None, 10).await.unwrap();
+        assert_eq!(rescue().await.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), [new.id.as_str()]);
+        let rules: Vec<String> = shop.store.audit(Duration::from_secs(60)).await.unwrap().into_iter().map(|breach| breach.rule).collect();
+        assert_eq!(rules, ["stuck_event"]);
+        assert!(shop.store.close_event(&new.id, EventStatus::Done, "it moved its checkout").await.unwrap());
+        assert!(!shop.store.close_event(&new.id, EventStatus::Ignored, "again").await.unwrap(), "an end never changes");
+        assert!(!shop.store.put_event_off(&new.id, Duration::ZERO, "later").await.unwrap());
+        assert_eq!(shop.store.provider_event(&new.id).await.unwrap().unwrap().status, EventStatus::Done);
+        assert_eq!((rescue().await.len(), shop.store.keep_event(event(&shop, "test", "sev_1")).await.unwrap()), (0, false));
+        shop.assert_clean().await;
+    }
+
+    async fn whoever_keeps_an_event_again_because_the_answer_was_lost_is_told_that_it_is_new(shop) {
+        let new = event(&shop, "test", "sev_1");
+        for _ in 0..2 {
+            assert!(shop.store.keep_event(new.clone()).await.unwrap());
+        }
+    }
+
+    async fn an_event_that_is_put_off_is_counted_and_due_again(shop) {
+        let new = event(&shop, "test", "sev_1");
+        shop.store.keep_event(new.clone()).await.unwrap();
+        assert!(shop.store.put_event_off(&new.id, Duration::from_secs(3600), "another try is under way").await.unwrap());
+        assert_eq!(shop.store.provider_event(&new.id).await.unwrap().unwrap().tries, 1);
+        assert_eq!(shop.store.rescue(Lane::Events, Duration::from_millis(1), None, 10).await.unwrap().len(), 0);
+        shop.sql("UPDATE provider_events SET due_at = NULL").await;
+        assert_eq!(shop.store.repair().await.unwrap(), ["1 events of providers made due"]);
+        shop.assert_clean().await;
+    }
+
+    async fn what_has_ended_is_forgotten_by_age_and_what_is_pending_is_not(shop) {
+        for (at, id) in ["sev_1", "sev_2", "sev_3"].into_iter().enumerate() {
+            let new = event(&shop, "test", id);
+            shop.store.keep_event(new.clone()).await.unwrap();
+            if at > 0 {
+                shop.store.close_event(&new.id, EventStatus::Ignored, "of another account").await.unwrap();
+            }
+        }
+        assert_eq!(shop.store.forget_events(Duration::from_secs(3600), 10).await.unwrap(), 0);
+        assert_eq!(shop.store.forget_events(Duration::ZERO, 1).await.unwrap(), 1);
+        assert_eq!(shop.store.forget_events(Duration::ZERO, 10).await.unwrap(), 1);
+        assert_eq!(shop.store.forget_events(Duration::ZERO, 10).await.unwrap(), 0);
+    }
+}
