@@ -5,7 +5,7 @@
 //! places only (`refund_credits`).
 
 use super::{
-    attempt::AttemptKind,
+    attempt::{Attempt, AttemptKind, AttemptStatus},
     balance::{BalanceMove, MoveState},
     checkout::Checkout,
     effects::{DecideError, Effects},
@@ -54,8 +54,7 @@ pub(super) fn split(checkout: &Checkout, amount: Amount, credits: &[(usize, Amou
         parts.push(RefundPart { leg, method: "membership".to_owned(), amount, attempt: None, status: RefundStatus::Pending });
     }
     for (leg, paid) in checkout.order.legs.iter().enumerate().rev().filter(|(_, leg)| !refund_credits::is_credits(leg)) {
-        let gone = checkout.refunds.iter().flat_map(|refund| &refund.parts).filter(|part| part.leg == leg && part.counts());
-        let gone = gone.map(|part| part.amount).try_fold(Amount::ZERO, Amount::plus)?;
+        let gone = given_back(checkout, leg, RefundPart::counts)?.plus(voided(checkout, leg))?;
         let share = paid.amount.minus(gone)?.min(missing);
         if share > Amount::ZERO {
             missing = missing.minus(share)?;
@@ -64,6 +63,21 @@ pub(super) fn split(checkout: &Checkout, amount: Amount, credits: &[(usize, Amou
         }
     }
     Ok(missing.is_zero().then_some(parts))
+}
+
+/// What refunds that were asked for give back of a leg, of the parts that `is_meant` says.
+pub(super) fn given_back(checkout: &Checkout, leg: usize, is_meant: impl Fn(&RefundPart) -> bool) -> Result<Amount, MoneyError> {
+    let parts = checkout.refunds.iter().flat_map(|refund| &refund.parts).filter(|part| part.leg == leg && is_meant(part));
+    parts.map(|part| part.amount).try_fold(Amount::ZERO, Amount::plus)
+}
+
+/// What a void that was confirmed late gave back of a leg although its charge had been approved: all of it, and no refund was asked for.
+/// Its charge stays approved, because it was.
+fn voided(checkout: &Checkout, leg: usize) -> Amount {
+    let is_done = |attempt: &Attempt| attempt.request.kind == AttemptKind::Void && attempt.status == AttemptStatus::Approved;
+    let charge = checkout.charge_of(leg).filter(|charge| charge.status == AttemptStatus::Approved);
+    let void = checkout.attempts.iter().find(|attempt| attempt.request.leg == leg && is_done(attempt));
+    charge.filter(|_| void.is_some()).map_or(Amount::ZERO, |charge| charge.request.amount)
 }
 
 /// What can still go back of each line by its name: what it came to, less what a refund that named it gave back before another of its
@@ -90,9 +104,7 @@ pub(super) fn left_by_line(checkout: &Checkout) -> Result<HashMap<&LineId, Amoun
 pub(super) fn money_left(checkout: &Checkout) -> Result<Amount, MoneyError> {
     let legs = checkout.order.legs.iter().enumerate().filter(|(_, leg)| !refund_credits::is_credits(leg));
     let paid = legs.clone().map(|(_, leg)| leg.amount).try_fold(Amount::ZERO, Amount::plus)?;
-    let of_money = |part: &&RefundPart| part.counts() && legs.clone().any(|(at, _)| at == part.leg);
-    let mut gone = checkout.refunds.iter().flat_map(|refund| &refund.parts).filter(of_money).map(|part| part.amount);
-    paid.minus(gone.try_fold(Amount::ZERO, Amount::plus)?)
+    legs.map(|(at, _)| at).try_fold(paid, |left, at| left.minus(given_back(checkout, at, RefundPart::counts)?)?.minus(voided(checkout, at)))
 }
 
 /// Opens every part: at a provider, or in the books, where it is done at once. The refund's first booking is one transaction.

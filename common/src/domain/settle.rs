@@ -8,7 +8,8 @@ use super::{
     event::EventType,
     id::{CheckoutId, Entropy},
     money::Amount,
-    refund, saga,
+    refund::{self, RefundStatus},
+    refund_part, saga,
     state::{Status, Step},
     time::Timestamp,
 };
@@ -297,8 +298,9 @@ fn voided(effects: &mut Effects, n: u32, entropy: &Entropy) -> Result<(), Decide
         Some((_, AttemptStatus::Approved, amount)) => {
             // It was approved first and undone after all: the money is back, and the books say so.
             let left = effects.checkout.amount_paid.minus(effects.checkout.amount_refunded)?;
-            // What others paid beside it, also without a provider, it cannot have given back.
-            let back = if effects.checkout.order.legs.len() > 1 { left.min(amount) } else { left };
+            // What others paid beside it, also without a provider, it cannot have given back; nor what went back of it before.
+            let gone = refund_part::given_back(&effects.checkout, leg, |part| part.status == RefundStatus::Succeeded)?;
+            let back = if effects.checkout.order.legs.len() > 1 { left.min(amount.minus(gone)?) } else { left };
             return if back > Amount::ZERO { effects.add_refunded(n, back, entropy) } else { Ok(()) };
         }
         Some((charge, status, _)) if status.is_open() || status == AttemptStatus::Authorized => {

@@ -9,7 +9,9 @@ use crate::domain::{
     checkout::Checkout,
     effects::{ClaimChange, Effects},
     error::Code,
+    id::{Entropy, RefundId},
     money::Amount,
+    refund::{self, RefundAsk, Refusal},
     state::Status,
 };
 use proptest::prelude::*;
@@ -108,6 +110,31 @@ fn a_void_that_the_provider_confirms_of_a_paid_charge_gives_back_what_the_card_p
     let checkout = &machine.checkout;
     assert_eq!((checkout.status, checkout.amount_paid.minor(), checkout.amount_refunded.minor()), (Status::Succeeded, 1_500, 500));
     assert_eq!(machine.purse.spent(), 1_000);
+}
+
+#[test]
+fn of_what_a_void_has_given_back_nothing_is_refunded_again_whichever_leg_it_was() {
+    for place in [0, 1] {
+        let mut machine = Machine::with_balance(&[(500, Fate::AskCustomer)], place, 1_000, 1_000);
+        machine.work();
+        assert!(!machine.cancel() && machine.begin());
+        machine.odd_amounts = true;
+        machine.customer(true);
+        machine.webhook(1);
+        let void = machine.hands.remove(0);
+        machine.record(void.n, &void.token, approved("void", 500));
+        let refund = |amount: Option<i64>| {
+            let ask = RefundAsk { amount: amount.map(Amount::from_minor), ..RefundAsk::default() };
+            let id = RefundId::generate(&Entropy::from_seed(9), machine.now);
+            let effects = refund::open(machine.checkout.clone(), &id, &ask, machine.now, &Entropy::from_seed(9)).unwrap()?;
+            Ok::<_, Refusal>(effects.checkout)
+        };
+        let after = refund(None).unwrap();
+        let parts: Vec<_> = after.refunds[0].parts.iter().map(|part| (part.leg, part.amount.minor(), part.attempt)).collect();
+        assert_eq!(parts, [(place, 1_000, None)], "the balance's part, and no provider is asked");
+        assert_eq!((after.amount_refunded, after.attempts.len()), (after.amount_paid, machine.checkout.attempts.len()));
+        assert!(matches!(refund(Some(1_001)), Err(Refusal::Refused(error)) if error.code == Code::RefundExceedsPaid));
+    }
 }
 
 proptest! {
