@@ -82,7 +82,8 @@ impl Canceler {
     }
 
     async fn undo(&self, batch: &JobBatch, id: &CheckoutId) -> Result<ItemState, StoreError> {
-        let ours = batch.job.refund_of(id).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let retries = batch.retries.get(id).copied().unwrap_or(0);
+        let ours = batch.job.refund_of(id, retries).map_err(|error| StoreError::Corrupt(error.to_string()))?;
         for _ in 0..TRIES {
             let Some(checkout) = self.0.store.checkout(id).await? else { return Ok(ItemState::Done) };
             let refunds = self.0.store.refunds(&batch.scope, id).await?;
@@ -120,7 +121,7 @@ impl Canceler {
 
     /// Asks for the job's own refund. `false`: it is refused.
     async fn refund(&self, batch: &JobBatch, checkout: &CheckoutId, id: &RefundId, ask: RefundAsk) -> Result<bool, StoreError> {
-        let (route, key) = (format!("JOB {}", batch.job.id), checkout.to_string());
+        let (route, key) = (format!("JOB {}", batch.job.id), id.to_string());
         let idempotency = IdempotencyRow { route, key, body_hash: String::new() };
         let new = NewRefund { id: id.clone(), scope: batch.scope.clone(), checkout: checkout.clone(), ask, idempotency };
         match self.0.store.refund(&new).await? {

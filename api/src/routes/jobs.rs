@@ -29,7 +29,13 @@ const MAX_REASON: usize = 500;
 
 /// The routes.
 pub fn router() -> OpenApiRouter<ApiContext> {
-    OpenApiRouter::new().routes(routes!(cancel)).routes(routes!(list)).routes(routes!(get)).routes(routes!(pause)).routes(routes!(resume))
+    OpenApiRouter::new()
+        .routes(routes!(cancel))
+        .routes(routes!(list))
+        .routes(routes!(get))
+        .routes(routes!(pause))
+        .routes(routes!(resume))
+        .routes(routes!(retry))
 }
 
 /// Why a session is called off.
@@ -165,8 +171,27 @@ async fn resume(caller: Caller<Admin>, Known(id): Known<JobId>, State(ctx): Stat
     change(&ctx, caller.scope(), &id, false).await
 }
 
+/// Tries anew what could not be done, each with a refund of its own. A job that has ended runs again.
+#[utoipa::path(
+    post,
+    path = "/v1/jobs/{id}/retry",
+    tag = "jobs",
+    params(("id" = JobId, Path, description = "The id")),
+    responses(
+        (status = 200, description = "What had failed is tried anew; as it is when nothing had", body = Job),
+        (status = 404, description = "Not there"),
+    ),
+)]
+async fn retry(caller: Caller<Admin>, Known(id): Known<JobId>, State(ctx): State<ApiContext>, _: NoFields) -> Result<Response, Problem> {
+    changed(ctx.store().retry_job(caller.scope(), &id).await?)
+}
+
 async fn change(ctx: &ApiContext, scope: &Scope, id: &JobId, paused: bool) -> Result<Response, Problem> {
-    match ctx.store().pause_job(scope, id, paused).await? {
+    changed(ctx.store().pause_job(scope, id, paused).await?)
+}
+
+fn changed(change: JobChange) -> Result<Response, Problem> {
+    match change {
         JobChange::Changed(job) => Ok(json(StatusCode::OK, &*job)),
         JobChange::Ended(job) => {
             let detail = format!("the job has come to its end: it has {}", job.status.as_str());

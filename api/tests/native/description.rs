@@ -22,6 +22,7 @@ const ROUTES: &[(&str, &[&str])] = &[
     ("/v1/jobs/{id}", &["get"]),
     ("/v1/jobs/{id}/pause", &["post"]),
     ("/v1/jobs/{id}/resume", &["post"]),
+    ("/v1/jobs/{id}/retry", &["post"]),
     ("/v1/products", &["get"]),
     ("/v1/sessions/{id}/waiting-list", &["get", "post"]),
     ("/v1/waiting-list/{id}", &["delete", "get"]),

@@ -69,6 +69,30 @@ async fn a_session_is_called_off_once_and_its_job_is_found_paused_and_resumed() 
 }
 
 #[tokio::test]
+async fn what_failed_of_a_job_is_tried_again_and_nothing_else() {
+    let server = Server::start().await;
+    sold(&server).await;
+    let job = cancel(&server, &[], &json!({})).await.json();
+    let retry = format!("{}/retry", path(&job));
+    let untouched = server.post(&retry).await;
+    assert_eq!((untouched.code(), untouched.json()), (200, job.clone()), "nothing has failed");
+    let batch = server.store.take_job("lease", Duration::from_secs(60)).await.unwrap().unwrap();
+    let failed: Vec<_> = batch.checkouts.into_iter().map(|id| (id, ItemState::Failed)).collect();
+    server.store.save_job(&batch.job.id, "lease", &failed, Duration::ZERO).await.unwrap().unwrap();
+    let ended = server.get(&path(&job)).await.json();
+    assert_eq!((&ended["status"], &ended["failed"]), (&json!("failed"), &json!(1)));
+    let again = server.post(&retry).await;
+    assert_eq!((again.code(), again.json()), (200, server.get(&path(&job)).await.json()));
+    assert_eq!(
+        (&again.json()["status"], &again.json()["failed"], &again.json()["completed_at"]),
+        (&json!("running"), &json!(0), &json!(null))
+    );
+    finish(&server).await;
+    assert_eq!(server.get(&path(&job)).await.json()["status"], "succeeded");
+    assert_eq!(server.post("/v1/jobs/job_unknown/retry").await.problem(), (404, "not_found".to_owned()));
+}
+
+#[tokio::test]
 async fn nobody_buys_what_is_called_off_and_jobs_are_listed_newest_first() {
     let server = Server::start().await;
     sold(&server).await;

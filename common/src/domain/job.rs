@@ -14,9 +14,12 @@ use super::{
     time::Timestamp,
 };
 use serde::Serialize;
+use std::time::Duration;
 
 /// The most checkouts of a job that are under way at once: so few that refunds do not hold up new sales.
 pub const MAX_UNDER_WAY: usize = 50;
+/// What has been under way for longer than that holds up nobody else: its provider does not answer, and may not for hours.
+pub const SLOW: Duration = Duration::from_secs(60);
 
 /// Where a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -120,13 +123,15 @@ impl Job {
     /// The one kind there is.
     pub const SESSION_CANCELLATION: &'static str = "session_cancellation";
 
-    /// The id of its refund of a checkout: always the same, so that there is one.
-    pub fn refund_of(&self, checkout: &CheckoutId) -> Result<RefundId, BadId> {
+    /// The id of its refund of a checkout: always the same, so that there is one. `retries`: how often somebody asked for another one
+    /// after it had failed.
+    pub fn refund_of(&self, checkout: &CheckoutId, retries: u32) -> Result<RefundId, BadId> {
         fn bare<'t>(id: &'t str, prefix: &str) -> &'t str {
             id.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_')).unwrap_or(id)
         }
         let (job, checkout) = (bare(self.id.as_str(), JobId::PREFIX), bare(checkout.as_str(), CheckoutId::PREFIX));
-        RefundId::parse(format!("{}_{job}_{checkout}", RefundId::PREFIX))
+        let again = if retries == 0 { String::new() } else { format!("_{retries}") };
+        RefundId::parse(format!("{}_{job}_{checkout}{again}", RefundId::PREFIX))
     }
 }
 
@@ -145,7 +150,8 @@ pub enum Undo {
     Stuck,
 }
 
-/// Decides what is to be done about a checkout, of which `refunds` are all that there are; `ours` is the id of the job's own.
+/// Decides what is to be done about a checkout, of which `refunds` are all that there are; `ours` is the id of the job's own, of which
+/// earlier ones may have failed.
 /// Errors: amounts that do not add up.
 pub fn undo(mut checkout: Checkout, refunds: Vec<Refund>, ours: &RefundId, job: &Job) -> Result<Undo, MoneyError> {
     match checkout.status {
@@ -161,6 +167,17 @@ pub fn undo(mut checkout: Checkout, refunds: Vec<Refund>, ours: &RefundId, job: 
         return Ok(Undo::Stuck);
     }
     let is_ours = |line: &&Line| matches!(&line.item, Item::Session { session, .. } if *session == job.session);
+    let of_ours = |id: &LineId| checkout.order.lines.iter().any(|line| line.id == *id && is_ours(&line));
+    // While somebody else's may take money of these lines away, or leave it, nobody knows what is to be given back.
+    let others =
+        checkout.refunds.iter().filter(|refund| refund.id != *ours && (refund.lines.is_empty() || refund.lines.iter().any(of_ours)));
+    let others: Vec<RefundStatus> = others.map(|refund| refund.status).collect();
+    if others.contains(&RefundStatus::NeedsReview) {
+        return Ok(Undo::Stuck);
+    }
+    if others.contains(&RefundStatus::Pending) {
+        return Ok(Undo::Wait);
+    }
     let (mut lines, mut given): (Vec<LineId>, Vec<RefundStatus>) = Default::default();
     let (left_of_lines, mut worth) = (left_by_line(&checkout)?, Amount::ZERO);
     for line in checkout.order.lines.iter().filter(is_ours) {

@@ -3,6 +3,7 @@
 use super::fixture::{self, Shop, approved, declined, page};
 use boxoffice_common::{
     domain::{
+        ends::Verdict,
         id::{CatalogueId, CheckoutId, CustomerId, JobId, RefundId, WaitingId},
         job::{self, ItemState, Job, JobStatus, Undo},
         money::Amount,
@@ -63,7 +64,7 @@ async fn sold(shop: &Shop, new: NewCheckout) -> CheckoutId {
 
 async fn undo(shop: &Shop, job: &Job, id: &CheckoutId) -> Undo {
     let refunds = shop.store.refunds(&shop.scope, id).await.unwrap();
-    job::undo(shop.checkout(id).await, refunds, &job.refund_of(id).unwrap(), job).unwrap()
+    job::undo(shop.checkout(id).await, refunds, &job.refund_of(id, 0).unwrap(), job).unwrap()
 }
 
 async fn refund(shop: &Shop, id: RefundId, checkout: &CheckoutId, ask: RefundAsk) {
@@ -76,7 +77,7 @@ async fn refund(shop: &Shop, id: RefundId, checkout: &CheckoutId, ask: RefundAsk
 /// The job's own refund, which the provider grants.
 async fn give_back(shop: &Shop, job: &Job, id: &CheckoutId) {
     let Undo::Refund(ask) = undo(shop, job, id).await else { panic!("nothing to give back") };
-    refund(shop, job.refund_of(id).unwrap(), id, ask).await;
+    refund(shop, job.refund_of(id, 0).unwrap(), id, ask).await;
     let amount = shop.checkout(id).await.attempts.last().unwrap().request.amount.minor();
     let (n, token) = shop.begin_charge(id).await;
     shop.settle(id, n, &token, approved(amount)).await;
@@ -233,7 +234,7 @@ over_both! {
         give_back(&shop, &batch.job, &both).await;
         give_back(&shop, &batch.job, &parts).await;
         let Undo::Refund(free) = undo(&shop, &batch.job, &kept).await else { panic!() };
-        refund(&shop, batch.job.refund_of(&kept).unwrap(), &kept, free).await;
+        refund(&shop, batch.job.refund_of(&kept, 0).unwrap(), &kept, free).await;
         for (checkout, refunded) in [(&both, 1500), (&parts, 1500), (&kept, 1500), (&named, 1500)] {
             assert_eq!(undo(&shop, &batch.job, checkout).await, Undo::Nothing);
             assert_eq!(shop.checkout(checkout).await.amount_refunded.minor(), refunded);
@@ -255,11 +256,118 @@ over_both! {
         shop.store.cancel(&shop.scope, &open).await.unwrap();
         assert_eq!(undo(&shop, &batch.job, &open).await, Undo::Wait, "the provider has to confirm");
         let Undo::Refund(ask) = undo(&shop, &batch.job, &sale).await else { panic!() };
-        refund(&shop, batch.job.refund_of(&sale).unwrap(), &sale, ask).await;
+        refund(&shop, batch.job.refund_of(&sale, 0).unwrap(), &sale, ask).await;
         assert_eq!(undo(&shop, &batch.job, &sale).await, Undo::Wait);
         let (n, token) = shop.begin_charge(&sale).await;
         shop.settle(&sale, n, &token, declined()).await;
         assert_eq!(undo(&shop, &batch.job, &sale).await, Undo::Stuck);
+    }
+
+    async fn what_failed_is_tried_again_by_a_refund_of_its_own_when_somebody_says_so(shop) {
+        let session = shop.session("yoga", 5).await;
+        let sale = sold(&shop, shop.buy(&session, 1)).await;
+        let id = call_off(&shop, &session).await;
+        for retries in 0..2 {
+            let batch = take(&shop, "t").await.unwrap();
+            assert_eq!((&batch.checkouts, batch.retries.get(&sale).copied().unwrap_or(0)), (&vec![sale.clone()], retries));
+            let ours = batch.job.refund_of(&sale, retries).unwrap();
+            let next = async || job::undo(shop.checkout(&sale).await, shop.store.refunds(&shop.scope, &sale).await.unwrap(), &ours, &batch.job).unwrap();
+            let Undo::Refund(ask) = next().await else { panic!("{retries}") };
+            refund(&shop, ours.clone(), &sale, ask).await;
+            let (n, token) = shop.begin_charge(&sale).await;
+            shop.settle(&sale, n, &token, if retries == 0 { declined() } else { approved(1500) }).await;
+            let (state, end) = if retries == 0 { (ItemState::Failed, Undo::Stuck) } else { (ItemState::Done, Undo::Nothing) };
+            assert_eq!(next().await, end);
+            shop.store.save_job(&id, "t", &all(&batch, state), Duration::ZERO).await.unwrap().unwrap();
+            let retry = async |scope| shop.store.retry_job(scope, &id).await.unwrap();
+            let theirs = shop.other_scope();
+            assert_eq!(retry(&theirs).await, JobChange::Missing);
+            let changed = join_all((0..5).map(|_| retry(&shop.scope))).await;
+            let status = if retries == 0 { JobStatus::Running } else { JobStatus::Succeeded };
+            assert!(changed.iter().all(|change| matches!(change, JobChange::Changed(job) if job.status == status && job.failed == 0)), "{changed:?}");
+            assert_eq!(self::job(&shop, &id).await.completed_at.is_some(), retries == 1);
+        }
+        assert_eq!(shop.checkout(&sale).await.amount_refunded.minor(), 1500);
+        shop.assert_clean().await;
+    }
+
+    async fn a_refund_of_somebody_elses_is_waited_for_and_what_it_leaves_is_given_back(shop) {
+        let session = shop.session("yoga", 5).await;
+        let sale = sold(&shop, shop.buy(&session, 1)).await;
+        let theirs = RefundId::generate(&shop.entropy, SystemClock::default().now());
+        refund(&shop, theirs.clone(), &sale, RefundAsk { amount: Some(Amount::from_minor(600)), ..RefundAsk::default() }).await;
+        call_off(&shop, &session).await;
+        let batch = take(&shop, "t").await.unwrap();
+        assert_eq!(undo(&shop, &batch.job, &sale).await, Undo::Wait, "600 may go or stay");
+        let (n, token) = shop.begin_charge(&sale).await;
+        shop.settle(&sale, n, &token, declined()).await;
+        give_back(&shop, &batch.job, &sale).await;
+        assert_eq!((undo(&shop, &batch.job, &sale).await, shop.checkout(&sale).await.amount_refunded.minor()), (Undo::Nothing, 1500));
+        shop.assert_clean().await;
+    }
+
+    async fn what_an_operator_decides_about_a_refund_or_a_checkout_is_followed_by_its_job(shop) {
+        let session = shop.session("yoga", 5).await;
+        let (went, stayed) = (sold(&shop, shop.buy(&session, 1)).await, sold(&shop, shop.buy(&session, 1)).await);
+        let id = call_off(&shop, &session).await;
+        let batch = take(&shop, "t").await.unwrap();
+        for sale in [&went, &stayed] {
+            let Undo::Refund(ask) = undo(&shop, &batch.job, sale).await else { panic!() };
+            refund(&shop, batch.job.refund_of(sale, 0).unwrap(), sale, ask).await;
+            let (n, token) = shop.begin_charge(sale).await;
+            // It gave another amount than it was asked for: nobody knows.
+            shop.settle(sale, n, &token, approved(999)).await;
+            assert_eq!(undo(&shop, &batch.job, sale).await, Undo::Stuck);
+        }
+        shop.store.save_job(&id, "t", &all(&batch, ItemState::Failed), Duration::ZERO).await.unwrap().unwrap();
+        assert_eq!(standing(&shop, &id).await, (JobStatus::Failed, 2, 0, 2));
+        let resolve = async |sale, verdict| {
+            let resolved = shop.store.resolve_refund(&shop.scope, &batch.job.refund_of(sale, 0).unwrap(), verdict, "seen").await.unwrap();
+            assert!(matches!(resolved, ResolveResult::Resolved(_)), "{resolved:?}");
+        };
+        resolve(&went, Verdict::Succeeded).await;
+        // One word after the other: whoever worked when the second one came writes nothing down of what he had read.
+        let late = take(&shop, "late").await.unwrap();
+        assert_eq!(late.checkouts, std::slice::from_ref(&went));
+        resolve(&stayed, Verdict::Failed).await;
+        assert!(shop.store.save_job(&id, "late", &all(&late, ItemState::Failed), Duration::ZERO).await.unwrap().is_none());
+        let both = take(&shop, "u").await.unwrap();
+        assert_eq!(both.checkouts.len(), 2);
+        assert_eq!((undo(&shop, &both.job, &went).await, undo(&shop, &both.job, &stayed).await), (Undo::Nothing, Undo::Stuck));
+        let end = [(went.clone(), ItemState::Done), (stayed.clone(), ItemState::Failed)];
+        shop.store.save_job(&id, "u", &end, Duration::ZERO).await.unwrap().unwrap();
+        assert_eq!(standing(&shop, &id).await, (JobStatus::Failed, 2, 1, 1));
+        // It had gone, it was said, and comes back from the bank: nobody has the money, and the job says so.
+        resolve(&went, Verdict::Failed).await;
+        assert_eq!(standing(&shop, &id).await.0, JobStatus::Running);
+        assert_eq!(undo(&shop, &both.job, &went).await, Undo::Stuck);
+        shop.assert_clean().await;
+    }
+
+    async fn refunds_that_nobody_answers_hold_up_nobody_else(shop) {
+        let session = shop.session("yoga", 300).await;
+        for _ in 0..130 {
+            let id = shop.accept(shop.buy_cash(&session, 1)).await;
+            shop.begin(&id).await;
+        }
+        let id = call_off(&shop, &session).await;
+        let round = async |token: &str| {
+            let batch = take(&shop, token).await.unwrap();
+            shop.store.save_job(&id, token, &all(&batch, ItemState::UnderWay), Duration::ZERO).await.unwrap().unwrap();
+            batch.checkouts
+        };
+        let first = round("a").await;
+        assert_eq!((first.len(), round("b").await), (job::MAX_UNDER_WAY, first.clone()), "fifty at once");
+        shop.sql("UPDATE job_items SET since = 1 WHERE state = 'under_way'").await;
+        let next = round("c").await;
+        assert_eq!(next.len(), 2 * job::MAX_UNDER_WAY);
+        assert!(next[..50].iter().all(|checkout| !first.contains(checkout)) && next[50..].iter().all(|checkout| first.contains(checkout)));
+        // Of those that are slow, as many are looked at as one round takes: each in its turn.
+        shop.sql("UPDATE job_items SET since = 1 WHERE state = 'under_way'").await;
+        shop.sql("UPDATE job_items SET looked_at = 2 WHERE looked_at > 1").await;
+        let (turn, other) = (round("d").await, round("e").await);
+        assert_eq!((turn.len(), other.len()), (80, 80));
+        assert!(turn[30..].iter().all(|checkout| !other[30..].contains(checkout)), "the other half");
     }
 
     async fn nothing_that_comes_free_of_a_session_that_is_called_off_is_offered(shop) {

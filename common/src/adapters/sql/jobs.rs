@@ -8,7 +8,7 @@ use super::{
     answers::{self, Bound},
     bulk::{Rows, Type::Text},
     db::{Tx, transact},
-    load,
+    jobs_again as again, load,
     read::page,
     stock,
     value::{Row, Value, corrupt},
@@ -18,7 +18,7 @@ use crate::{
         catalogue::{Kind, Session, SessionStatus},
         claim::StockKey,
         id::{CatalogueId, CheckoutId, JobId},
-        job::{ItemState, Job, JobStatus, MAX_UNDER_WAY},
+        job::{ItemState, Job, JobStatus},
         scope::Scope,
         time::Timestamp,
     },
@@ -52,7 +52,7 @@ fn read(row: &Row) -> Result<Job, StoreError> {
 }
 
 /// One job under its lock.
-async fn lock(tx: &mut Tx<'_>, scope: &Scope, id: &JobId) -> Result<Option<Job>, StoreError> {
+pub(super) async fn lock(tx: &mut Tx<'_>, scope: &Scope, id: &JobId) -> Result<Option<Job>, StoreError> {
     let sql = format!("SELECT {JOB} FROM jobs j WHERE j.id = {{1}} AND j.scope = {{2}} {{lock}}");
     tx.fetch(&sql, None, &[id.as_str().into(), scope.as_str().into()]).await?.first().map(read).transpose()
 }
@@ -181,16 +181,7 @@ impl SqlStore {
             let (job, scope) = (read(row)?, load::scope(&row.text(10)?)?);
             let sql = "UPDATE jobs SET lease_token = {2}, lease_until = {3} WHERE id = {1}";
             tx.execute(sql, None, &[job.id.as_str().into(), lease_token.into(), now.after(lease_for).into()]).await?;
-            // Every one under way is looked at, and as many new ones come to them as there may be.
-            let mut checkouts = Vec::new();
-            for state in [ItemState::UnderWay, ItemState::Open] {
-                let room = MAX_UNDER_WAY.saturating_sub(checkouts.len());
-                let sql = "SELECT checkout FROM job_items WHERE job = {1} AND state = {2} ORDER BY checkout LIMIT {3}";
-                for row in tx.fetch(sql, None, &[job.id.as_str().into(), state.as_str().into(), room.into()]).await? {
-                    checkouts.push(CheckoutId::parse(row.text(0)?).map_err(corrupt)?);
-                }
-            }
-            Ok(Some(JobBatch { job, scope, checkouts }))
+            Ok(Some(again::batch(tx, job, scope, now).await?))
         })
     }
 
@@ -209,9 +200,11 @@ impl SqlStore {
             let sql = format!("SELECT {JOB} FROM jobs j WHERE j.id = {{1}} AND j.lease_token = {{2}} {{lock}}");
             let found = tx.fetch(&sql, None, &[id.as_str().into(), lease_token.into()]).await?;
             let Some(mut job) = found.first().map(read).transpose()? else { return Ok(None) };
+            let now = tx.now().await?;
             if !rows.is_empty() {
-                let sql = "UPDATE job_items SET state = r.state FROM {rows} WHERE job_items.job = {1} AND job_items.checkout = r.checkout";
-                tx.execute(sql, Some(&rows), &[id.as_str().into()]).await?;
+                let sql = "UPDATE job_items SET since = CASE WHEN job_items.state = r.state THEN since ELSE {2} END, looked_at = {2}, state = r.state \
+                           FROM {rows} WHERE job_items.job = {1} AND job_items.checkout = r.checkout";
+                tx.execute(sql, Some(&rows), &[id.as_str().into(), now.into()]).await?;
             }
             let sql = "SELECT state, COUNT(*) FROM job_items WHERE job = {1} GROUP BY state";
             let mut left = 0;
@@ -223,7 +216,6 @@ impl SqlStore {
                     _ => left += row.count(1)?,
                 }
             }
-            let now = tx.now().await?;
             job.updated_at = now;
             if left == 0 {
                 job.status = if job.failed > 0 { JobStatus::Failed } else { JobStatus::Succeeded };

@@ -15,6 +15,7 @@
 //! | `balance` | what customers' balances have, and their adjustments |
 //! | `memberships`, `payment_methods` | what customers have bought, and saved, to pay with |
 //! | `jobs` | sessions that are called off |
+//! | `jobs_again` | what of a job is looked at next, and again |
 //! | `ledger` | the ledger as people read it |
 //! | `provider_events` | what providers tell us of their own accord |
 //! | `settings` | a tenant's settings |
@@ -38,6 +39,7 @@ mod deliveries;
 mod endpoints;
 mod events;
 mod jobs;
+mod jobs_again;
 mod keys;
 mod ledger;
 mod load;

@@ -4,7 +4,7 @@ use super::{
     SqlStore,
     apply::apply,
     db::{Tx, transact},
-    load,
+    jobs_again, load,
     value::corrupt,
 };
 use crate::{
@@ -49,6 +49,7 @@ impl SqlStore {
             let decided = refund_resolve::resolve(checkout, id, verdict, note, now, &self.entropy);
             if let Some(effects) = decided.map_err(|error| StoreError::Inconsistent(error.to_string()))? {
                 let moved = apply(tx, &[effects], now, &self.entropy).await?.pop();
+                jobs_again::look_again(tx, &owner, now).await?;
                 return moved.map(ResolveResult::Resolved).ok_or_else(|| StoreError::Inconsistent("a decision without an answer".to_owned()));
             }
             let was_resolved = refund_resolve::was_resolved(status, &resolutions(tx, &owner).await?, id, verdict, note);

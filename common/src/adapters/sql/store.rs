@@ -289,6 +289,10 @@ impl JobStore for SqlStore {
         self.pause(scope, id, paused).await
     }
 
+    async fn retry_job(&self, scope: &Scope, id: &JobId) -> Result<JobChange, StoreError> {
+        self.retry_failed(scope, id).await
+    }
+
     async fn take_job(&self, lease_token: &str, lease_for: Duration) -> Result<Option<JobBatch>, StoreError> {
         self.take_running(lease_token, lease_for).await
     }

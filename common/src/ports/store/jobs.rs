@@ -11,7 +11,7 @@ use crate::domain::{
     scope::Scope,
 };
 use async_trait::async_trait;
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 /// A session to be called off.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ pub enum CancelSession {
     Missing,
 }
 
-/// What pausing or resuming came to.
+/// What pausing, resuming or trying again came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobChange {
     /// It is as it was asked for, now or before.
@@ -61,8 +61,11 @@ pub struct JobBatch {
     pub job: Job,
     /// Whose.
     pub scope: Scope,
-    /// What is to be looked at: first what is under way, then what nobody has looked at; `job::MAX_UNDER_WAY` in all.
+    /// What is to be looked at: first what is under way, then what nobody has looked at, `job::MAX_UNDER_WAY` together; then as many at the
+    /// most of those that have been under way for longer than `job::SLOW`.
     pub checkouts: Vec<CheckoutId>,
+    /// Of those that somebody asked to be tried again: how often.
+    pub retries: HashMap<CheckoutId, u32>,
 }
 
 /// Jobs.
@@ -79,6 +82,9 @@ pub trait JobStore: Send + Sync {
 
     /// Stops a job, or lets it go on.
     async fn pause_job(&self, scope: &Scope, id: &JobId, paused: bool) -> Result<JobChange, StoreError>;
+
+    /// What has failed of a job is tried anew, each with a refund of its own; a job that has ended runs again. Nothing failed: nothing changes.
+    async fn retry_job(&self, scope: &Scope, id: &JobId) -> Result<JobChange, StoreError>;
 
     /// Takes the running job that has waited longest and that nobody holds. It is the caller's for `lease_for`.
     async fn take_job(&self, lease_token: &str, lease_for: Duration) -> Result<Option<JobBatch>, StoreError>;

@@ -1,0 +1,83 @@
+//! What of a job is looked at next; and what is looked at again: at a person's wish, or because an operator has decided about it.
+//!
+//! Always: a job's row is locked before its items change, and behind every lock of a checkout.
+
+use super::{
+    SqlStore,
+    db::{Tx, transact},
+    jobs,
+    value::{Value, corrupt},
+};
+use crate::{
+    domain::{
+        id::{CheckoutId, JobId},
+        job::{ItemState, Job, JobStatus, MAX_UNDER_WAY, SLOW},
+        scope::Scope,
+        time::Timestamp,
+    },
+    ports::store::{JobBatch, JobChange, StoreError},
+};
+use std::collections::HashMap;
+
+const ITEM: &str = "SELECT checkout, retries FROM job_items WHERE";
+
+/// Every one that is under way is looked at, and as many new ones come to them as there may be. Those that are slow take nobody's place,
+/// and their turns.
+pub(super) async fn batch(tx: &mut Tx<'_>, job: Job, scope: Scope, now: Timestamp) -> Result<JobBatch, StoreError> {
+    let (slow_since, most) = (now.before(SLOW), Value::from(MAX_UNDER_WAY));
+    let under_way = |which: &str| format!("job = {{1}} AND state = '{}' AND {which}", ItemState::UnderWay.as_str());
+    let args = |more: [Value; 2]| {
+        let [second, third] = more;
+        [job.id.as_str().into(), second, third]
+    };
+    let fresh = format!("{} ORDER BY checkout LIMIT {{3}}", under_way("since > {2}"));
+    let mut found = tx.fetch(&format!("{ITEM} {fresh}"), None, &args([slow_since.into(), most.clone()])).await?;
+    let room = MAX_UNDER_WAY.saturating_sub(found.len());
+    let open = "job = {1} AND state = {2} ORDER BY checkout LIMIT {3}";
+    found.extend(tx.fetch(&format!("{ITEM} {open}"), None, &args([ItemState::Open.as_str().into(), room.into()])).await?);
+    let slow = format!("{} ORDER BY looked_at, checkout LIMIT {{3}}", under_way("since <= {2}"));
+    found.extend(tx.fetch(&format!("{ITEM} {slow}"), None, &args([slow_since.into(), most])).await?);
+    let (mut checkouts, mut retries) = (Vec::with_capacity(found.len()), HashMap::new());
+    for row in found {
+        let checkout = CheckoutId::parse(row.text(0)?).map_err(corrupt)?;
+        if let times @ 1.. = row.count(1)? {
+            retries.insert(checkout.clone(), times);
+        }
+        checkouts.push(checkout);
+    }
+    Ok(JobBatch { job, scope, checkouts, retries })
+}
+
+/// Somebody has decided about this checkout, or about one of its refunds: jobs that have given up on it, or were done with it, look at it
+/// again. The checkout is locked.
+pub(super) async fn look_again(tx: &mut Tx<'_>, checkout: &CheckoutId, now: Timestamp) -> Result<(), StoreError> {
+    let sql = "SELECT j.id FROM jobs j WHERE j.id IN (SELECT job FROM job_items WHERE checkout = {1}) ORDER BY j.id {lock}";
+    for row in tx.fetch(sql, None, &[checkout.as_str().into()]).await? {
+        let job = row.text(0)?;
+        let sql = "UPDATE job_items SET state = 'open' WHERE job = {1} AND checkout = {2} AND state IN ('done', 'failed')";
+        tx.execute(sql, None, &[job.as_str().into(), checkout.as_str().into()]).await?;
+        // Whoever works on it has perhaps read what was true before, and must not write that down.
+        let sql = "UPDATE jobs SET status = CASE WHEN status = 'paused' THEN status ELSE 'running' END, completed_at = NULL, \
+                   lease_token = NULL, lease_until = {2}, updated_at = {2} WHERE id = {1}";
+        tx.execute(sql, None, &[job.into(), now.into()]).await?;
+    }
+    Ok(())
+}
+
+impl SqlStore {
+    pub(super) async fn retry_failed(&self, scope: &Scope, id: &JobId) -> Result<JobChange, StoreError> {
+        transact!(self.db, tx => {
+            let Some(job) = jobs::lock(tx, scope, id).await? else { return Ok(JobChange::Missing) };
+            let sql = "UPDATE job_items SET state = 'open', retries = retries + 1 WHERE job = {1} AND state = 'failed'";
+            if tx.execute(sql, None, &[id.as_str().into()]).await? == 0 {
+                return Ok(JobChange::Changed(Box::new(job)));
+            }
+            let now = tx.now().await?;
+            let status = if job.status == JobStatus::Paused { JobStatus::Paused } else { JobStatus::Running };
+            let sql = "UPDATE jobs SET status = {2}, failed = 0, completed_at = NULL, updated_at = {3}, \
+                       lease_until = CASE WHEN lease_until > {3} THEN lease_until ELSE {3} END WHERE id = {1}";
+            tx.execute(sql, None, &[id.as_str().into(), status.as_str().into(), now.into()]).await?;
+            Ok(JobChange::Changed(Box::new(Job { status, failed: 0, completed_at: None, updated_at: now, ..job })))
+        })
+    }
+}
