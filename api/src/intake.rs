@@ -19,6 +19,7 @@ use boxoffice_common::{
         order::{Item, Leg, Order, Tender},
         plan_sale,
         pricing::{Cart, CartItem, Priced, Shelf, price},
+        push,
         redeem::{self, Redeeming, Whose},
         scope::{Mode, Scope},
         tender::{self, Asked},
@@ -236,11 +237,8 @@ impl Intake {
             let message = "no provider that takes live money is configured; the sandbox is for test keys";
             return Err(CodedError::new(Code::ProviderNotConfigured, message).at("payment.hosted").into());
         }
-        if page.options.card.disable {
-            return Err(Problem::unsupported(
-                "payment.hosted.options",
-                "nothing but cards is taken on the page yet, and they are disabled",
-            ));
+        if !push::offers_anything(&page.options) {
+            return Err(Problem::unsupported("payment.hosted.options", "nothing is left that the page could take"));
         }
         Ok(Hosted::new(page.options.clone(), page.ui_mode, self.public_url.as_str(), &self.entropy))
     }

@@ -9,7 +9,13 @@
 //! - the form is for one attempt by its number, so that the same form twice is one payment.
 
 use axum::extract::rejection::FormRejection;
-use boxoffice_common::domain::{card_number::holds_card_number, hosted::Hosted, id::CheckoutId, secret::Secret};
+use boxoffice_common::domain::{
+    card_number::holds_card_number,
+    hosted::{Hosted, PaymentOptions},
+    id::CheckoutId,
+    push::{self, PushKind, PushMethod},
+    secret::Secret,
+};
 use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, header};
@@ -24,6 +30,29 @@ pub(super) enum Intent {
     Cancel,
 }
 
+/// How it is to be paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Method {
+    #[default]
+    Card,
+    MobileMoney,
+    Bank,
+    Wallet,
+}
+
+impl Method {
+    /// `None`: by card.
+    pub(super) const fn push(self) -> Option<PushKind> {
+        match self {
+            Self::Card => None,
+            Self::MobileMoney => Some(PushKind::MobileMoney),
+            Self::Bank => Some(PushKind::Bank),
+            Self::Wallet => Some(PushKind::Wallet),
+        }
+    }
+}
+
 /// The form as it comes.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +61,13 @@ pub(super) struct Submitted {
     /// The attempt that it was made for.
     pub(super) n: u32,
     form: String,
+    /// By card when left out.
+    #[serde(default)]
+    pub(super) method: Method,
+    #[serde(default)]
+    provider: String,
+    #[serde(default)]
+    phone: Secret<String>,
     #[serde(default)]
     pub(super) card: String,
     #[serde(default)]
@@ -70,6 +106,19 @@ pub(super) enum BadCard {
     NoToken,
 }
 
+/// What is wrong with what was chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bad {
+    /// A way to pay that the page does not offer.
+    Method,
+    /// A card.
+    Card(BadCard),
+    /// Nobody was chosen of those whom the page offers.
+    Provider(PushKind),
+    /// Not a telephone number; who was chosen with it.
+    Phone(&'static str),
+}
+
 /// The proof that a form was made here for this intent.
 pub(super) fn proof(hosted: &Hosted, checkout: &CheckoutId, n: u32, intent: Intent) -> String {
     mac(hosted, checkout, n, intent).map(|mac| BASE64URL_NOPAD.encode(&mac.finalize().into_bytes())).unwrap_or_default()
@@ -88,6 +137,16 @@ impl Submitted {
         let proof = BASE64URL_NOPAD.decode(self.form.as_bytes()).map_err(|_| Refused::NotOurs)?;
         let mac = mac(hosted, checkout, self.n, self.intent).ok_or(Refused::NotOurs)?;
         mac.verify_slice(&proof).map_err(|_| Refused::NotOurs)
+    }
+
+    /// Who is to ask the customer, of those whom the page offers.
+    pub(super) fn push(&self, kind: PushKind, options: &PaymentOptions) -> Result<PushMethod, Bad> {
+        let mut offered = push::offered(kind, options).peekable();
+        offered.peek().ok_or(Bad::Method)?;
+        let provider = offered.find(|provider| provider.id == self.provider).ok_or(Bad::Provider(kind))?;
+        let phone = Some(&self.phone).filter(|_| kind == PushKind::MobileMoney);
+        // That the provider is known is known already.
+        PushMethod::new(kind, provider.id.to_owned(), phone, "form").map_err(|_| Bad::Phone(provider.id))
     }
 
     /// The token to charge: of the card that was chosen, or the one that was typed in.
@@ -127,7 +186,16 @@ mod tests {
     use boxoffice_common::domain::{hosted::Hosted, id::Entropy};
 
     fn form(card: &str, token: &str) -> Submitted {
-        Submitted { intent: Intent::Pay, n: 1, form: String::new(), card: card.to_owned(), token: Secret::new(token.to_owned()) }
+        Submitted {
+            intent: Intent::Pay,
+            n: 1,
+            form: String::new(),
+            method: Method::Card,
+            provider: String::new(),
+            phone: Secret::default(),
+            card: card.to_owned(),
+            token: Secret::new(token.to_owned()),
+        }
     }
 
     #[test]
@@ -161,6 +229,31 @@ mod tests {
         assert_eq!(card("other", "4242424242424242"), Err(BadCard::Number));
         assert_eq!(card("other", "tok visa"), Err(BadCard::NoToken));
         assert_eq!(card("other", &"x".repeat(256)), Err(BadCard::NoToken));
+    }
+
+    #[test]
+    fn who_asks_the_customer_is_one_whom_the_page_offers_and_asks_on_a_phone() {
+        let asks = |kind, provider: &str, phone: &str, options: &PaymentOptions| {
+            let submitted = Submitted { provider: provider.to_owned(), phone: Secret::new(phone.to_owned()), ..form("", "") };
+            submitted.push(kind, options).map(|push| push.provider)
+        };
+        let (money, bank, wallet) = (PushKind::MobileMoney, PushKind::Bank, PushKind::Wallet);
+        let all = PaymentOptions::default();
+        assert_eq!(asks(money, "m17", " +232 76 000 001", &all), Ok("m17".to_owned()));
+        assert_eq!(asks(bank, "slb001", "", &all), Ok("slb001".to_owned()));
+        for phone in ["076000001", "", "+23276", "+44444444444444444", "+2327600000x"] {
+            assert_eq!(asks(money, "m17", phone, &all), Err(Bad::Phone("m17")), "{phone}");
+        }
+        assert_eq!(asks(money, "", "+23276000001", &all), Err(Bad::Provider(money)));
+        assert_eq!(asks(wallet, "slb001", "", &all), Err(Bad::Provider(wallet)));
+        let some: PaymentOptions = serde_json::from_str(
+            r#"{"mobile_money": {"disabled_providers": ["m17"]}, "bank": {"disable": true}, "wallet": {"enabled_providers": ["w99"]}}"#,
+        )
+        .unwrap();
+        assert_eq!(asks(money, "m17", "+23276000001", &some), Err(Bad::Provider(money)));
+        assert_eq!(asks(money, "m18", "+23276000001", &some), Ok("m18".to_owned()));
+        assert_eq!(asks(bank, "slb001", "", &some), Err(Bad::Method));
+        assert_eq!(asks(wallet, "w01", "", &some), Err(Bad::Method));
     }
 
     #[test]

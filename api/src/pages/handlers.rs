@@ -1,11 +1,12 @@
 //! `GET` and `POST /pay/{link}`.
 
 use super::{
-    form::{BadCard, Intent, Refused, Submitted, is_from_here},
+    form::{Bad, BadCard, Intent, Refused, Submitted, is_from_here},
     headers::Frame,
+    methods::{Methods, test_cards},
     redirect, saved,
     standing::Standing,
-    templates::{BankPage, Bill, EndPage, FormPage, FormParts, ProblemPage, Shop, WaitPage, offered},
+    templates::{Bank, BankPage, Bill, EndPage, FormPage, FormParts, PhonePage, ProblemPage, Shop, WaitPage},
     words::{Deadline, money},
 };
 use crate::{
@@ -25,9 +26,10 @@ use axum::{
 };
 use boxoffice_common::{
     domain::{
-        checkout::Checkout,
-        hosted::{self, Hosted, Pay, UiMode},
-        secret::Secret,
+        attempt::Attempt,
+        checkout::{Checkout, Closing},
+        hosted::{self, Hosted, PaidWith, Pay, UiMode},
+        push::Phone,
         settings::Settings,
         state::Status,
     },
@@ -47,6 +49,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const NEWS: Duration = Duration::from_secs(10);
 /// After so long a browser asks for the page again that shows that something is under way.
 const BREATH: Duration = Duration::from_secs(1);
+/// The same while the customer is asked on the phone, and may want to call it off here.
+const LONG_BREATH: Duration = Duration::from_secs(3);
 /// When the store does not answer.
 const LATER: Duration = Duration::from_secs(2);
 
@@ -68,6 +72,17 @@ enum After {
     Submit,
     /// The customer comes back from the bank.
     Bank,
+}
+
+impl Visit {
+    /// Whether the customer has done something elsewhere, or is about to, and waits here for what comes of it.
+    fn waits_for_the_provider(self, standing: &Standing<'_>) -> bool {
+        match standing {
+            Standing::Phone(_) => true,
+            Standing::Bank(_) => self.after == Some(After::Bank),
+            Standing::Open | Standing::Working | Standing::Closing(_) | Standing::Review | Standing::Ended => false,
+        }
+    }
 }
 
 /// A page that cannot be shown as asked.
@@ -115,12 +130,11 @@ pub(super) async fn show(
     let visit = visit.map(|Query(visit)| visit).unwrap_or_default();
     let mut opened = open(&ctx, link).await?;
     if visit.wait.is_some() {
-        opened.ask_the_bank(&ctx, visit, &trace).await?;
+        opened.ask_the_provider(&ctx, visit, &trace).await?;
         opened
             .wait(&ctx, NEWS, |checkout| {
                 let standing = Standing::of(checkout);
-                let at_the_bank = visit.after == Some(After::Bank) && matches!(standing, Standing::Bank(_));
-                !(standing.moves_by_itself() || at_the_bank)
+                !(standing.moves_by_itself() || visit.waits_for_the_provider(&standing))
             })
             .await?;
     }
@@ -144,15 +158,11 @@ pub(super) async fn submit(
     form.check(&opened.hosted, &opened.checkout.id).map_err(refused)?;
     match form.intent {
         Intent::Pay => {
-            let token = match saved::chosen(&ctx, &opened.checkout, &opened.hosted, &form.card).await.transpose()? {
-                Some(token) => token.ok_or(BadCard::Gone),
-                None => form.card(&offered()),
+            let with = match opened.chosen(&ctx, &form).await? {
+                Ok(with) => with,
+                Err(bad) => return opened.refuse(&ctx, bad).await,
             };
-            let token = match token {
-                Ok(token) => token,
-                Err(bad) => return opened.refuse_card(&ctx, bad).await,
-            };
-            opened.pay(&ctx, form.n, token, &trace).await?;
+            opened.pay(&ctx, form.n, with, &trace).await?;
         }
         Intent::Cancel => {
             if let CancelResult::Canceled(_, Some(moved)) | CancelResult::Closing(_, Some(moved)) =
@@ -166,10 +176,25 @@ pub(super) async fn submit(
 }
 
 impl Opened {
-    async fn pay(&mut self, ctx: &ApiContext, n: u32, token: Secret<String>, trace: &TraceParent) -> Result<(), Trouble> {
+    /// What the form says that it is to be paid with, if the page offers it.
+    async fn chosen(&self, ctx: &ApiContext, form: &Submitted) -> Result<Result<PaidWith, Bad>, Trouble> {
+        if let Some(kind) = form.method.push() {
+            return Ok(form.push(kind, &self.hosted.options).map(PaidWith::Push));
+        }
+        if self.hosted.options.card.disable {
+            return Ok(Err(Bad::Method));
+        }
+        let token = match saved::chosen(ctx, &self.checkout, &self.hosted, &form.card).await.transpose()? {
+            Some(token) => token.ok_or(BadCard::Gone),
+            None => form.card(&test_cards()),
+        };
+        Ok(token.map(PaidWith::Card).map_err(Bad::Card))
+    }
+
+    async fn pay(&mut self, ctx: &ApiContext, n: u32, with: PaidWith, trace: &TraceParent) -> Result<(), Trouble> {
         // Before it is submitted: what is announced from here on wakes.
         let ticket = ctx.waiters().register_guest(&self.checkout.id, Interest::Settled);
-        let pay = Pay { checkout: self.checkout.id.clone(), n, token, provider: PROVIDER.to_owned() };
+        let pay = Pay { checkout: self.checkout.id.clone(), n, with, provider: PROVIDER.to_owned() };
         if let Paid::Submitted(moved) = ctx.store().pay(pay).await? {
             ctx.after(moved, trace.as_str()).await;
             self.wait_with(ctx, ticket, PATIENCE, |checkout| !Standing::of(checkout).moves_by_itself()).await?;
@@ -177,10 +202,9 @@ impl Opened {
         Ok(())
     }
 
-    /// Back from the bank, the customer waits for its answer: a worker looks for it now, and not only at its next turn.
-    async fn ask_the_bank(&self, ctx: &ApiContext, visit: Visit, trace: &TraceParent) -> Result<(), Trouble> {
-        if visit.after == Some(After::Bank)
-            && matches!(Standing::of(&self.checkout), Standing::Bank(_))
+    /// While the customer waits here for the answer, a worker looks for it now, and not only at its next turn.
+    async fn ask_the_provider(&self, ctx: &ApiContext, visit: Visit, trace: &TraceParent) -> Result<(), Trouble> {
+        if visit.waits_for_the_provider(&Standing::of(&self.checkout))
             && let Some(moved) = ctx.store().look_now(&self.checkout.id).await?
         {
             ctx.after(moved, trace.as_str()).await;
@@ -245,7 +269,8 @@ impl Opened {
     async fn show(&self, ctx: &ApiContext, visit: Visit) -> Result<Response, Trouble> {
         let (shop, bill) = (self.shop(), Bill::of(&self.checkout));
         let again = |after: &str| format!("{}?after={after}&wait=1", self.link);
-        let waiting = |heading, words, bank, after: &str| {
+        let waiting = |heading: &str, words: &str, bank, after: &str| {
+            let (heading, words) = (heading.to_owned(), words.to_owned());
             let page = WaitPage { shop: self.shop(), bill: Bill::of(&self.checkout), heading, words, bank, again: again(after) };
             page_of(StatusCode::OK, &self.frame(), &page, Some((BREATH, again(after))))
         };
@@ -256,25 +281,35 @@ impl Opened {
             Standing::Open => {
                 let deadline = self.deadline(ctx);
                 let again = self.until_the_deadline(&deadline);
-                let saved = saved::of(ctx, &self.checkout, &self.hosted).await?;
-                let page = FormPage::new(&self.checkout, shop, deadline, self.form(), saved, None);
-                Ok(page_of(StatusCode::OK, &self.frame(), &page, again))
+                Ok(page_of(StatusCode::OK, &self.frame(), &self.form_page(ctx, deadline, None).await?, again))
             }
             Standing::Bank(attempt) => {
-                let bank = attempt.action_url.as_deref().and_then(|url| self.bank(url)).unwrap_or_default();
+                let bank = self.bank(attempt);
                 if visit.after == Some(After::Bank) {
-                    let words = "We are waiting for your bank’s answer. This may take half a minute.";
-                    return Ok(waiting("Checking with your bank…", words, Some(bank), "bank"));
+                    let words = "We are waiting for the answer. This may take half a minute.";
+                    return Ok(waiting(&format!("Checking with {}…", bank.name), words, Some(bank), "bank"));
                 }
                 let deadline = self.deadline(ctx);
                 let until = self.until_the_deadline(&deadline);
                 let page = BankPage { shop, bill, deadline, form: self.form(), bank, again: again("bank") };
                 Ok(page_of(StatusCode::OK, &self.frame(), &page, until))
             }
+            Standing::Phone(attempt) => {
+                let push = attempt.request.push.as_ref();
+                let provider = push.map(|push| push.provider_name().to_owned()).unwrap_or_default();
+                let phone = push.and_then(|push| push.phone.as_ref()).map(Phone::masked);
+                let (deadline, form, again) = (self.deadline(ctx), self.form(), again("submit"));
+                let page = PhonePage { shop, bill, deadline, form, provider, phone, again: again.clone() };
+                Ok(page_of(StatusCode::OK, &self.frame(), &page, Some((LONG_BREATH, again))))
+            }
             Standing::Working => {
                 Ok(waiting("Your payment is under way…", "Please do not close this page, and do not pay again.", None, "submit"))
             }
-            Standing::Closing => {
+            Standing::Closing(Closing::Expire) => {
+                let words = "We are asking the payment service to call the payment off. What went through before counts.";
+                Ok(waiting("The time to pay is over", words, None, "submit"))
+            }
+            Standing::Closing(Closing::Cancel) => {
                 Ok(waiting("The order is being canceled…", "We are waiting for the payment service to confirm it.", None, "submit"))
             }
             Standing::Review => Ok(self.ended(None)),
@@ -318,21 +353,30 @@ impl Opened {
         page_of(StatusCode::OK, &self.frame(), &page, None)
     }
 
-    async fn refuse_card(&self, ctx: &ApiContext, bad: BadCard) -> Result<Response, Trouble> {
+    async fn form_page(&self, ctx: &ApiContext, deadline: Deadline, bad: Option<Bad>) -> Result<FormPage, Trouble> {
+        let saved = saved::of(ctx, &self.checkout, &self.hosted).await?;
+        let methods = Methods::of(&self.checkout, &self.hosted, saved, bad);
+        Ok(FormPage::new(&self.checkout, self.shop(), deadline, self.form(), methods, bad))
+    }
+
+    async fn refuse(&self, ctx: &ApiContext, bad: Bad) -> Result<Response, Trouble> {
         if Standing::of(&self.checkout) != Standing::Open || ctx.clock().now() >= self.checkout.expires_at {
             return Ok(see_other(&format!("{}?after=submit", self.link)));
         }
-        let saved = saved::of(ctx, &self.checkout, &self.hosted).await?;
-        let page = FormPage::new(&self.checkout, self.shop(), self.deadline(ctx), self.form(), saved, Some(bad));
+        let page = self.form_page(ctx, self.deadline(ctx), Some(bad)).await?;
         Ok(page_of(StatusCode::UNPROCESSABLE_ENTITY, &self.frame(), &page, None))
     }
 
-    /// The bank's page, told where the customer comes back to.
-    fn bank(&self, url: &str) -> Option<String> {
-        let mut url = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    /// The page of the bank or wallet that asks, told where the customer comes back to.
+    fn bank(&self, attempt: &Attempt) -> Bank {
+        let web = |url: &str| Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         let here = format!("{}?after=bank&wait=1", self.hosted.url(&self.checkout.id));
-        url.query_pairs_mut().append_pair("return_to", &here);
-        Some(url.into())
+        let url = attempt.action_url.as_deref().and_then(web).map(|mut url| {
+            url.query_pairs_mut().append_pair("return_to", &here);
+            url.into()
+        });
+        let name = attempt.request.push.as_ref().map_or("your bank", |push| push.provider_name()).to_owned();
+        Bank { name, url: url.unwrap_or_default() }
     }
 }
 

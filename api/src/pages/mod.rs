@@ -6,6 +6,7 @@
 //! | `standing` | what a checkout's page is about now |
 //! | `form` | who may send the form, and what it says |
 //! | `templates` | what is filled into the templates in `api/templates/pay` |
+//! | `methods` | the ways to pay as the form offers them |
 //! | `saved` | cards that the customer has saved |
 //! | `words` | amounts, times and declines as people read them |
 //! | `redirect` | the way back to the shop, signed |
@@ -16,6 +17,7 @@ mod assets;
 mod form;
 mod handlers;
 mod headers;
+mod methods;
 mod redirect;
 mod saved;
 mod standing;

@@ -13,10 +13,12 @@ pub(super) enum Standing<'c> {
     Open,
     /// The bank has asked the customer for a word, at this attempt's address.
     Bank(&'c Attempt),
+    /// A provider asks the customer on the phone.
+    Phone(&'c Attempt),
     /// Something is under way, and tells more soon.
     Working,
-    /// It is being called off.
-    Closing,
+    /// It is being called off, or its time is over.
+    Closing(Closing),
     /// A person looks at it.
     Review,
     /// It has ended.
@@ -27,12 +29,14 @@ impl<'c> Standing<'c> {
     pub(super) fn of(checkout: &'c Checkout) -> Self {
         match checkout.status {
             Status::Queued | Status::Processing => Self::Working,
-            Status::Reconciling if checkout.closing == Some(Closing::Cancel) => Self::Closing,
-            Status::Reconciling => Self::Working,
+            Status::Reconciling => checkout.closing.map_or(Self::Working, Self::Closing),
             Status::AwaitingPayment => {
-                let asks =
-                    |attempt: &&Attempt| (attempt.request.kind, attempt.status) == (AttemptKind::Charge, AttemptStatus::RequiresAction);
-                checkout.attempts.iter().find(asks).map_or(Self::Open, Self::Bank)
+                let asks = |attempt: &&Attempt| attempt.request.kind == AttemptKind::Charge && attempt.status.is_the_customers();
+                match checkout.attempts.iter().find(asks) {
+                    None => Self::Open,
+                    Some(attempt) if attempt.status == AttemptStatus::Pending => Self::Phone(attempt),
+                    Some(attempt) => Self::Bank(attempt),
+                }
             }
             Status::NeedsReview => Self::Review,
             Status::Succeeded | Status::Failed | Status::Canceled | Status::Expired => Self::Ended,
@@ -41,6 +45,6 @@ impl<'c> Standing<'c> {
 
     /// Whether waiting a moment may show something else without anybody's doing.
     pub(super) fn moves_by_itself(&self) -> bool {
-        matches!(self, Self::Working | Self::Closing)
+        matches!(self, Self::Working | Self::Closing(_))
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{
     assets,
-    form::{self, BadCard, Intent},
-    saved::SavedCard,
+    form::{self, Bad, Intent},
+    methods::{Methods, Mistake},
     words::{self, Deadline},
 };
 use askama::Template;
@@ -91,42 +91,25 @@ pub(super) struct FormParts {
     n: u32,
     pay: String,
     cancel: String,
+    /// Somebody was asked for money: it may be there before the cancel is.
+    may_be_paid: bool,
 }
 
 impl FormParts {
     pub(super) fn of(checkout: &Checkout, hosted: &Hosted, link: &str) -> Self {
         let n = checkout.next_n();
         let proof = |intent| form::proof(hosted, &checkout.id, n, intent);
-        Self { action: link.to_owned(), checkout: checkout.id.to_string(), n, pay: proof(Intent::Pay), cancel: proof(Intent::Cancel) }
+        let may_be_paid = checkout.open_attempt().is_some();
+        let (pay, cancel) = (proof(Intent::Pay), proof(Intent::Cancel));
+        Self { action: link.to_owned(), checkout: checkout.id.to_string(), n, pay, cancel, may_be_paid }
     }
-}
-
-/// A card to be chosen: a saved one, or one that the sandbox knows.
-pub(super) struct Choice {
-    value: String,
-    name: String,
-    words: String,
-    checked: bool,
-}
-
-const TEST_CARDS: [(&str, &str, &str); 5] = [
-    ("tok_visa", "Card that pays", "Approved at once"),
-    ("tok_3ds", "Card with a bank’s check", "Your bank asks you to confirm"),
-    ("tok_declined", "Card that is declined", "The bank says no"),
-    ("tok_insufficient_funds", "Card without enough money", "Declined for lack of funds"),
-    ("tok_expired_card", "Card that has expired", "Declined as too old"),
-];
-
-/// The cards that the page offers.
-pub(super) fn offered() -> Vec<&'static str> {
-    TEST_CARDS.iter().map(|(token, ..)| *token).collect()
 }
 
 /// What went wrong, above the form: a heading, words, and the field that they lead to.
 pub(super) struct FormProblem {
     heading: &'static str,
     words: &'static str,
-    field: &'static str,
+    field: String,
 }
 
 #[derive(Template)]
@@ -136,47 +119,34 @@ pub(super) struct FormPage {
     bill: Bill,
     deadline: Deadline,
     form: FormParts,
-    cards: Vec<Choice>,
-    has_saved: bool,
-    other_checked: bool,
+    methods: Methods,
     problem: Option<FormProblem>,
-    token_error: Option<&'static str>,
 }
 
 impl FormPage {
     /// `bad`: what is wrong with what was just sent. Else the last no, if there was one.
-    pub(super) fn new(
-        checkout: &Checkout,
-        shop: Shop,
-        deadline: Deadline,
-        form: FormParts,
-        saved: Vec<SavedCard>,
-        bad: Option<BadCard>,
-    ) -> Self {
-        let (problem, token_error) = match bad {
+    pub(super) fn new(checkout: &Checkout, shop: Shop, deadline: Deadline, form: FormParts, methods: Methods, bad: Option<Bad>) -> Self {
+        let problem = match bad {
             Some(bad) => {
-                let (words, field) = match bad {
-                    BadCard::None => ("Choose a card.", "card-1"),
-                    BadCard::Gone => ("This saved card is not there any more. Choose another card.", "card-1"),
-                    BadCard::Empty => ("Enter a card token, or choose a card above.", "token"),
-                    BadCard::Number => ("This is a card number. Enter a token such as tok_visa; the number was not kept.", "token"),
-                    BadCard::NoToken => ("A token is at most 255 letters, digits and signs, without blanks.", "token"),
-                };
-                (Some(FormProblem { heading: "The payment was not sent", words, field }), (field == "token").then_some(words))
+                let Mistake { words, field } = methods.mistake(bad);
+                Some(FormProblem { heading: "The payment was not sent", words, field })
             }
-            None => {
-                let no = |error| FormProblem { heading: "The payment did not go through", words: words::no(error), field: "card-1" };
-                (checkout.error.as_ref().map(no), None)
-            }
+            None => checkout.error.as_ref().map(|error| FormProblem {
+                heading: "The payment did not go through",
+                words: words::no(error),
+                field: methods.first_field(),
+            }),
         };
-        let other_checked = token_error.is_some();
-        let has_saved = !saved.is_empty();
-        let test = TEST_CARDS.iter().map(|(token, name, words)| [*token, *name, *words].map(str::to_owned));
-        let offered = saved.into_iter().map(|SavedCard { value, name, words }| [value, name, words]).chain(test);
-        let card = |(at, [value, name, words]): (usize, [String; 3])| Choice { value, name, words, checked: at == 0 && !other_checked };
-        let cards = offered.enumerate().map(card).collect();
-        Self { shop, bill: Bill::of(checkout), deadline, form, cards, has_saved, other_checked, problem, token_error }
+        Self { shop, bill: Bill::of(checkout), deadline, form, methods, problem }
     }
+}
+
+/// A page on which somebody else asks the customer.
+pub(super) struct Bank {
+    /// `your bank`, or by its name.
+    pub(super) name: String,
+    /// The page's address.
+    pub(super) url: String,
 }
 
 #[derive(Template)]
@@ -184,9 +154,9 @@ impl FormPage {
 pub(super) struct WaitPage {
     pub(super) shop: Shop,
     pub(super) bill: Bill,
-    pub(super) heading: &'static str,
-    pub(super) words: &'static str,
-    pub(super) bank: Option<String>,
+    pub(super) heading: String,
+    pub(super) words: String,
+    pub(super) bank: Option<Bank>,
     pub(super) again: String,
 }
 
@@ -197,7 +167,21 @@ pub(super) struct BankPage {
     pub(super) bill: Bill,
     pub(super) deadline: Deadline,
     pub(super) form: FormParts,
-    pub(super) bank: String,
+    pub(super) bank: Bank,
+    pub(super) again: String,
+}
+
+#[derive(Template)]
+#[template(path = "pay/phone.html")]
+pub(super) struct PhonePage {
+    pub(super) shop: Shop,
+    pub(super) bill: Bill,
+    pub(super) deadline: Deadline,
+    pub(super) form: FormParts,
+    /// Who asks.
+    pub(super) provider: String,
+    /// All but its last digits are hidden.
+    pub(super) phone: Option<String>,
     pub(super) again: String,
 }
 

@@ -66,10 +66,24 @@ impl Deadline {
     }
 }
 
+/// What came of it when the customer was asked on the phone, or on the page of a bank or a wallet.
+fn no_of_push(decline_code: Option<&str>) -> &'static str {
+    match decline_code {
+        Some("customer_refused") => "The payment was refused on the phone. Nothing was charged. Try again, or pay in another way.",
+        Some("insufficient_funds") => "There is not enough money in this account. Nothing was charged. Pay in another way.",
+        Some("authentication_failed") => "The payment was not confirmed. Nothing was charged. Try again, or pay in another way.",
+        Some("timed_out") => {
+            "Nobody answered on the phone in time. Nothing was charged. Check the number and try again, or pay in another way."
+        }
+        _ => "The payment was refused. Nothing was charged. Try again, or pay in another way.",
+    }
+}
+
 /// Why the last try did not pay, and what to do.
 pub(super) fn no(error: &CodedError) -> &'static str {
     match (error.code, error.decline_code.as_deref()) {
         (Code::ProviderUnavailable, _) => "The payment service could not be reached, and nothing was charged. Try again.",
+        (Code::PaymentFailed, code) => no_of_push(code),
         (_, Some("insufficient_funds")) => "There is not enough money on this card. Nothing was charged. Try another card.",
         (_, Some("expired_card")) => "This card has expired. Nothing was charged. Try another card.",
         (_, Some("authentication_failed")) => {

@@ -14,6 +14,7 @@ mod limits;
 mod memberships;
 mod participants;
 mod pay;
+mod pay_push;
 mod payment_methods;
 mod provider_events;
 mod receipts;

@@ -25,7 +25,7 @@ use tokio::join;
 
 const HOME: &str = "https://pay.example";
 
-fn hosted() -> Value {
+pub(crate) fn hosted() -> Value {
     json!({
         "currency": "usd",
         "lines": [{"type": "session", "session": "ses_yoga", "quantity": 2}],
@@ -36,7 +36,7 @@ fn hosted() -> Value {
 }
 
 /// A checkout that waits for its customer: its id, and the path of its page.
-async fn waiting(server: &Server, body: &Value) -> (String, String) {
+pub(crate) async fn waiting(server: &Server, body: &Value) -> (String, String) {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let reply = server.checkout(&format!("page-{}", COUNT.fetch_add(1, Ordering::Relaxed)), body).await;
     assert_eq!(reply.code(), 202, "{:?}", reply.body);
@@ -48,16 +48,16 @@ async fn waiting(server: &Server, body: &Value) -> (String, String) {
 }
 
 /// As a browser loads a page: without a key.
-async fn load(server: &Server, path: &str) -> Reply {
+pub(crate) async fn load(server: &Server, path: &str) -> Reply {
     server.send(Request::get(path).body(Body::empty()).unwrap()).await
 }
 
-fn text(reply: &Reply) -> String {
+pub(crate) fn text(reply: &Reply) -> String {
     String::from_utf8(reply.body.to_vec()).unwrap()
 }
 
 /// The hidden fields of the form with this intent.
-fn form(html: &str, intent: &str) -> BTreeMap<String, String> {
+pub(crate) fn form(html: &str, intent: &str) -> BTreeMap<String, String> {
     let forms = html.split("<form").skip(1).map(|form| form.split("</form>").next().unwrap());
     let fields = |form: &str| -> BTreeMap<String, String> {
         let hidden = form.split("<input type=\"hidden\" name=\"").skip(1);
@@ -66,7 +66,13 @@ fn form(html: &str, intent: &str) -> BTreeMap<String, String> {
     forms.map(fields).find(|fields| fields["intent"] == intent).unwrap_or_else(|| panic!("no form to {intent} in {html}"))
 }
 
-async fn send(server: &Server, path: &str, fields: &BTreeMap<String, String>, more: &[(&str, &str)], headers: &[(&str, &str)]) -> Reply {
+pub(crate) async fn send(
+    server: &Server,
+    path: &str,
+    fields: &BTreeMap<String, String>,
+    more: &[(&str, &str)],
+    headers: &[(&str, &str)],
+) -> Reply {
     let fields = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).chain(more.iter().copied());
     let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
     let request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
@@ -75,7 +81,7 @@ async fn send(server: &Server, path: &str, fields: &BTreeMap<String, String>, mo
 }
 
 /// A worker brings what is due to the provider, who says `outcome`.
-async fn work(server: &Server, id: &str, outcome: Outcome) {
+pub(crate) async fn work(server: &Server, id: &str, outcome: Outcome) {
     let checkout = CheckoutId::parse(id).unwrap();
     let lease_token = "lease".to_owned();
     let begin = || Begin {
@@ -93,11 +99,10 @@ async fn work(server: &Server, id: &str, outcome: Outcome) {
         assert!(tokio::time::Instant::now() < deadline, "nothing was submitted");
         tokio::time::sleep(Duration::from_millis(5)).await;
     };
-    let retry_in = Duration::from_secs(60);
-    server.store.settle(Settlement { checkout, n, lease_token, outcome, retry_in, known: None }).await.unwrap();
+    server.store.settle(Settlement { checkout, n, lease_token, outcome, retry_in: Duration::ZERO, known: None }).await.unwrap();
 }
 
-fn approved(minor: i64) -> Outcome {
+pub(crate) fn approved(minor: i64) -> Outcome {
     let currency = Currency::parse("usd").unwrap();
     Outcome::Approved(Receipt { provider_reference: "ch_1".to_owned(), amount: Amount::from_minor(minor), currency })
 }
@@ -504,7 +509,12 @@ async fn what_cannot_be_paid_on_a_page_is_refused_at_once() {
             "parameter_invalid",
             "payment.hosted.options.wallet.disabled_providers",
         ),
-        (json!({"hosted": {"options": {"card": {"disable": true}}}}), 422, "unsupported", "payment.hosted.options"),
+        (
+            json!({"hosted": {"options": {"card": {"disable": true}, "mobile_money": {"disable": true}, "bank": {"enabled_providers": ["nobody"]}, "wallet": {"disabled_providers": ["w01"]}}}}),
+            422,
+            "unsupported",
+            "payment.hosted.options",
+        ),
     ] {
         let mut body = hosted();
         body["payment"] = payment.clone();

@@ -23,22 +23,23 @@ pub async fn story(system: &System) {
         a_customer_who_stays_away_is_told_that_it_is_over(&shop, &receiver),
         clicks_by_the_dozen_are_one_payment(&shop),
         a_lost_answer_is_waited_for_on_the_page(&shop),
+        a_lost_no_is_found_out_and_another_card_pays(&shop),
     );
-    // Six are paid, two came to nothing.
-    assert_eq!(shop.left("ses_page").await, (6, 0, 44));
+    // Seven are paid, two came to nothing.
+    assert_eq!(shop.left("ses_page").await, (7, 0, 43));
 }
 
 /// A browser on one checkout's page. It has no key.
-struct Browser {
-    http: Client,
-    url: String,
-    id: String,
+pub(crate) struct Browser {
+    pub(crate) http: Client,
+    pub(crate) url: String,
+    pub(crate) id: String,
 }
 
 /// A page, or where it sends the browser.
-struct Seen {
-    status: u16,
-    html: String,
+pub(crate) struct Seen {
+    pub(crate) status: u16,
+    pub(crate) html: String,
     location: Option<String>,
 }
 
@@ -53,24 +54,29 @@ impl Browser {
         if let Some(receiver) = receiver {
             body["callback_url"] = json!(receiver.url());
         }
-        let waiting = shop.buy(&body).await;
+        Self::open_order(shop, &body).await
+    }
+
+    /// The same of an order of one's own.
+    pub(crate) async fn open_order(shop: &Client, body: &Value) -> Self {
+        let waiting = shop.buy(body).await;
         assert_eq!((&waiting["status"], &waiting["payment_attempts"]), (&json!("awaiting_payment"), &json!([])), "{waiting}");
         let url = waiting["payment_url"].as_str().unwrap().to_owned();
         Self { http: shop.with_key(None), url, id: waiting["id"].as_str().unwrap().to_owned() }
     }
 
-    async fn load(&self, query: &str) -> Seen {
+    pub(crate) async fn load(&self, query: &str) -> Seen {
         self.seen(self.http.request(Method::GET, &format!("{}{query}", self.url))).await
     }
 
-    async fn seen(&self, request: reqwest::RequestBuilder) -> Seen {
+    pub(crate) async fn seen(&self, request: reqwest::RequestBuilder) -> Seen {
         let response = request.send().await.unwrap();
         let location = response.headers().get("location").map(|value| value.to_str().unwrap().to_owned());
         Seen { status: response.status().as_u16(), location, html: response.text().await.unwrap() }
     }
 
     /// Sends the form with this intent as it stands on the page, with a card.
-    async fn send(&self, html: &str, intent: &str, card: &str) -> Seen {
+    pub(crate) async fn send(&self, html: &str, intent: &str, card: &str) -> Seen {
         let forms = html.split("<form").skip(1).map(|form| form.split("</form>").next().unwrap());
         let form = forms.clone().find(|form| form.contains(&format!("name=\"intent\" value=\"{intent}\"")));
         let form = form.unwrap_or_else(|| panic!("no form to {intent} in {html}"));
@@ -78,6 +84,11 @@ impl Browser {
         let mut fields: Vec<String> = hidden.map(|parts| format!("{}={}", parts[0], parts[2])).collect();
         match card {
             "" => {}
+            // Another way to pay, with its fields.
+            more if more.starts_with("method=") => {
+                fields.retain(|field| !field.starts_with("method="));
+                fields.push(more.to_owned());
+            }
             listed if html.contains(&format!("value=\"{listed}\"")) => fields.push(format!("card={listed}")),
             other => fields.extend(["card=other".to_owned(), format!("token={other}")]),
         }
@@ -86,7 +97,7 @@ impl Browser {
         self.seen(request.body(fields.join("&"))).await
     }
 
-    async fn pay(&self, card: &str) -> Seen {
+    pub(crate) async fn pay(&self, card: &str) -> Seen {
         let page = self.load("").await;
         let sent = self.send(&page.html, "pay", card).await;
         assert_eq!(sent.status, 303, "{}", sent.html);
@@ -94,7 +105,7 @@ impl Browser {
     }
 
     /// Loads the page as its `Refresh` says until it says something that lasts.
-    async fn follow(&self, query: &str) -> Seen {
+    pub(crate) async fn follow(&self, query: &str) -> Seen {
         let deadline = Instant::now() + PATIENCE;
         let mut query = query.to_owned();
         loop {
@@ -112,7 +123,7 @@ impl Browser {
 
 impl Seen {
     /// It sends the browser to the shop, signed with the tenant's secret, saying this.
-    async fn leads_to_the_shop(&self, shop: &Client, browser: &Browser, address: &str, status: &str) {
+    pub(crate) async fn leads_to_the_shop(&self, shop: &Client, browser: &Browser, address: &str, status: &str) {
         let location = self.location.as_deref().unwrap_or_else(|| panic!("{}", self.html));
         let (at, query) = location
             .split_once(&format!("checkout_id={}&status={status}&callback_state=cart+7&signature=", browser.id))
@@ -150,9 +161,9 @@ async fn a_customer_whose_card_is_declined_takes_another_one(shop: &Client) {
     assert_eq!(shop.charged(&browser.id).await, ["declined", "captured"]);
 }
 
-/// Submits a card of which the bank asks the customer, and answers at the bank.
-async fn at_the_bank(browser: &Browser, answer: &str) -> Seen {
-    let asked = browser.pay("tok_3ds").await;
+/// Submits a payment of which the bank asks the customer, and answers at the bank.
+pub(crate) async fn at_the_bank(browser: &Browser, payment: &str, answer: &str) -> Seen {
+    let asked = browser.pay(payment).await;
     let link = asked.html.split("href=\"").find(|part| part.contains("/sandbox/actions/")).unwrap_or_else(|| panic!("{}", asked.html));
     let link = link.split('"').next().unwrap().replace("&#38;", "&").replace("&amp;", "&");
     let form = browser.http.request(Method::POST, &link).header("content-type", "application/x-www-form-urlencoded");
@@ -165,13 +176,13 @@ async fn at_the_bank(browser: &Browser, answer: &str) -> Seen {
 
 async fn a_customer_confirms_at_the_bank(shop: &Client) {
     let browser = Browser::open(shop, None, 900).await;
-    let back = at_the_bank(&browser, "approve").await;
+    let back = at_the_bank(&browser, "tok_3ds", "approve").await;
     back.leads_to_the_shop(shop, &browser, "https://shop.example/thanks", "succeeded").await;
 }
 
 async fn a_customer_refuses_at_the_bank_and_pays_otherwise(shop: &Client) {
     let browser = Browser::open(shop, None, 900).await;
-    let back = at_the_bank(&browser, "refuse").await;
+    let back = at_the_bank(&browser, "tok_3ds", "refuse").await;
     assert!(back.html.contains("not confirmed at the bank"), "{}", back.html);
     browser.send(&back.html, "pay", "tok_visa").await;
     browser.follow("?after=submit").await.leads_to_the_shop(shop, &browser, "https://shop.example/thanks", "succeeded").await;
@@ -216,4 +227,15 @@ async fn a_lost_answer_is_waited_for_on_the_page(shop: &Client) {
     paid.leads_to_the_shop(shop, &browser, "https://shop.example/thanks", "succeeded").await;
     assert!(started.elapsed() > Duration::from_secs(1), "its answer was lost");
     assert_eq!(shop.charged(&browser.id).await, ["captured"]);
+}
+
+async fn a_lost_no_is_found_out_and_another_card_pays(shop: &Client) {
+    let browser = Browser::open(shop, None, 900).await;
+    let declined = browser.pay("tok_timeout_declined").await;
+    assert!(declined.html.contains("The card was declined. Nothing was charged."), "{}", declined.html);
+    let timeline = shop.get(&format!("/v1/checkouts/{}/timeline", browser.id)).await.expect(200).to_string();
+    assert!(timeline.contains("charge.unknown"), "its answer was lost: {timeline}");
+    browser.send(&declined.html, "pay", "tok_visa").await;
+    browser.follow("?after=submit").await.leads_to_the_shop(shop, &browser, "https://shop.example/thanks", "succeeded").await;
+    assert_eq!(shop.charged(&browser.id).await, ["declined", "captured"]);
 }

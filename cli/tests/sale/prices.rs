@@ -144,7 +144,10 @@ async fn what_cannot_be_sold_is_refused_at_once(shop: &Client) {
         ),
         (line(json!({"type": "plan", "plan": "pln_none"})), 422, "resource_missing", "lines[0].plan"),
         (
-            with(&plain, json!({"payment": {"hosted": {"options": {"card": {"disable": true}}}}})),
+            with(
+                &plain,
+                json!({"payment": {"hosted": {"options": {"card": {"disable": true}, "mobile_money": {"disable": true}, "bank": {"enabled_providers": ["nobody"]}, "wallet": {"disabled_providers": ["w01"]}}}}}),
+            ),
             422,
             "unsupported",
             "payment.hosted.options",

@@ -10,6 +10,7 @@ use super::{
     error::{Code, CodedError},
     id::{CheckoutId, Entropy},
     order::{Leg, Order, Tender},
+    push::{self, PushMethod},
     saga,
     secret::Secret,
     state::{Status, Step},
@@ -168,17 +169,44 @@ pub struct Pay {
     pub checkout: CheckoutId,
     /// The attempt that the form was made for. *Because* the same form twice, by a double click or the back button, must be one payment.
     pub n: u32,
-    /// What the provider is given to charge. Never a card number.
-    pub token: Secret<String>,
+    /// What the customer has chosen.
+    pub with: PaidWith,
     /// Which provider is asked.
     pub provider: String,
 }
 
-/// Decides. `None`: it cannot be paid now, or this form was submitted before; nothing changes.
+/// What a customer chooses on the page.
+#[derive(Debug, Clone)]
+pub enum PaidWith {
+    /// A card, by the provider's token. Never a card number.
+    Card(Secret<String>),
+    /// Mobile money, a bank, a wallet.
+    Push(PushMethod),
+}
+
+impl PaidWith {
+    /// For the timeline. Whose phone it is stands nowhere.
+    fn words(&self) -> String {
+        match self {
+            Self::Card(_) => String::new(),
+            Self::Push(push) => format!(", by {} at {}", push.method.as_str(), push.provider),
+        }
+    }
+
+    fn is_offered(&self, options: &PaymentOptions) -> bool {
+        match self {
+            Self::Card(_) => !options.card.disable,
+            Self::Push(push) => push::offered(push.method, options).any(|provider| provider.id == push.provider),
+        }
+    }
+}
+
+/// Decides. `None`: it cannot be paid now, or not with this, or this form was submitted before; nothing changes.
 pub fn pay(checkout: Checkout, ask: &Pay, now: Timestamp, entropy: &Entropy) -> Result<Option<Effects>, DecideError> {
     let Some(leg) = checkout.order.legs.iter().position(|leg| matches!(leg.tender, Tender::Hosted(_))) else { return Ok(None) };
+    let is_offered = checkout.order.hosted().is_some_and(|(_, hosted)| ask.with.is_offered(&hosted.options));
     let is_its_turn = checkout.status == Status::AwaitingPayment && checkout.open_attempt().is_none() && now < checkout.expires_at;
-    if !is_its_turn || ask.n != checkout.next_n() || checkout.charges().count() >= MAX_TRIES {
+    if !is_its_turn || !is_offered || ask.n != checkout.next_n() || checkout.charges().count() >= MAX_TRIES {
         return Ok(None);
     }
     let mut effects = Effects::start(checkout, now);
@@ -186,15 +214,19 @@ pub fn pay(checkout: Checkout, ask: &Pay, now: Timestamp, entropy: &Entropy) -> 
     effects.checkout.error = None;
     // Nobody holds it: whoever comes first sends it.
     let n = saga::open_charge(&mut effects, leg, &ask.provider, entropy);
-    effects.attempt(n)?.request.token = Some(ask.token.clone());
-    effects.note("payment.submitted", format!("attempt {} with {}", ask.n, ask.provider));
+    let request = &mut effects.attempt(n)?.request;
+    match &ask.with {
+        PaidWith::Card(token) => request.token = Some(token.clone()),
+        PaidWith::Push(push) => request.push = Some(push.clone()),
+    }
+    effects.note("payment.submitted", format!("attempt {} with {}{}", ask.n, ask.provider, ask.with.words()));
     Ok(Some(effects))
 }
 
-/// A customer who comes back from the bank need not wait until somebody looks by himself. `None`: there is nothing to look for, or somebody
+/// A customer who comes back from the bank, or looks at the page, need not wait until somebody looks by himself. `None`: there is nothing to look for, or somebody
 /// looks or has looked a moment ago; nothing changes.
 pub fn look_now(checkout: Checkout, now: Timestamp) -> Option<Effects> {
-    let asks = |attempt: &&Attempt| attempt.status == AttemptStatus::RequiresAction && !attempt.is_leased(now);
+    let asks = |attempt: &&Attempt| attempt.status.is_the_customers() && !attempt.is_leased(now);
     let is_asked = checkout.status == Status::AwaitingPayment && checkout.open_attempt().filter(asks).is_some();
     let is_due = checkout.due_at.is_some_and(|due| due <= now);
     if !is_asked || is_due || checkout.updated_at.after(LOOK_AT_MOST_EVERY) > now {
@@ -203,6 +235,20 @@ pub fn look_now(checkout: Checkout, now: Timestamp) -> Option<Effects> {
     let mut effects = Effects::start(checkout, now);
     effects.checkout.due_at = Some(now);
     Some(effects)
+}
+
+/// Whether a no leaves the page open: nobody wants the end, and no provider has money of it, or can still take any. What was unclear for a
+/// while and turns out to be a no is as good a no as one that came at once.
+pub(super) fn may_go_on(checkout: &Checkout) -> bool {
+    let may_come = |charge: &Attempt| !matches!(charge.status, AttemptStatus::Declined | AttemptStatus::NotSent);
+    let is_clear = || checkout.error.is_none() && checkout.open_attempt().is_none() && !checkout.charges().any(may_come);
+    checkout.order.hosted().is_some() && checkout.closing.is_none() && (checkout.status != Status::Reconciling || is_clear())
+}
+
+/// Whether a customer whom the provider asks after all, although its first answer was lost, may still answer: the page is open and waits.
+pub(super) fn may_be_asked(checkout: &Checkout, leg: usize) -> bool {
+    let is_open = checkout.closing.is_none() && checkout.error.is_none() && checkout.updated_at < checkout.expires_at;
+    checkout.status == Status::Reconciling && checkout.order.hosted().is_some() && is_open && !checkout.has_asked_to_void(leg)
 }
 
 /// A definite no to what the customer submitted: another try, as long as there is time and not too many were made. What stands in
@@ -228,7 +274,9 @@ pub(super) fn unpaid(effects: &mut Effects, error: CodedError) -> Result<(), Dec
 
 /// The deadline has passed and no provider can take money: nothing has to be asked of anybody.
 pub(super) fn expire(effects: &mut Effects) -> Result<(), DecideError> {
-    effects.step(Step::Reconcile)?;
+    if effects.checkout.status != Status::Reconciling {
+        effects.step(Step::Reconcile)?;
+    }
     effects.close(Some(Closing::Expire), CodedError::new(Code::Expired, "not paid in time"))
 }
 

@@ -74,6 +74,11 @@ pub const PROVIDERS: &[PushProvider] = &[
     PushProvider { kind: PushKind::Wallet, id: "w01", name: "Test wallet" },
 ];
 
+/// Whether a page with these options offers anything at all.
+pub fn offers_anything(options: &PaymentOptions) -> bool {
+    !options.card.disable || PushKind::ALL.into_iter().any(|kind| offered(kind, options).next().is_some())
+}
+
 /// Those of a kind that a page with these options offers.
 pub fn offered(kind: PushKind, options: &PaymentOptions) -> impl Iterator<Item = &'static PushProvider> {
     let option = kind.option(options);
@@ -145,6 +150,12 @@ pub struct PushMethod {
 }
 
 impl PushMethod {
+    /// Who is asked, for people.
+    pub fn provider_name(&self) -> &str {
+        let known = PROVIDERS.iter().find(|known| (known.kind, known.id) == (self.method, self.provider.as_str()));
+        known.map_or(self.provider.as_str(), |known| known.name)
+    }
+
     /// Checks who is asked, and that a phone is there where it is needed and nowhere else. `at` is where the method stands in the request.
     ///
     /// Errors: `payment_method_invalid`, `parameter_invalid`.

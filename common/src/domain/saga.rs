@@ -139,7 +139,7 @@ pub(super) fn give_up(effects: &mut Effects, otherwise: CodedError, entropy: &En
     if !matches!(effects.checkout.status, Status::Processing | Status::AwaitingPayment | Status::Reconciling) {
         return Ok(());
     }
-    if effects.checkout.order.hosted().is_some() && effects.checkout.status != Status::Reconciling {
+    if hosted::may_go_on(&effects.checkout) {
         // The customer may choose another way.
         return hosted::unpaid(effects, otherwise);
     }

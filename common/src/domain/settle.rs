@@ -6,6 +6,7 @@ use super::{
     effects::{DecideError, Effects},
     error::{Code, CodedError},
     event::EventType,
+    hosted,
     id::{CheckoutId, Entropy},
     money::Amount,
     refund::{self, RefundStatus},
@@ -223,8 +224,9 @@ fn customers_turn(
     attempt.tries = attempt.tries.saturating_add(1);
     attempt.action_url = url.map(str::to_owned);
     attempt.provider_reference = Some(provider_reference.to_owned());
+    let is_their_turn = effects.checkout.status == Status::Processing || hosted::may_be_asked(&effects.checkout, leg);
     match effects.checkout.status {
-        Status::Processing => {
+        Status::Processing | Status::Reconciling if is_their_turn => {
             effects.step(Step::Await)?;
             // Our own page leads on to the provider's, and says what came of it.
             effects.checkout.payment_url = effects.checkout.hosted_url().or_else(|| url.map(str::to_owned));
@@ -232,9 +234,15 @@ fn customers_turn(
         }
         Status::AwaitingPayment => effects.checkout.due_at = Some(due.min(effects.checkout.expires_at)),
         Status::NeedsReview => {}
-        Status::Reconciling | Status::Queued | Status::Succeeded | Status::Failed | Status::Canceled | Status::Expired => {
-            // It is being closed, or its first answer was lost: the customer is not sent anywhere any more. Once a void was
-            // refused, all that is left is to look again.
+        Status::Processing
+        | Status::Reconciling
+        | Status::Queued
+        | Status::Succeeded
+        | Status::Failed
+        | Status::Canceled
+        | Status::Expired => {
+            // It is being closed, or its first answer was lost and the customer does not wait at our page: nobody is sent anywhere any
+            // more. Once a void was refused, all that is left is to look again.
             let asked = effects.checkout.has_asked_to_void(leg);
             effects.checkout.due_at = Some(if asked { due } else { now });
             if !asked {

@@ -6,6 +6,7 @@
 //!         │               ├─► awaiting_payment ─┬─► processing
 //!         │               │                     └─► reconciling
 //!         │               └─► reconciling ─────┬─► succeeded | failed | canceled | expired
+//!         │                                    ├─► awaiting_payment    (on our own page: a no leaves another try)
 //!         │                                    └─► needs_review ─► succeeded | failed   (an operator decides)
 //!         └─► succeeded | failed | canceled | expired       (no outside call was needed, or none was made)
 //! ```
@@ -42,7 +43,7 @@ pub enum Status {
 pub enum Step {
     /// Claims are made and an attempt is recorded.
     Begin,
-    /// The customer was sent to act.
+    /// The customer was sent to act, or may try once more.
     Await,
     /// The customer acted; the charge goes on.
     Resume,
@@ -89,7 +90,7 @@ impl Status {
         use Status::*;
         match (self, step) {
             (Queued, Step::Begin) | (AwaitingPayment, Step::Resume) => Ok(Processing),
-            (Processing, Step::Await) => Ok(AwaitingPayment),
+            (Processing | Reconciling, Step::Await) => Ok(AwaitingPayment),
             (Processing | AwaitingPayment, Step::Reconcile) => Ok(Reconciling),
             (Reconciling, Step::Review) => Ok(NeedsReview),
             (Queued | Processing | Reconciling | NeedsReview, Step::Succeed) => Ok(Succeeded),

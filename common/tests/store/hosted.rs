@@ -5,10 +5,11 @@ use boxoffice_common::{
     domain::{
         attempt::{AttemptKind, Outcome},
         error::Code,
-        hosted::{Hosted, MAX_TRIES, Pay},
+        hosted::{Hosted, MAX_TRIES, PaidWith, Pay, PaymentOptions, ProviderOption},
         id::CheckoutId,
         money::Amount,
         order::Tender,
+        push::{Phone, PushKind, PushMethod},
         secret::Secret,
         state::Status,
     },
@@ -35,7 +36,8 @@ async fn waiting(shop: &Shop, new: NewCheckout) -> CheckoutId {
 
 async fn pay(shop: &Shop, id: &CheckoutId, n: u32) -> Paid {
     let token = Secret::new("tok_visa".to_owned());
-    shop.store.pay(Pay { checkout: id.clone(), n, token, provider: "sandbox".to_owned() }).await.unwrap()
+    let with = PaidWith::Card(token);
+    shop.store.pay(Pay { checkout: id.clone(), n, with, provider: "sandbox".to_owned() }).await.unwrap()
 }
 
 async fn submit(shop: &Shop, id: &CheckoutId, n: u32) {
@@ -95,6 +97,70 @@ over_both! {
         shop.settle(&id, n, &token, approved(3000)).await;
         assert_eq!(end(&shop, &id).await, (Status::Succeeded, None));
         assert!(shop.store.look_now(&id).await.unwrap().is_none());
+        shop.assert_clean().await;
+    }
+
+    async fn a_no_that_was_lost_at_first_leaves_another_try(shop) {
+        let session = shop.session("yoga", 5).await;
+        let id = waiting(&shop, shop.buy(&session, 1)).await;
+        submit(&shop, &id, 1).await;
+        let (n, token) = shop.begin_charge(&id).await;
+        shop.settle(&id, n, &token, Outcome::Unknown("no answer".to_owned())).await;
+        assert_eq!(end(&shop, &id).await, (Status::Reconciling, None));
+        assert_eq!(pay(&shop, &id, 2).await, Paid::Unchanged, "nobody knows yet");
+        shop.sql(&format!("UPDATE checkouts SET due_at = 1 WHERE id = '{id}'")).await;
+        let (n, token) = shop.begin_charge(&id).await;
+        shop.settle(&id, n, &token, declined()).await;
+        let checkout = shop.checkout(&id).await;
+        assert_eq!((checkout.status, checkout.due_at), (Status::AwaitingPayment, Some(checkout.expires_at)));
+        assert!(checkout.payment_url.is_some() && checkout.error.is_some());
+        assert_eq!(shop.store.availability(&shop.scope, &session).await.unwrap().unwrap().held, 1, "its place is kept");
+        submit(&shop, &id, 2).await;
+        let (n, token) = shop.begin_charge(&id).await;
+        shop.settle(&id, n, &token, approved(1500)).await;
+        assert_eq!(end(&shop, &id).await, (Status::Succeeded, None));
+        shop.assert_clean().await;
+    }
+
+    async fn a_phone_that_is_asked_can_be_asked_no_second_time_and_after_its_no_another_way_pays(shop) {
+        let session = shop.session("yoga", 5).await;
+        let mut new = hosted(&shop, shop.buy(&session, 1));
+        let Tender::Hosted(page) = &mut new.order.legs[0].tender else { unreachable!() };
+        page.options = PaymentOptions {
+            mobile_money: ProviderOption { disabled_providers: vec!["m18".to_owned()], ..ProviderOption::default() },
+            bank: ProviderOption { disable: true, ..ProviderOption::default() },
+            ..PaymentOptions::default()
+        };
+        let id = shop.accept(new).await;
+        shop.begin(&id).await;
+        let pay_by = async |n, method, provider: &str, phone: Option<&str>| {
+            let push = PushMethod { method, provider: provider.to_owned(), phone: phone.map(|phone| Phone::parse(phone).unwrap()) };
+            shop.store.pay(Pay { checkout: id.clone(), n, with: PaidWith::Push(push), provider: "sandbox".to_owned() }).await.unwrap()
+        };
+        for (method, provider) in [(PushKind::MobileMoney, "m18"), (PushKind::Bank, "slb001"), (PushKind::Wallet, "m17")] {
+            assert_eq!(pay_by(1, method, provider, None).await, Paid::Unchanged, "{provider} is not offered");
+        }
+        let phone = "+23276000001";
+        assert!(matches!(pay_by(1, PushKind::MobileMoney, "m17", Some(phone)).await, Paid::Submitted(_)));
+        let (n, token) = shop.begin_charge(&id).await;
+        shop.settle(&id, n, &token, Outcome::Pending { provider_reference: "ch_1".to_owned() }).await;
+        let checkout = shop.checkout(&id).await;
+        assert_eq!((checkout.status, checkout.payment_url.is_some()), (Status::AwaitingPayment, true), "the page waits with the customer");
+        for n in [1, 2] {
+            assert_eq!(pay_by(n, PushKind::Wallet, "w01", None).await, Paid::Unchanged, "another window");
+            assert_eq!(pay(&shop, &id, n).await, Paid::Unchanged, "another window, with a card");
+        }
+        let timeline = format!("{:?}", shop.store.timeline(&id).await.unwrap());
+        assert!(timeline.contains("mobile_money at m17") && !timeline.contains("76000001"), "{timeline}");
+        shop.sql(&format!("UPDATE checkouts SET updated_at = updated_at - 4000 WHERE id = '{id}'")).await;
+        assert!(shop.store.look_now(&id).await.unwrap().is_some(), "who looks at the page is looked for at once");
+        let (n, token) = shop.begin_charge(&id).await;
+        shop.settle(&id, n, &token, declined()).await;
+        assert_eq!(end(&shop, &id).await, (Status::AwaitingPayment, Some(Code::PaymentFailed)));
+        assert!(matches!(pay_by(2, PushKind::Wallet, "w01", None).await, Paid::Submitted(_)));
+        let (n, token) = shop.begin_charge(&id).await;
+        shop.settle(&id, n, &token, approved(1500)).await;
+        assert_eq!(end(&shop, &id).await, (Status::Succeeded, None));
         shop.assert_clean().await;
     }
 

@@ -23,6 +23,8 @@ pub(super) enum Script {
     Refuse,
     /// Has too little money.
     Poor,
+    /// Does not look, and the provider gives up soon.
+    TimesOut,
     /// Never looks.
     Never,
     /// Approves late, and the provider cannot take its question back.
@@ -40,11 +42,12 @@ pub(super) enum Script {
 }
 
 impl Script {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Page,
         Self::Approve,
         Self::Refuse,
         Self::Poor,
+        Self::TimesOut,
         Self::Never,
         Self::Late,
         Self::Liar,
@@ -61,6 +64,7 @@ impl Script {
             Self::Approve => "approve",
             Self::Refuse => "refuse",
             Self::Poor => "poor",
+            Self::TimesOut => "times_out",
             Self::Never => "never",
             Self::Late => "late",
             Self::Liar => "liar",
@@ -89,6 +93,7 @@ impl Script {
             "+23270000008" => Self::Poor,
             "+23270000009" => Self::Liar,
             "+23270000010" => Self::Bounce,
+            "+23270000011" => Self::TimesOut,
             _ => Self::Approve,
         }
     }
@@ -99,7 +104,14 @@ impl Script {
             Self::Page | Self::Never => None,
             Self::Late => Some(LATE),
             Self::Liar => Some(AFTER_THE_CANCEL),
-            Self::Approve | Self::Refuse | Self::Poor | Self::Twice | Self::OutOfOrder | Self::OtherAmount | Self::Bounce => Some(A_MOMENT),
+            Self::Approve
+            | Self::Refuse
+            | Self::Poor
+            | Self::TimesOut
+            | Self::Twice
+            | Self::OutOfOrder
+            | Self::OtherAmount
+            | Self::Bounce => Some(A_MOMENT),
         }
     }
 
@@ -110,6 +122,7 @@ impl Script {
             (Self::Liar, OperationStatus::Pending | OperationStatus::Voided) => Some((OperationStatus::Captured, None)),
             (Self::Refuse, OperationStatus::Pending) => Some((OperationStatus::Declined, Some("customer_refused"))),
             (Self::Poor, OperationStatus::Pending) => Some((OperationStatus::Declined, Some("insufficient_funds"))),
+            (Self::TimesOut, OperationStatus::Pending) => Some((OperationStatus::Declined, Some("timed_out"))),
             (_, OperationStatus::Pending) => Some((OperationStatus::Captured, None)),
             (_, _) => None,
         }

@@ -5,7 +5,8 @@ use crate::domain::{
     attempt::{AttemptKind, AttemptStatus},
     ends::Verdict,
     error::Code,
-    hosted::MAX_TRIES,
+    hosted::{MAX_TRIES, PaidWith},
+    push::{PushKind, PushMethod},
     state::Status,
 };
 use proptest::prelude::*;
@@ -195,10 +196,98 @@ fn a_lost_answer_is_found_out_before_the_customer_may_try_again() {
     assert_eq!((machine.checkout.status, machine.taken()), (Status::Succeeded, TOTAL));
 }
 
+#[test]
+fn a_lost_answer_that_was_a_no_leaves_another_try_and_the_place_is_kept_meanwhile() {
+    for told in [|machine: &mut Machine| assert!(machine.work()), |machine: &mut Machine| machine.webhook(1)] {
+        let mut machine = waiting(Fate::Decline);
+        assert!(machine.pay(1));
+        machine.work_with(Net::AnswerLost);
+        assert_eq!((machine.checkout.status, &machine.checkout.payment_url), (Status::Reconciling, &None));
+        machine.now = machine.checkout.due_at.unwrap();
+        told(&mut machine);
+        assert_eq!((machine.checkout.status, machine.checkout.due_at), (Status::AwaitingPayment, Some(machine.checkout.expires_at)));
+        assert_eq!(machine.checkout.payment_url, machine.checkout.hosted_url());
+        assert_eq!(machine.checkout.error.as_ref().map(|error| error.code), Some(Code::CardDeclined));
+        machine.fates[0] = Fate::Approve;
+        try_to_pay(&mut machine);
+        assert_eq!((machine.checkout.status, machine.taken()), (Status::Succeeded, TOTAL));
+        machine.check_at_rest();
+    }
+}
+
+#[test]
+fn a_no_that_was_lost_is_the_end_behind_a_cancel_the_deadline_or_the_last_try() {
+    let lost = |machine: &mut Machine| {
+        assert!(machine.pay(machine.checkout.next_n()));
+        machine.work_with(Net::AnswerLost);
+    };
+    let mut machine = waiting(Fate::Decline);
+    lost(&mut machine);
+    assert!(!machine.cancel());
+    machine.come_to_rest();
+    assert_eq!(machine.checkout.status, Status::Canceled);
+
+    let mut machine = waiting(Fate::Decline);
+    lost(&mut machine);
+    machine.wait(TOO_LONG);
+    machine.come_to_rest();
+    assert_eq!(machine.checkout.status, Status::Expired);
+    assert_eq!(machine.checkout.error.as_ref().map(|error| error.code), Some(Code::Expired));
+
+    let mut machine = waiting(Fate::Decline);
+    for _ in 1..MAX_TRIES {
+        try_to_pay(&mut machine);
+    }
+    lost(&mut machine);
+    machine.come_to_rest();
+    assert_eq!((machine.checkout.status, machine.checkout.attempts.len()), (Status::Failed, MAX_TRIES));
+    machine.check_at_rest();
+}
+
+#[test]
+fn a_customer_who_was_asked_although_the_answer_was_lost_may_still_say_yes() {
+    for by_bank in [true, false] {
+        let mut machine = waiting(Fate::AskCustomer);
+        assert!(if by_bank { machine.pay(1) } else { machine.pay_with(1, by_push("slb001")) });
+        machine.work_with(Net::AnswerLost);
+        machine.now = machine.checkout.due_at.unwrap();
+        machine.work();
+        assert_eq!((machine.checkout.status, machine.checkout.attempts.len()), (Status::AwaitingPayment, 1));
+        machine.customer(true);
+        machine.webhook(1);
+        assert_eq!((machine.checkout.status, machine.taken()), (Status::Succeeded, TOTAL));
+        machine.check_at_rest();
+    }
+}
+
+#[test]
+fn the_provider_asks_the_customer_and_after_a_no_another_way_pays() {
+    let mut machine = waiting(Fate::AskCustomer);
+    assert!(!machine.pay_with(1, by_push("of_nobody")), "who is not offered asks nobody");
+    assert!(machine.pay_with(1, by_push("slb001")));
+    assert!(!machine.pay_with(1, by_push("slb001")) && !machine.pay(1), "two windows, two ways, one payment");
+    machine.work();
+    assert_eq!((machine.checkout.status, machine.checkout.attempts[0].status), (Status::AwaitingPayment, AttemptStatus::Pending));
+    assert!(!machine.pay(2) && !machine.pay_with(2, by_push("slb002")), "while the customer is asked there is no other way");
+    machine.customer(false);
+    machine.webhook(1);
+    assert_eq!(machine.checkout.error.as_ref().map(|error| error.code), Some(Code::PaymentFailed));
+    machine.fates[0] = Fate::Approve;
+    try_to_pay(&mut machine);
+    assert_eq!((machine.checkout.status, machine.taken()), (Status::Succeeded, TOTAL));
+    machine.check_at_rest();
+}
+
+fn by_push(provider: &str) -> PaidWith {
+    PaidWith::Push(PushMethod { method: PushKind::Bank, provider: provider.to_owned(), phone: None })
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Move {
     /// With the form of now, or an older one.
     Pay(u32),
+    /// The same at a bank.
+    PayAtBank(u32),
     Fate(Fate),
     Begin,
     Ask(usize, Net),
@@ -223,7 +312,8 @@ fn fate() -> impl Strategy<Value = Fate> {
 fn a_move() -> impl Strategy<Value = Move> {
     let waits = prop::sample::select(vec![SECOND, SECOND * 3, LEASE + SECOND, SECOND * 1700, TOO_LONG, WINDOW]);
     prop_oneof![
-        8 => (0u32..3).prop_map(Move::Pay),
+        5 => (0u32..3).prop_map(Move::Pay),
+        4 => (0u32..3).prop_map(Move::PayAtBank),
         4 => fate().prop_map(Move::Fate),
         6 => Just(Move::Begin),
         6 => (0usize..3, net()).prop_map(|(at, net)| Move::Ask(at, net)),
@@ -241,6 +331,7 @@ fn a_move() -> impl Strategy<Value = Move> {
 fn make(machine: &mut Machine, step: Move) {
     match step {
         Move::Pay(back) => drop(machine.pay(machine.checkout.next_n().saturating_sub(back))),
+        Move::PayAtBank(back) => drop(machine.pay_with(machine.checkout.next_n().saturating_sub(back), by_push("slb001"))),
         Move::Fate(fate) => machine.fates[0] = fate,
         Move::Begin => drop(machine.begin()),
         Move::Ask(at, net) => machine.ask(at, net),
