@@ -83,6 +83,9 @@ pub fn settle(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &E
     } else if effects.checkout.status.is_terminal() {
         // Whatever is still open (a void, a refund of late money) is due at once, and a retry when it says.
         due_for_the_rest(&mut effects, if definite { now } else { now.after(what.retry_in) });
+    } else if definite && effects.checkout.status == Status::Reconciling && effects.checkout.open_attempt().is_some_and(is_fresh) {
+        // The next leg's undo waits for nobody: what is due now was the lease's end of the one before.
+        effects.checkout.due_at = Some(now);
     }
     Ok(Some(effects))
 }
@@ -92,6 +95,10 @@ pub fn settle(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &E
 fn is_taken_after_all(checkout: &Checkout, attempt: &Attempt, outcome: &Outcome) -> bool {
     let was_refused = (attempt.request.kind, attempt.status) == (AttemptKind::Charge, AttemptStatus::Declined);
     was_refused && matches!(outcome, Outcome::Approved(_)) && (checkout.status.is_terminal() || checkout.open_attempt().is_none())
+}
+
+fn is_fresh(attempt: &Attempt) -> bool {
+    attempt.status == AttemptStatus::Started && attempt.lease_until.is_none() && attempt.tries == 0
 }
 
 /// What is open behind an end is due from `at` on; what somebody holds, when his lease is over.

@@ -39,6 +39,16 @@ fn voiding() -> Machine {
 }
 
 #[test]
+fn what_several_cards_have_promised_is_given_up_one_after_the_other_without_a_wait() {
+    let mut machine = Machine::split(&[(500, Fate::Approve), (400, Fate::Approve), (300, Fate::Approve), (600, Fate::Decline)]);
+    for _ in 0..20 {
+        machine.work();
+    }
+    let voids = machine.checkout.attempts.iter().filter(|attempt| attempt.request.kind == AttemptKind::Void).count();
+    assert_eq!((machine.checkout.status, voids), (Status::Failed, 3), "{:?}", machine.checkout.due_at);
+}
+
+#[test]
 fn a_charge_that_was_certainly_never_sent_is_canceled_at_once() {
     let mut machine = Machine::new(Fate::Approve);
     machine.work_with(Net::Refused);

@@ -8,6 +8,8 @@
 //! | `events` | what the provider tells of its own accord |
 //! | `balance` | payments of which a balance pays a part, at random |
 //! | `hosted` | payments on our own page, suspected and at random |
+//! | `shop` | a whole shop in memory, and what must hold in it after every sale and refund |
+//! | `shop_property` | such shops at random |
 
 mod attacks;
 mod balance;
@@ -16,3 +18,5 @@ mod hosted;
 mod machine;
 mod property;
 mod push;
+mod shop;
+mod shop_property;
