@@ -107,6 +107,27 @@ over_both! {
         shop.assert_clean().await;
     }
 
+    async fn a_timeline_of_any_length_is_read_to_its_end_page_by_page(shop) {
+        let session = shop.session("yoga", 20).await;
+        let id = shop.accept(shop.buy(&session, 2)).await;
+        let two = r#"[{"at":"2027-01-01T00:00:00Z","what":"one"},{"at":"2027-01-01T00:00:00Z","what":"two"}]"#;
+        let many = format!(
+            "INSERT INTO timeline (checkout, version, entries) WITH RECURSIVE n(v) AS (SELECT 2 UNION ALL SELECT v + 1 FROM n WHERE v < 1301) SELECT '{id}', v, '{two}' FROM n"
+        );
+        shop.sql(&many).await;
+        let (mut after, mut pages, mut all) = (None, 0, Vec::new());
+        loop {
+            let page = shop.store.timeline_page(&id, after).await.unwrap();
+            assert!(page.data.len() <= 1_000);
+            pages += 1;
+            all.extend(page.data.into_iter().map(|entry| entry.what));
+            let Some(cursor) = page.next_cursor else { break };
+            after = Some(cursor.parse().unwrap());
+        }
+        assert_eq!((pages, all.len(), all[0].as_str()), (3, 2_601, "accepted"));
+        assert!(all[1..].chunks(2).all(|pair| pair == ["one", "two"]), "nothing twice, nothing missing");
+    }
+
     async fn a_declined_card_gives_the_seats_back(shop) {
         let session = shop.session("yoga", 1).await;
         let id = shop.accept(shop.buy(&session, 1)).await;

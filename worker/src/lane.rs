@@ -5,11 +5,12 @@ use boxoffice_common::{
     domain::time::Timestamp,
     failpoint,
     ports::{
-        queue::{Consumer, Lane, QueueError, Taken, Work},
+        queue::{Consumer, Lane, Queue, QueueError, Taken, Work},
         store::StoreError,
     },
 };
-use std::{sync::Arc, time::Duration};
+use futures::FutureExt;
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
@@ -42,6 +43,9 @@ pub(crate) enum StepError {
     /// The message names no row.
     #[error("the message cannot be read: {0}")]
     Malformed(String),
+    /// Our bug. What was told of it is in the log.
+    #[error("it panicked")]
+    Panicked,
 }
 
 /// Serves a lane until `stop`, then finishes what is in hand.
@@ -58,11 +62,25 @@ pub(crate) async fn serve(context: Arc<WorkerContext>, lane: Lane, mut consumer:
 
 async fn handle(context: Arc<WorkerContext>, taken: Taken) {
     let Taken { work, receipt } = taken;
-    let result = match work.lane {
-        Lane::Checkouts | Lane::Money => checkout::run(&context, &work).await,
-        Lane::Deliveries => deliver::run(&context, &work).await,
-        Lane::Events => provider_event::run(&context, &work).await,
+    let step = async {
+        match work.lane {
+            Lane::Checkouts | Lane::Money => checkout::run(&context, &work).await,
+            Lane::Deliveries => deliver::run(&context, &work).await,
+            Lane::Events => provider_event::run(&context, &work).await,
+        }
     };
+    let result = caught(step).await;
+    conclude(&*context.queue, context.clock.now(), Taken { work, receipt }, result).await;
+}
+
+/// A step that panics has failed. Without a word its message would come again at once, and again; as a dead letter it is seen. What it is
+/// about stays due: the rescuer brings it back at doubling intervals, and a take-over of its lease counts in its row.
+async fn caught(step: impl Future<Output = Result<Done, StepError>>) -> Result<Done, StepError> {
+    AssertUnwindSafe(step).catch_unwind().await.unwrap_or(Err(StepError::Panicked))
+}
+
+async fn conclude(queue: &dyn Queue, now: Timestamp, taken: Taken, result: Result<Done, StepError>) {
+    let Taken { work, receipt } = taken;
     let again = match result {
         Ok(Done::Finished) => None,
         Ok(Done::Again(wait)) => Some(wait),
@@ -83,7 +101,7 @@ async fn handle(context: Arc<WorkerContext>, taken: Taken) {
     };
     if let Some(wait) = again.filter(|&wait| wait <= LONGEST_RIDE) {
         // A retry is published anew and then acknowledged. If it cannot be, the message itself comes again.
-        if context.queue.publish_after(anew(work, context.clock.now().after(wait)), wait).await.is_err() {
+        if queue.publish_after(anew(work, now.after(wait)), wait).await.is_err() {
             return;
         }
     }
@@ -103,17 +121,42 @@ fn anew(work: Work, joins: Timestamp) -> Work {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use boxoffice_common::{adapters::queue::MemoryQueue, ports::queue::DeadLetterOffice};
 
-    #[test]
-    fn work_that_waits_joins_its_lane_when_its_wait_is_over() {
-        let work = Work {
+    fn work(id: &str) -> Work {
+        Work {
             lane: Lane::Checkouts,
-            id: "chk_1".to_owned(),
+            id: id.to_owned(),
             scope: "demo/test".to_owned(),
             enqueued_at: Timestamp::from_millis(1_000),
             wants: Vec::new(),
             trace: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
-        };
+        }
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_is_seen_among_the_dead_letters_and_neither_circles_nor_takes_a_place_in_hand() {
+        let queue = MemoryQueue::new();
+        let mut consumer = queue.consume(Lane::Checkouts, 1).await.unwrap();
+        for id in ["chk_bad", "chk_good"] {
+            queue.publish(vec![work(id)]).await.remove(0).unwrap();
+        }
+        let bad = consumer.next().await.unwrap();
+        assert_eq!(bad.work.id, "chk_bad");
+        let result = caught(async { panic!("a bug") }).await;
+        conclude(&queue, Timestamp::from_millis(2_000), bad, result).await;
+        // Of one place in hand none is lost, and the one behind it is not the same again.
+        let good = tokio::time::timeout(Duration::from_secs(5), consumer.next()).await.unwrap().unwrap();
+        assert_eq!(good.work.id, "chk_good");
+        conclude(&queue, Timestamp::from_millis(2_000), good, caught(async { Ok(Done::Finished) }).await).await;
+        let dead = queue.dead_letters(10).await.unwrap();
+        assert_eq!((dead.total, dead.letters[0].id.as_str()), (1, "chk_bad"));
+        assert_eq!(queue.depth(Lane::Checkouts).await.unwrap(), 0);
+    }
+
+    #[test]
+    fn work_that_waits_joins_its_lane_when_its_wait_is_over() {
+        let work = work("chk_1");
         let joins = Timestamp::from_millis(61_000);
         assert_eq!(anew(work.clone(), joins), Work { enqueued_at: joins, ..work });
     }

@@ -1,6 +1,9 @@
 //! Tickets: one for each place that was sold, let in once whoever races, void when the place is given back.
 
-use super::fixture::Shop;
+use super::{
+    fixture::{Shop, approved, declined},
+    refunds,
+};
 use boxoffice_common::{
     domain::{
         error::Code,
@@ -175,6 +178,24 @@ over_both! {
         let void = shop.store.ticket(&shop.scope, &all[2].id).await.unwrap().unwrap();
         assert!(void.status() == TicketStatus::Void && void.admitted_at.is_some(), "who was in was in");
         shop.assert_clean().await;
+    }
+
+    async fn a_ticket_lets_in_until_its_money_is_back_and_a_refund_that_fails_takes_nothing_away(shop) {
+        let yoga = shop.session("yoga", 10).await;
+        for (outcome, then) in [(declined(), TicketStatus::Admitted), (approved(3000), TicketStatus::Void)] {
+            let id = shop.accept(shop.buy(&yoga, 2)).await;
+            let (n, token) = shop.begin_charge(&id).await;
+            shop.settle(&id, n, &token, approved(3000)).await;
+            refunds::open(&shop, &id, "k", RefundAsk::default()).await;
+            let all = tickets(&shop, &id).await;
+            assert!(all.iter().all(|ticket| ticket.status() == TicketStatus::Valid), "the money is not back yet");
+            assert_eq!(changed(&shop, &all[0], admit()).await.status(), TicketStatus::Admitted);
+            refunds::work(&shop, &id, outcome).await;
+            assert_eq!(tickets(&shop, &id).await[0].status(), then);
+            let late = change(&shop, &all[1], admit()).await;
+            assert_eq!(matches!(late, TicketAnswer::Changed(_)), then == TicketStatus::Admitted, "{late:?}");
+            shop.assert_clean().await;
+        }
     }
 
     async fn at_the_door_and_at_the_counter_at_once_whoever_comes_first_decides(shop) {

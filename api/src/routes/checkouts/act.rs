@@ -8,7 +8,7 @@ use crate::{
     problem::Problem,
     respond::{List, etag, json},
     routes::paths::Known,
-    strict::{NoFields, Strict},
+    strict::{NoFields, Query, Strict},
     trace::TraceParent,
 };
 use axum::{Extension, extract::State, response::Response};
@@ -109,24 +109,36 @@ pub async fn resolve(
     Ok(show(StatusCode::OK, &read(&ctx, caller.scope(), &id).await?, &ctx))
 }
 
+/// Where to go on in a list of which a page is as long as it is.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct FromCursor {
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
 /// Everything that happened to a checkout, oldest first.
 #[utoipa::path(
     get,
     path = "/v1/checkouts/{id}/timeline",
     tag = "checkouts",
-    params(("id" = CheckoutId, Path, description = "The id")),
+    params(("id" = CheckoutId, Path, description = "The id"), FromCursor),
     responses(
-        (status = 200, description = "At most 1,000 entries", body = List<TimelineEntry>),
+        (status = 200, description = "About 1,000 entries; `next_cursor` leads to more", body = List<TimelineEntry>),
         (status = 404, description = "Not there"),
     ),
 )]
 pub async fn timeline(
     caller: Caller<CheckoutsRead>,
     Known(id): Known<CheckoutId>,
+    query: Query<FromCursor>,
     State(ctx): State<ApiContext>,
 ) -> Result<List<TimelineEntry>, Problem> {
+    let after =
+        query.0.cursor.map(|cursor| cursor.parse::<u32>().map_err(|_| Problem::invalid("cursor", "is the next_cursor of the page before")));
     read(&ctx, caller.scope(), &id).await?;
-    Ok(List::whole(ctx.store().timeline(&id).await?))
+    Ok(List::of(ctx.store().timeline_page(&id, after.transpose()?.map(i64::from)).await?, |entry| entry))
 }
 
 fn show(status: StatusCode, checkout: &Checkout, ctx: &ApiContext) -> Response {

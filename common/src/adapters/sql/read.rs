@@ -58,7 +58,7 @@ impl BatchRun for Loads {
     }
 }
 
-/// The most of a timeline that is read.
+/// The most of a timeline that is read at once.
 const MAX_TIMELINE: usize = 1_000;
 
 /// Cuts a list of `limit + 1` rows into a page.
@@ -111,17 +111,28 @@ impl SqlStore {
         Ok(page(full.into_iter().flatten().collect(), request.limit, |checkout| checkout.id.to_string()))
     }
 
-    pub(super) async fn read_timeline(&self, id: &CheckoutId) -> Result<Vec<TimelineEntry>, StoreError> {
-        // That it was accepted needs no row of its own: the checkout says when.
-        let sql = "SELECT created_at FROM checkouts WHERE id = {1}";
-        let accepted = self.db.read(sql, None, &[id.as_str().into()]).await?;
-        let mut timeline =
-            accepted.iter().map(|row| Ok(TimelineEntry::new(row.time(0)?, "accepted"))).collect::<Result<Vec<_>, StoreError>>()?;
-        let sql = "SELECT entries FROM timeline WHERE checkout = {1} ORDER BY version LIMIT 1000";
-        for row in self.db.read(sql, None, &[id.as_str().into()]).await? {
-            timeline.extend(serde_json::from_str::<Vec<TimelineEntry>>(&row.text(0)?).map_err(corrupt)?);
+    pub(super) async fn read_timeline(&self, id: &CheckoutId, after: Option<i64>) -> Result<Page<TimelineEntry>, StoreError> {
+        let mut data = Vec::new();
+        if after.is_none() {
+            // That it was accepted needs no row of its own: the checkout says when.
+            let sql = "SELECT created_at FROM checkouts WHERE id = {1}";
+            for row in self.db.read(sql, None, &[id.as_str().into()]).await? {
+                data.push(TimelineEntry::new(row.time(0)?, "accepted"));
+            }
         }
-        timeline.truncate(MAX_TIMELINE);
-        Ok(timeline)
+        let sql = "SELECT version, entries FROM timeline WHERE checkout = {1} AND version > {2} ORDER BY version LIMIT {3}";
+        let rows = self.db.read(sql, None, &[id.as_str().into(), after.unwrap_or(-1).into(), MAX_TIMELINE.into()]).await?;
+        let is_cut = rows.len() == MAX_TIMELINE;
+        let mut last = None;
+        for row in rows {
+            let more = serde_json::from_str::<Vec<TimelineEntry>>(&row.text(1)?).map_err(corrupt)?;
+            // What happened in one step stays together: a page ends between two of them.
+            if last.is_some() && data.len() + more.len() > MAX_TIMELINE {
+                return Ok(Page { data, next_cursor: last.map(|version: i64| version.to_string()) });
+            }
+            data.extend(more);
+            last = Some(row.int(0)?);
+        }
+        Ok(Page { data, next_cursor: last.filter(|_| is_cut).map(|version| version.to_string()) })
     }
 }

@@ -110,8 +110,8 @@ impl CheckoutStore for SqlStore {
         self.list_checkouts(scope, filter, page).await
     }
 
-    async fn timeline(&self, id: &CheckoutId) -> Result<Vec<TimelineEntry>, StoreError> {
-        self.read_timeline(id).await
+    async fn timeline_page(&self, id: &CheckoutId, after: Option<i64>) -> Result<Page<TimelineEntry>, StoreError> {
+        self.read_timeline(id, after).await
     }
 
     async fn stock(&self, keys: &[StockKey]) -> Result<Vec<Told>, StoreError> {

@@ -296,8 +296,13 @@ pub trait CheckoutStore: Send + Sync {
     /// A page of checkouts, newest first.
     async fn checkouts(&self, scope: &Scope, filter: &CheckoutFilter, page: &PageRequest) -> Result<Page<Checkout>, StoreError>;
 
-    /// What happened to a checkout, oldest first (at most 1,000).
-    async fn timeline(&self, id: &CheckoutId) -> Result<Vec<TimelineEntry>, StoreError>;
+    /// What happened to a checkout behind its version `after`, oldest first: about 1,000 entries. `next_cursor` is the version to go on from.
+    async fn timeline_page(&self, id: &CheckoutId, after: Option<i64>) -> Result<Page<TimelineEntry>, StoreError>;
+
+    /// The first page of it.
+    async fn timeline(&self, id: &CheckoutId) -> Result<Vec<TimelineEntry>, StoreError> {
+        Ok(self.timeline_page(id, None).await?.data)
+    }
 
     /// What is left of these things, and which named seats are gone; for the seat table. Unknown ones are left out.
     async fn stock(&self, keys: &[StockKey]) -> Result<Vec<Told>, StoreError>;
