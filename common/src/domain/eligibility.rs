@@ -11,7 +11,7 @@ use super::{
     id::{CustomerId, WaitingId},
     money::Amount,
     participant,
-    pricing::{bad_promo, check_promo_open},
+    promo::{bad_promo, check_promo_open},
     redeem,
     scope::Scope,
     time::Timestamp,

@@ -30,6 +30,7 @@ pub mod payment_method;
 pub mod plan;
 pub mod plan_sale;
 pub mod pricing;
+pub mod promo;
 pub mod provider_event;
 pub mod push;
 pub mod redeem;
