@@ -7,14 +7,29 @@ use crate::support::{
     system::{System, WEBHOOK_SECRET, said},
 };
 use boxoffice_common::{
-    adapters::callback::signature::{generate_secret, sign},
-    domain::{id::Entropy, secret::Secret, time::Timestamp},
-    ports::clock::{Clock, SystemClock},
+    adapters::{
+        callback::signature::{generate_secret, sign},
+        sql::SqlStore,
+    },
+    domain::{
+        id::{Entropy, ProviderEventId},
+        provider_event::{EventStatus, MAX_TRIES},
+        scope::Mode,
+        secret::Secret,
+        time::Timestamp,
+    },
+    ports::{
+        clock::{Clock, SystemClock},
+        store::{NewProviderEvent, ProviderEventStore},
+    },
 };
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -39,6 +54,7 @@ pub async fn story(system: &System) {
     what_is_not_genuine_changes_nothing(&shop).await;
     what_the_provider_says_counts_once_and_in_any_order(&shop).await;
     what_does_not_fit_is_shown_and_changes_nothing(system, &shop).await;
+    what_cannot_be_worked_on_is_tried_so_often_and_then_shown(system).await;
 }
 
 /// All its events are lost: the look-up tells.
@@ -230,6 +246,44 @@ async fn what_does_not_fit_is_shown_and_changes_nothing(system: &System, shop: &
         assert!(!again.status.success());
     }
     assert_eq!(to_review(system).await.len(), 0);
+}
+
+/// The last try of many: of an account that was taken out of the settings while its events were on their way.
+async fn what_cannot_be_worked_on_is_tried_so_often_and_then_shown(system: &System) {
+    let entropy = Arc::new(Entropy::from_os());
+    let file = || format!("sqlite://{}", system.data_dir().join("boxoffice.db").display());
+    let url = Secret::new(system.env().get("DATABASE_URL").cloned().unwrap_or_else(file));
+    let store = SqlStore::open(&url, Arc::new(SystemClock::default()), Arc::clone(&entropy)).await.unwrap();
+    let [tried, fresh] = ["sev_tried", "sev_fresh"].map(|event| NewProviderEvent {
+        id: ProviderEventId::generate(&entropy, SystemClock::default().now()),
+        provider: "sandbox".to_owned(),
+        account: "closed".to_owned(),
+        mode: Mode::Test,
+        event: event.to_owned(),
+        body: "{}".to_owned(),
+    });
+    store.keep_event(fresh.clone()).await.unwrap();
+    store.keep_event(tried.clone()).await.unwrap();
+    for _ in 0..MAX_TRIES {
+        store.put_event_off(&tried.id, Duration::ZERO, "not yet").await.unwrap();
+    }
+    let shown = until_to_review(system, 1).await;
+    assert!(shown[0].starts_with(tried.id.as_str()) && shown[0].ends_with("this account is not set up"), "{shown:?}");
+    let log = || system.server.log().into_iter().chain(system.workers.iter().flat_map(|worker| worker.log())).collect::<Vec<_>>();
+    assert!(log().iter().any(|line| line.contains(" WARN ") && line.contains(tried.id.as_str())), "the log warns of it");
+    // The other one goes on being tried.
+    let deadline = Instant::now() + PATIENCE;
+    let waiting = loop {
+        let event = store.provider_event(&fresh.id).await.unwrap().unwrap();
+        if event.tries > 0 {
+            break event;
+        }
+        assert!(Instant::now() < deadline, "{event:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert_eq!((waiting.status, waiting.note.as_deref()), (EventStatus::Pending, Some("this account is not set up")));
+    assert!(store.close_event(&fresh.id, EventStatus::Ignored, "told in a test").await.unwrap());
+    said(&system.command(&["provider-events", "--dismiss", tried.id.as_str(), "--note", "the account was closed"]).await);
 }
 
 /// What an operator is shown, a line each.

@@ -195,6 +195,8 @@ fn money_for_what_was_never_sent_is_for_a_person() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     /// Whatever is told of whatever amount: only the amount that was asked for is ever settled.
     #[test]
     fn no_other_amount_is_ever_settled(amount in any::<i64>(), taken in any::<bool>()) {

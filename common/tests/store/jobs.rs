@@ -3,6 +3,7 @@
 use super::fixture::{self, Shop, approved, declined, page};
 use boxoffice_common::{
     domain::{
+        attempt::Decline,
         ends::Verdict,
         id::{CatalogueId, CheckoutId, CustomerId, JobId, RefundId, WaitingId},
         job::{self, ItemState, Job, JobStatus, Undo},
@@ -341,6 +342,24 @@ over_both! {
         resolve(&went, Verdict::Failed).await;
         assert_eq!(standing(&shop, &id).await.0, JobStatus::Running);
         assert_eq!(undo(&shop, &both.job, &went).await, Undo::Stuck);
+        shop.assert_clean().await;
+    }
+
+    async fn a_job_that_was_done_knows_of_a_refund_that_came_back(shop) {
+        let session = shop.session("yoga", 5).await;
+        let sale = sold(&shop, shop.buy(&session, 1)).await;
+        let id = call_off(&shop, &session).await;
+        let batch = take(&shop, "t").await.unwrap();
+        give_back(&shop, &batch.job, &sale).await;
+        shop.store.save_job(&id, "t", &all(&batch, ItemState::Done), Duration::ZERO).await.unwrap().unwrap();
+        assert_eq!(standing(&shop, &id).await, (JobStatus::Succeeded, 1, 1, 0));
+        let n = shop.checkout(&sale).await.attempts.last().unwrap().n;
+        let closed = Decline { decline_code: "account_closed".to_owned(), message: "it came back".to_owned(), provider_reference: None };
+        assert!(shop.store.refund_came_back(&sale, n, &closed).await.unwrap().is_some());
+        let again = take(&shop, "u").await.unwrap();
+        assert_eq!((again.checkouts.as_slice(), undo(&shop, &again.job, &sale).await), (std::slice::from_ref(&sale), Undo::Stuck));
+        shop.store.save_job(&id, "u", &all(&again, ItemState::Failed), Duration::ZERO).await.unwrap().unwrap();
+        assert_eq!(standing(&shop, &id).await, (JobStatus::Failed, 1, 0, 1));
         shop.assert_clean().await;
     }
 

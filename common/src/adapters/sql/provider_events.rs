@@ -5,7 +5,7 @@ use super::{
     apply::apply,
     bulk::Rows,
     db::transact,
-    load,
+    jobs_again, load,
     value::{Row, Value, corrupt},
 };
 use crate::{
@@ -92,13 +92,15 @@ impl SqlStore {
         })
     }
 
-    pub(super) async fn take_refund_back(&self, checkout: &CheckoutId, n: u32, decline: &Decline) -> Result<Option<Moved>, StoreError> {
+    pub(super) async fn take_refund_back(&self, id: &CheckoutId, n: u32, decline: &Decline) -> Result<Option<Moved>, StoreError> {
         transact!(self.db, tx => {
-            let Some(checkout) = load::lock(tx, [checkout]).await?.remove(checkout) else { return Ok(None) };
+            let Some(checkout) = load::lock(tx, [id]).await?.remove(id) else { return Ok(None) };
             let now = tx.now().await?;
             let decided = refund_resolve::came_back(checkout, n, decline, now, &self.entropy);
             let Some(effects) = decided.map_err(|error| StoreError::Inconsistent(error.to_string()))? else { return Ok(None) };
-            Ok(apply(tx, &[effects], now, &self.entropy).await?.pop())
+            let moved = apply(tx, &[effects], now, &self.entropy).await?.pop();
+            jobs_again::look_again(tx, id, now).await?;
+            Ok(moved)
         })
     }
 
