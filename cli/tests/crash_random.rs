@@ -53,7 +53,7 @@ fn at_random(_: usize, dice: &mut StdRng) -> Order {
         18..19 => [Tender::Cash, Tender::CardAndCash][dice.random_range(0..2)],
         19..20 => Tender::Credits,
         20..21 => Tender::Hosted,
-        21..22 => Tender::HostedTwice,
+        21..22 => [Tender::HostedTwice, Tender::HostedByPhone][dice.random_range(0..2)],
         24..25 => [Tender::Push, Tender::PushRefused, Tender::CardAndPush][dice.random_range(0..3)],
         22..23 => Tender::Balance,
         23..24 => [Tender::CardAndBalance, Tender::BalanceAndDeclined][dice.random_range(0..2)],

@@ -61,6 +61,8 @@ pub(super) struct Push {
     /// As it stands in the form, and what the ids of its fields begin with.
     pub(super) kind: &'static str,
     pub(super) heading: &'static str,
+    /// The same where there is nothing else to choose.
+    pub(super) alone: &'static str,
     pub(super) legend: &'static str,
     /// What happens next.
     pub(super) words: &'static str,
@@ -74,10 +76,16 @@ pub(super) struct Push {
 impl Push {
     /// `None` where nobody of the kind is offered.
     fn of(kind: PushKind, hosted: &Hosted, bad: Option<Bad>, open: bool) -> Option<Self> {
-        let (heading, legend, words) = match kind {
-            PushKind::MobileMoney => ("Mobile money", "Your mobile money service", "You confirm the payment on your phone."),
-            PushKind::Bank => ("Bank", "Your bank", "You confirm the payment on your bank’s own page, and come back here."),
-            PushKind::Wallet => ("Wallet", "Your wallet", "You confirm the payment on the wallet’s own page, and come back here."),
+        let (heading, alone, legend, words) = match kind {
+            PushKind::MobileMoney => {
+                ("Mobile money", "Pay by mobile money", "Your mobile money service", "You confirm the payment on your phone.")
+            }
+            PushKind::Bank => {
+                ("Bank", "Pay at your bank", "Your bank", "You confirm the payment on your bank’s own page, and come back here.")
+            }
+            PushKind::Wallet => {
+                ("Wallet", "Pay with a wallet", "Your wallet", "You confirm the payment on the wallet’s own page, and come back here.")
+            }
         };
         let chosen = match bad {
             Some(Bad::Phone(provider)) => Some(provider),
@@ -99,6 +107,7 @@ impl Push {
         (!providers.is_empty()).then_some(Self {
             kind: kind.as_str(),
             heading,
+            alone,
             legend,
             words,
             asks_phone,
@@ -180,6 +189,6 @@ const fn words_of(bad: Bad) -> &'static str {
         Bad::Provider(PushKind::MobileMoney) => "Choose your mobile money service.",
         Bad::Provider(PushKind::Bank) => "Choose your bank.",
         Bad::Provider(PushKind::Wallet) => "Choose your wallet.",
-        Bad::Phone(_) => "Enter a phone number with + and the country code, such as +232 76 000 001.",
+        Bad::Phone(_) => "Enter a phone number with + and the country code.",
     }
 }

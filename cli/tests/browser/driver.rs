@@ -117,8 +117,20 @@ impl Browser {
     }
 
     pub async fn is_a_phone(&self) {
-        let screen = json!({"width": 375, "height": 800, "deviceScaleFactor": 2, "mobile": true});
+        self.is_as_wide_as(375).await;
+    }
+
+    /// Up to a tablet's width it is a phone.
+    pub async fn is_as_wide_as(&self, width: u32) {
+        let screen = json!({"width": width, "height": 800, "deviceScaleFactor": 2, "mobile": width < 768});
         self.post("/goog/cdp/execute", json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": screen})).await;
+    }
+
+    /// The whole page as it looks, PNG.
+    pub async fn picture(&self) -> Vec<u8> {
+        let params = json!({"format": "png", "captureBeyondViewport": true});
+        let taken = self.post("/goog/cdp/execute", json!({"cmd": "Page.captureScreenshot", "params": params})).await;
+        data_encoding::BASE64.decode(taken["data"].as_str().unwrap_or_default().as_bytes()).unwrap()
     }
 
     /// Its address once it begins like this.

@@ -50,11 +50,13 @@ pub enum Tender {
     Hosted,
     /// On the payment page, with a second card when the first was declined.
     HostedTwice,
+    /// On the payment page: a phone that says no, then one that says yes.
+    HostedByPhone,
 }
 
 impl Tender {
     /// Those that come to an end by themselves, and soon.
-    pub const MIXED: [Self; 19] = [
+    pub const MIXED: [Self; 20] = [
         Self::Visa,
         Self::Declined,
         Self::TimeoutCharged,
@@ -74,6 +76,7 @@ impl Tender {
         Self::CardAndPush,
         Self::Hosted,
         Self::HostedTwice,
+        Self::HostedByPhone,
     ];
 
     fn methods(self) -> Value {
@@ -101,7 +104,7 @@ impl Tender {
             Self::Push => return json!([phone("+23270000005")]),
             Self::PushRefused => return json!([phone("+23270000002")]),
             Self::CardAndPush => return json!([first, phone("+23270000005")]),
-            Self::Hosted | Self::HostedTwice => return json!(null),
+            Self::Hosted | Self::HostedTwice | Self::HostedByPhone => return json!(null),
         };
         json!([card(token)])
     }
@@ -115,11 +118,12 @@ impl Tender {
         }
     }
 
-    /// The cards that the customer tries on the page.
+    /// The cards, or the phones, that the customer tries on the page.
     pub const fn on_the_page(self) -> Option<&'static [&'static str]> {
         match self {
             Self::Hosted => Some(&["tok_visa"]),
             Self::HostedTwice => Some(&["tok_declined", "tok_visa"]),
+            Self::HostedByPhone => Some(&["+23270000002", "+23270000005"]),
             _ => None,
         }
     }

@@ -8,7 +8,7 @@ use super::{
 use reqwest::StatusCode;
 use serde_json::Value;
 
-/// Pays with these cards, one after the other as they are declined. Sends a form again whenever it is not clear what became of it.
+/// Pays with these cards and phones, one after the other as they are declined. Sends a form again whenever it is not clear what became of it.
 pub async fn pay(shop: &Shop, sale: &Sale, cards: &[&str]) {
     until("a payment on the page", PATIENCE, || async {
         let checkout = shop.get(&format!("/v1/checkouts/{}", sale.id)).await;
@@ -33,7 +33,12 @@ async fn submit(shop: &Shop, checkout: &Value, cards: &[&str]) {
     let (n, proof) = (value(form, "n"), value(form, "form"));
     let declined = checkout["payment_attempts"].as_array().unwrap().iter().filter(|attempt| attempt["status"] == "declined").count();
     let card = cards[declined.min(cards.len() - 1)];
-    let answer = shop.submit(&path, &[("intent", "pay"), ("n", n), ("form", proof), ("card", "other"), ("token", card)]).await;
+    let mut fields = vec![("intent", "pay"), ("n", n), ("form", proof)];
+    match card.starts_with('+') {
+        true => fields.extend([("method", "mobile_money"), ("provider", "m17"), ("phone", card)]),
+        false => fields.extend([("card", "other"), ("token", card)]),
+    }
+    let answer = shop.submit(&path, &fields).await;
     assert_eq!(answer, StatusCode::SEE_OTHER, "the form of {path} was not taken");
 }
 

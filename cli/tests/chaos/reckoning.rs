@@ -3,7 +3,7 @@
 
 use super::{
     PATIENCE, POLL,
-    order::{MEMBER, Order, Tender},
+    order::{MEMBER, Order},
     shop::{GIVEN, Sale, Shop},
     site::Site,
     until,
@@ -105,9 +105,8 @@ async fn assert_allowed(shop: &Shop, sale: &Sale, end: &Value, luck: Luck) {
         ("succeeded", _) => tender.can_pay(),
         ("failed", Luck::Certain) => tender.is_declined() && code == tender.no(),
         ("failed", Luck::Open) => {
-            // Once its answer was lost, a no of the first card is the end of a payment on the page: there is no second try.
-            let may_be_declined = tender.is_declined() || tender == Tender::HostedTwice;
-            (may_be_declined && code == tender.no()) || ["session_full", "seat_taken", "provider_unavailable"].contains(&code)
+            // A no on the page is never the end, also where it was lost at first: there is another try.
+            (tender.is_declined() && code == tender.no()) || ["session_full", "seat_taken", "provider_unavailable"].contains(&code)
         }
         ("canceled", _) => sale.called_off,
         ("expired", _) => sale.order.expires_in.is_some() && end["completed_at"].as_str() >= end["expires_at"].as_str(),
