@@ -7,8 +7,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How long work in hand may take to finish after a stop was asked for. Whatever is left then is taken over by its lease.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(25);
-/// Voids and refunds in hand at once: few, so that they do not hold up new sales.
-const MONEY_PREFETCH: u16 = 32;
+/// Voids and refunds in hand at once: fewer than new sales, so that they do not hold those up, and enough to share transactions.
+const MONEY_PREFETCH: u16 = 128;
 /// What providers told us, in hand at once.
 const EVENT_PREFETCH: u16 = 32;
 /// Callbacks in hand at once. They wait for strangers most of the time.

@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `handlers` | `GET` and `POST /pay/{link}` |
+//! | `drawing` | how a checkout's page is drawn, by how it stands |
 //! | `standing` | what a checkout's page is about now |
 //! | `form` | who may send the form, and what it says |
 //! | `templates` | what is filled into the templates in `api/templates/pay` |
@@ -14,6 +15,7 @@
 //! | `assets` | the stylesheet, the script, a tenant's colour |
 
 mod assets;
+mod drawing;
 mod form;
 mod handlers;
 mod headers;

@@ -38,6 +38,9 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const POSTGRES_CONNECTIONS: u32 = 12;
 /// How long a batch waits for company in a crowd. A transaction takes about as long, and costs several times what a row in it does.
 const POSTGRES_LINGER: Duration = Duration::from_millis(8);
+/// How long a look waits for company in a crowd. On SQLite each one begins by reading anew what somebody has written since, whatever is
+/// looked for, and on PostgreSQL it is a way there and back.
+const LOOK_LINGER: Duration = Duration::from_millis(3);
 /// Rows that a statement may have read ahead of us on SQLite.
 const SQLITE_ROW_BUFFER: usize = 1024;
 /// How long a transaction may stand still between two statements. Nothing is called outside the database in one, so a process that
@@ -76,7 +79,7 @@ impl SqlStore {
             Db::Sqlite { .. } => (Box::new(move || Arc::clone(&only)), Duration::ZERO),
         };
         let writes = BatchLimits { linger, ..BatchLimits::default() };
-        let reads = BatchLimits { max_running: 2, ..BatchLimits::default() };
+        let reads = BatchLimits { max_running: 2, linger: LOOK_LINGER, ..BatchLimits::default() };
         let (accepts, accepting) = Batcher::new(Accepts::new(db.seated(), Arc::clone(&entropy)), writes, place());
         let (begins, beginning) = Batcher::new(Begins::new(db.seated(), Arc::clone(&entropy)), writes, place());
         let (settles, settling) = Batcher::new(Settles::new(db.seated(), Arc::clone(&entropy)), writes, place());

@@ -1,0 +1,198 @@
+//! How a checkout's page is drawn, by how it stands.
+
+use super::{
+    form::Bad,
+    handlers::{After, LATER, Trouble, Visit},
+    headers::Frame,
+    methods::Methods,
+    redirect, saved,
+    standing::Standing,
+    templates::{Bank, BankPage, Bill, EndPage, FormPage, FormParts, PhonePage, Shop, WaitPage},
+    words::{Deadline, money},
+};
+use crate::context::ApiContext;
+use askama::Template;
+use axum::response::{IntoResponse, Response};
+use boxoffice_common::domain::{
+    attempt::Attempt,
+    checkout::{Checkout, Closing},
+    hosted::{Hosted, UiMode},
+    push::Phone,
+    settings::Settings,
+    state::Status,
+};
+use http::{HeaderValue, StatusCode, header};
+use std::time::Duration;
+use url::Url;
+
+/// After so long a browser asks for the page again that shows that something is under way.
+const BREATH: Duration = Duration::from_secs(1);
+/// The same while the customer is asked on the phone, and may want to call it off here.
+const LONG_BREATH: Duration = Duration::from_secs(3);
+
+/// A checkout's page, in its tenant's name and colour.
+pub(super) struct Drawing<'o> {
+    pub(super) ctx: &'o ApiContext,
+    pub(super) checkout: &'o Checkout,
+    pub(super) hosted: &'o Hosted,
+    pub(super) link: &'o str,
+    pub(super) settings: Settings,
+}
+
+impl Drawing<'_> {
+    fn shop(&self) -> Shop {
+        Shop::of(self.checkout, self.hosted, &self.settings)
+    }
+
+    fn deadline(&self) -> Deadline {
+        Deadline::new(self.checkout.expires_at, self.ctx.clock().now(), &self.settings.time_zone)
+    }
+
+    fn form(&self) -> FormParts {
+        FormParts::of(self.checkout, self.hosted, self.link)
+    }
+
+    fn frame(&self) -> Frame {
+        Frame::of(&self.checkout.order, &self.settings)
+    }
+
+    /// The form is shown for as long as it may be sent, and then says so by itself.
+    fn until_the_deadline(&self, deadline: &Deadline) -> Option<(Duration, String)> {
+        Some((Duration::from_secs(deadline.seconds) + LATER, format!("{}?after=submit", self.link)))
+    }
+
+    /// The form, or how it stands.
+    pub(super) async fn show(&self, visit: Visit) -> Result<Response, Trouble> {
+        let (shop, bill) = (self.shop(), Bill::of(self.checkout));
+        let again = |after: &str| format!("{}?after={after}&wait=1", self.link);
+        let waiting = |heading: &str, words: &str, bank, after: &str| {
+            let (heading, words) = (heading.to_owned(), words.to_owned());
+            let page = WaitPage { shop: self.shop(), bill: Bill::of(self.checkout), heading, words, bank, again: again(after) };
+            page_of(StatusCode::OK, &self.frame(), &page, Some((BREATH, again(after))))
+        };
+        match Standing::of(self.checkout) {
+            Standing::Open if self.ctx.clock().now() >= self.checkout.expires_at => {
+                Ok(waiting("The time to pay is over", "A moment, please: the order is being closed.", None, "submit"))
+            }
+            Standing::Open => {
+                let deadline = self.deadline();
+                let again = self.until_the_deadline(&deadline);
+                Ok(page_of(StatusCode::OK, &self.frame(), &self.form_page(deadline, None).await?, again))
+            }
+            Standing::Bank(attempt) => {
+                let bank = self.bank(attempt);
+                if visit.after == Some(After::Bank) {
+                    let words = "We are waiting for the answer. This may take half a minute.";
+                    return Ok(waiting(&format!("Checking with {}…", bank.name), words, Some(bank), "bank"));
+                }
+                let deadline = self.deadline();
+                let until = self.until_the_deadline(&deadline);
+                let page = BankPage { shop, bill, deadline, form: self.form(), bank, again: again("bank") };
+                Ok(page_of(StatusCode::OK, &self.frame(), &page, until))
+            }
+            Standing::Phone(attempt) => {
+                let push = attempt.request.push.as_ref();
+                let provider = push.map(|push| push.provider_name().to_owned()).unwrap_or_default();
+                let phone = push.and_then(|push| push.phone.as_ref()).map(Phone::masked);
+                let (deadline, form, again) = (self.deadline(), self.form(), again("submit"));
+                let page = PhonePage { shop, bill, deadline, form, provider, phone, again: again.clone() };
+                Ok(page_of(StatusCode::OK, &self.frame(), &page, Some((LONG_BREATH, again))))
+            }
+            Standing::Working => {
+                Ok(waiting("Your payment is under way…", "Please do not close this page, and do not pay again.", None, "submit"))
+            }
+            Standing::Closing(Closing::Expire) => {
+                let words = "We are asking the payment service to call the payment off. What went through before counts.";
+                Ok(waiting("The time to pay is over", words, None, "submit"))
+            }
+            Standing::Closing(Closing::Cancel) => {
+                Ok(waiting("The order is being canceled…", "We are waiting for the payment service to confirm it.", None, "submit"))
+            }
+            Standing::Review => Ok(self.ended(None)),
+            Standing::Ended => {
+                let back = redirect::back(self.ctx, self.checkout).await?;
+                match back {
+                    // A frame stays where it is: the shop's page is around it already, and what leads out of it is a link.
+                    Some(url) if visit.after.is_some() && self.hosted.ui_mode == UiMode::Hosted => Ok(see_other(&url)),
+                    back => Ok(self.ended(back)),
+                }
+            }
+        }
+    }
+
+    fn ended(&self, back: Option<String>) -> Response {
+        let paid = money(self.checkout.order.currency, self.checkout.order.totals.total);
+        let (kind, mark, heading, words) = match self.checkout.status {
+            Status::Succeeded => ("paid", "✓", "Thank you", format!("You have paid {paid}. The order is complete.")),
+            Status::Canceled => ("", "×", "The order was canceled", "Nothing was charged.".to_owned()),
+            Status::Expired => (
+                "",
+                "!",
+                "The time to pay is over",
+                "Nothing was charged, and the places were given back. Start again at the shop.".to_owned(),
+            ),
+            Status::Failed => (
+                "bad",
+                "!",
+                "The order could not be completed",
+                "It was not paid, and no further try is possible. Start again at the shop.".to_owned(),
+            ),
+            _ => (
+                "",
+                "…",
+                "We are looking into your payment",
+                "Whether it went through is not clear yet. A person looks at it; please do not pay again.".to_owned(),
+            ),
+        };
+        let checkout = self.checkout.id.to_string();
+        let page = EndPage { shop: self.shop(), bill: Bill::of(self.checkout), kind, mark, heading, words, back, checkout };
+        page_of(StatusCode::OK, &self.frame(), &page, None)
+    }
+
+    async fn form_page(&self, deadline: Deadline, bad: Option<Bad>) -> Result<FormPage, Trouble> {
+        let saved = saved::of(self.ctx, self.checkout, self.hosted).await?;
+        let methods = Methods::of(self.checkout, self.hosted, saved, bad);
+        Ok(FormPage::new(self.checkout, self.shop(), deadline, self.form(), methods, bad))
+    }
+
+    /// The form once more, with what is wrong about it.
+    pub(super) async fn refuse(&self, bad: Bad) -> Result<Response, Trouble> {
+        if Standing::of(self.checkout) != Standing::Open || self.ctx.clock().now() >= self.checkout.expires_at {
+            return Ok(see_other(&format!("{}?after=submit", self.link)));
+        }
+        let page = self.form_page(self.deadline(), Some(bad)).await?;
+        Ok(page_of(StatusCode::UNPROCESSABLE_ENTITY, &self.frame(), &page, None))
+    }
+
+    /// The page of the bank or wallet that asks, told where the customer comes back to.
+    fn bank(&self, attempt: &Attempt) -> Bank {
+        let web = |url: &str| Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let here = format!("{}?after=bank&wait=1", self.hosted.url(&self.checkout.id));
+        let url = attempt.action_url.as_deref().and_then(web).map(|mut url| {
+            url.query_pairs_mut().append_pair("return_to", &here);
+            url.into()
+        });
+        let name = attempt.request.push.as_ref().map_or("your bank", |push| push.provider_name()).to_owned();
+        Bank { name, url: url.unwrap_or_default() }
+    }
+}
+
+/// 303: the answer to a form is another page, so that loading it again sends nothing again.
+pub(super) fn see_other(location: &str) -> Response {
+    let headers = [
+        (header::LOCATION, HeaderValue::try_from(location).unwrap_or_else(|_| HeaderValue::from_static("/"))),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    ];
+    (StatusCode::SEE_OTHER, headers).into_response()
+}
+
+pub(super) fn page_of(status: StatusCode, frame: &Frame, page: &impl Template, again: Option<(Duration, String)>) -> Response {
+    match page.render() {
+        Ok(html) => (status, frame.headers(again), html).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a page cannot be rendered");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
