@@ -30,6 +30,8 @@ mod attacks;
 mod balance;
 #[path = "store/balance_random.rs"]
 mod balance_random;
+#[path = "store/connections.rs"]
+mod connections;
 #[path = "store/credits.rs"]
 mod credits;
 #[path = "store/credits_random.rs"]

@@ -34,8 +34,8 @@ static SQLITE: Migrator = sqlx::migrate!("../migrations/sqlite");
 
 /// How long to wait for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections to PostgreSQL per process.
-const POSTGRES_CONNECTIONS: u32 = 12;
+/// Connections to PostgreSQL per process. Nine of them stay with whoever uses them all the time.
+const POSTGRES_CONNECTIONS: u32 = 16;
 /// How long a batch waits for company in a crowd. A transaction takes about as long, and costs several times what a row in it does.
 const POSTGRES_LINGER: Duration = Duration::from_millis(8);
 /// How long a look waits for company in a crowd. On SQLite each one begins by reading anew what somebody has written since, whatever is
@@ -46,8 +46,8 @@ const SQLITE_ROW_BUFFER: usize = 1024;
 /// How long a transaction may stand still between two statements. Nothing is called outside the database in one, so a process that
 /// does is stopped or cut off, and others wait for its locks: checkouts, places. When it goes on it runs its transaction again.
 const IDLE_IN_TRANSACTION_MS: &str = "4000";
-/// Reading connections to SQLite.
-const SQLITE_READERS: u32 = 4;
+/// Reading connections to SQLite. Two of them stay with whoever uses them all the time.
+const SQLITE_READERS: u32 = 6;
 
 /// The truth, on PostgreSQL or SQLite. See the ports in `ports::store` for what it promises.
 pub struct SqlStore {
@@ -93,9 +93,10 @@ impl SqlStore {
             Db::Sqlite { .. } => on_its_own_thread(writing)?,
         }
         let loads = Batcher::start(Loads::new(db.seated()), reads);
-        let refund_looks = Batcher::start(RefundLooks::new(db.seated()), reads);
-        let settings_looks = Batcher::start(SettingsLooks::new(db.seated()), reads);
-        let spendables = Batcher::start(Spendables::new(db.seated()), reads);
+        // A connection that stays with one is missing for all others: whoever does not read all the time has none to himself.
+        let refund_looks = Batcher::start(RefundLooks::new(db.clone()), reads);
+        let settings_looks = Batcher::start(SettingsLooks::new(db.clone()), reads);
+        let spendables = Batcher::start(Spendables::new(db.clone()), reads);
         Ok(Self { accepts, begins, settles, pays, refunds, loads, refund_looks, settings_looks, spendables, takes, records, db, entropy })
     }
 
