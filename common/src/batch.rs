@@ -1,7 +1,8 @@
 //! Group commit: many callers, one transaction, an answer each.
 
 use async_trait::async_trait;
-use std::{sync::Arc, time::Duration};
+use futures::FutureExt;
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// What a batch does with its items.
@@ -12,10 +13,10 @@ pub trait BatchRun: Send + Sync + 'static {
     /// One caller's answer.
     type Answer: Send + 'static;
     /// What goes wrong for all of them.
-    type Error: Clone + Send + From<Closed> + 'static;
+    type Error: Clone + Send + From<Closed> + From<Panicked> + 'static;
 
     /// Runs a batch as one transaction and answers in order. It must be safe to run again with the same items: when a
-    /// batch fails it is run once more, item by item, so that one bad item does not fail the others.
+    /// batch fails it is run once more, item by item, so that one bad item does not fail the others. So it is when it panics.
     async fn run(&self, items: &[Self::Item]) -> Result<Vec<Self::Answer>, Self::Error>;
 
     /// What its batches are counted under in the metrics; `None`: they are not.
@@ -36,6 +37,10 @@ pub trait BatchRun: Send + Sync + 'static {
 /// The batcher is gone, or its line is full for too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Closed;
+
+/// An item's own run panicked: our bug, and no reason to believe that another try helps. What was told of it is in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Panicked;
 
 /// The bounds of a batcher.
 #[derive(Debug, Clone, Copy)]
@@ -132,24 +137,34 @@ async fn run_batch<R: BatchRun>(run: &R, mut batch: Vec<Entry<R>>) {
     }
     let (items, senders): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
     let started = tokio::time::Instant::now();
-    let result = run.run(&items).await;
+    let result = caught(run, &items).await;
     if let Some(name) = run.name() {
         metrics::histogram!("boxoffice_batch_seconds", "batch" => name).record(started.elapsed().as_secs_f64());
         metrics::counter!("boxoffice_batch_items_total", "batch" => name).increment(items.len() as u64);
     }
     match result {
-        Ok(answers) => {
+        Ok(Ok(answers)) => {
             for (sender, answer) in senders.into_iter().zip(answers) {
                 let _ = sender.send(Ok(answer));
             }
         }
-        Err(error) if items.len() > 1 && run.worth_retrying(&error) => one_by_one(run, items.into_iter().zip(senders)).await,
-        Err(error) => {
-            for sender in senders {
-                let _ = sender.send(Err(error.clone()));
-            }
-        }
+        Err(Panicked) if items.len() > 1 => one_by_one(run, items.into_iter().zip(senders)).await,
+        Ok(Err(error)) if items.len() > 1 && run.worth_retrying(&error) => one_by_one(run, items.into_iter().zip(senders)).await,
+        Ok(Err(error)) => answer_all(senders, &error),
+        Err(panicked) => answer_all(senders, &panicked.into()),
     }
+}
+
+fn answer_all<A, E: Clone>(senders: Vec<oneshot::Sender<Result<A, E>>>, error: &E) {
+    for sender in senders {
+        let _ = sender.send(Err(error.clone()));
+    }
+}
+
+/// Runs the items. A panic ends here: its batch is a task of its own, and those who wait for it would take a lost answer for a store that
+/// cannot be reached, and come again with the same bug for ever.
+async fn caught<R: BatchRun>(run: &R, items: &[R::Item]) -> Result<Result<Vec<R::Answer>, R::Error>, Panicked> {
+    AssertUnwindSafe(run.run(items)).catch_unwind().await.map_err(|_| Panicked)
 }
 
 /// Runs a batch that failed item by item. What is not worth another try is the answer to all that are left: one after the other
@@ -157,11 +172,19 @@ async fn run_batch<R: BatchRun>(run: &R, mut batch: Vec<Entry<R>>) {
 async fn one_by_one<R: BatchRun>(run: &R, entries: impl Iterator<Item = Entry<R>> + Send) {
     let mut hopeless: Option<R::Error> = None;
     for (item, sender) in entries {
-        let answer = match &hopeless {
+        let result = match &hopeless {
             Some(error) => Err(error.clone()),
             None if sender.is_closed() && !run.runs_for_nobody() => continue,
-            None => run.run(std::slice::from_ref(&item)).await.and_then(|mut one| one.pop().ok_or(Closed.into())),
+            None => match caught(run, std::slice::from_ref(&item)).await {
+                Ok(result) => result,
+                // That says nothing about those behind it.
+                Err(panicked) => {
+                    let _ = sender.send(Err(panicked.into()));
+                    continue;
+                }
+            },
         };
+        let answer = result.and_then(|mut one| one.pop().ok_or(Closed.into()));
         hopeless = answer.as_ref().err().filter(|error| !run.worth_retrying(error)).cloned();
         let _ = sender.send(answer);
     }
@@ -175,7 +198,14 @@ mod tests {
     #[derive(Debug, Clone, PartialEq)]
     enum Failure {
         Closed,
+        Panicked,
         Odd,
+    }
+
+    impl From<Panicked> for Failure {
+        fn from(_: Panicked) -> Self {
+            Self::Panicked
+        }
     }
 
     impl From<Closed> for Failure {
@@ -269,6 +299,35 @@ mod tests {
         let batcher = Batcher::start(Evens(Arc::default()), BatchLimits::default());
         let answers = futures::future::join_all([2, 3, 4].map(|item| batcher.call(item))).await;
         assert_eq!(answers, [Ok(20), Err(Failure::Odd), Ok(40)]);
+    }
+
+    /// Panics over 13; nothing that it says is worth another try.
+    struct Superstitious;
+
+    #[async_trait]
+    impl BatchRun for Superstitious {
+        type Item = u32;
+        type Answer = u32;
+        type Error = Failure;
+
+        async fn run(&self, items: &[u32]) -> Result<Vec<u32>, Failure> {
+            tokio::task::yield_now().await;
+            assert!(!items.contains(&13), "a bug");
+            Ok(items.iter().map(|item| item * 10).collect())
+        }
+
+        fn worth_retrying(&self, _: &Failure) -> bool {
+            false
+        }
+    }
+
+    #[tokio::test]
+    async fn an_item_that_panics_is_told_so_alone_and_is_not_taken_for_something_that_cannot_be_reached() {
+        let batcher = Batcher::start(Superstitious, BatchLimits::default());
+        assert_eq!(batcher.call(13).await, Err(Failure::Panicked));
+        let answers = futures::future::join_all([12, 13, 14].map(|item| batcher.call(item))).await;
+        assert_eq!(answers, [Ok(120), Err(Failure::Panicked), Ok(140)]);
+        assert_eq!(batcher.call(15).await, Ok(150), "its place is free again");
     }
 
     /// Nothing can be reached any more once the second item is run by itself, and that takes a while to tell.

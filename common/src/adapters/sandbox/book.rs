@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     adapters::pool::is_sound,
-    batch::{BatchLimits, Batcher, Closed},
+    batch::{BatchLimits, Batcher, Closed, Panicked},
     domain::{
         attempt::AttemptKind,
         money::{Amount, Currency},
@@ -55,6 +55,9 @@ pub enum BookError {
     /// Written by another version.
     #[error("the book has schema {0}, this version knows {SCHEMA_VERSION}")]
     OtherVersion(i64),
+    /// Our bug. What was told of it is in the log.
+    #[error("writing to the book panicked")]
+    Panicked,
 }
 
 impl From<sqlx::Error> for BookError {
@@ -66,6 +69,12 @@ impl From<sqlx::Error> for BookError {
 impl From<Closed> for BookError {
     fn from(_: Closed) -> Self {
         Self::Busy
+    }
+}
+
+impl From<Panicked> for BookError {
+    fn from(_: Panicked) -> Self {
+        Self::Panicked
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     value::{Value, corrupt},
 };
 use crate::{
-    batch::{BatchRun, Closed},
+    batch::{BatchRun, Closed, Panicked},
     domain::{
         checkout::Checkout,
         customer::Customer,
@@ -65,6 +65,13 @@ impl BatchRun for Accepts {
 impl From<Closed> for StoreError {
     fn from(_: Closed) -> Self {
         Self::Unavailable("too much is waiting for the store".to_owned())
+    }
+}
+
+impl From<Panicked> for StoreError {
+    /// Not [`Self::Unavailable`]: whoever asks again for ever is never seen.
+    fn from(_: Panicked) -> Self {
+        Self::Inconsistent("it panicked".to_owned())
     }
 }
 

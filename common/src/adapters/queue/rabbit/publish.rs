@@ -3,7 +3,7 @@
 
 use super::link::{ANSWER_WITHIN, Link};
 use crate::{
-    batch::{BatchLimits, BatchRun, Batcher, Closed},
+    batch::{BatchLimits, BatchRun, Batcher, Closed, Panicked},
     ports::queue::{Lane, QueueError},
 };
 use async_trait::async_trait;
@@ -71,6 +71,12 @@ struct NotPublished(QueueError);
 impl From<Closed> for NotPublished {
     fn from(_: Closed) -> Self {
         Self(QueueError::Unavailable("no confirm came in time".to_owned()))
+    }
+}
+
+impl From<Panicked> for NotPublished {
+    fn from(_: Panicked) -> Self {
+        Self(QueueError::Refused("publishing it panicked".to_owned()))
     }
 }
 
