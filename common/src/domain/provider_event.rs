@@ -8,6 +8,7 @@ use super::{
     money::{Amount, Currency},
     refund_resolve,
     scope::Mode,
+    settle,
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -175,7 +176,7 @@ pub enum Verdict {
     Known,
     /// Nothing, until a person has looked: it does not fit what we have asked for.
     Review(&'static str),
-    /// Not now: another try is under way, and has to end first.
+    /// Not now: another try is under way, or nobody knows what came of it, and that has to end first.
     Later,
 }
 
@@ -197,7 +198,7 @@ pub fn judge(checkout: &Checkout, account: &EventAccount, told: &ToldMoney) -> V
                 return Verdict::Review("a refund that was refused went all the same");
             }
             // What was taken behind a no goes back: for that, everything else has to rest.
-            if was_refused && !checkout.status.is_terminal() && checkout.open_attempt().is_some() {
+            if was_refused && !settle::may_be_taken_after_all(checkout, attempt) {
                 return Verdict::Later;
             }
             let receipt = Receipt { provider_reference: told.provider_reference.clone(), amount: told.amount, currency: told.currency };

@@ -90,11 +90,18 @@ pub fn settle(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &E
     Ok(Some(effects))
 }
 
-/// The provider said no to a charge, or that it was taken back, and took the money all the same. While another try is under way that has to
-/// be settled first.
+/// The provider said no to a charge, or that it was taken back, and took the money all the same.
 fn is_taken_after_all(checkout: &Checkout, attempt: &Attempt, outcome: &Outcome) -> bool {
     let was_refused = (attempt.request.kind, attempt.status) == (AttemptKind::Charge, AttemptStatus::Declined);
-    was_refused && matches!(outcome, Outcome::Approved(_)) && (checkout.status.is_terminal() || checkout.open_attempt().is_none())
+    was_refused && matches!(outcome, Outcome::Approved(_)) && may_be_taken_after_all(checkout, attempt)
+}
+
+/// Whether what a refused charge took all the same can be settled now. While another try is under way that has to be settled first. So has
+/// a newer try of its leg that an operator has to decide on: he may find that try paid, and the sale would count this money in its place.
+pub(super) fn may_be_taken_after_all(checkout: &Checkout, charge: &Attempt) -> bool {
+    let newest = checkout.charge_of(charge.request.leg).map(|newest| newest.n);
+    let waits_for_operator = checkout.status == Status::NeedsReview && newest != Some(charge.n);
+    checkout.status.is_terminal() || !(waits_for_operator || checkout.open_attempt().is_some())
 }
 
 fn is_fresh(attempt: &Attempt) -> bool {

@@ -1,6 +1,6 @@
 //! Payments on our page: one promise each, and moves at random.
 
-use super::machine::{Fate, LEASE, Machine, Net, TOTAL, WINDOW};
+use super::machine::{Fate, LEASE, Machine, Net, TOTAL, WINDOW, approved};
 use crate::domain::{
     attempt::{AttemptKind, AttemptStatus},
     ends::Verdict,
@@ -276,6 +276,37 @@ fn the_provider_asks_the_customer_and_after_a_no_another_way_pays() {
     try_to_pay(&mut machine);
     assert_eq!((machine.checkout.status, machine.taken()), (Status::Succeeded, TOTAL));
     machine.check_at_rest();
+}
+
+/// The first try was refused. What came of the second nobody knows, so that an operator has to decide.
+fn second_try_in_review(fate: Fate, net: Net) -> Machine {
+    let mut machine = waiting(Fate::Decline);
+    try_to_pay(&mut machine);
+    machine.fates[0] = fate;
+    assert!(machine.pay(2));
+    machine.work_with(net);
+    machine.wait(WINDOW * 2);
+    machine.begin();
+    assert_eq!(machine.checkout.status, Status::NeedsReview);
+    machine
+}
+
+#[test]
+fn money_of_an_older_try_waits_for_the_operator_and_goes_back_behind_his_word() {
+    for (net, verdict, kept) in [(Net::AnswerLost, Verdict::Succeeded, TOTAL), (Net::RequestLost, Verdict::Failed, 0)] {
+        let mut machine = second_try_in_review(Fate::Approve, net);
+        assert!(machine.take_after_all(1));
+        assert_eq!((machine.checkout.status, machine.checkout.amount_paid.minor()), (Status::NeedsReview, 0), "put off");
+        assert!(!machine.record(1, "somebody", approved("late", TOTAL)), "whoever brings it");
+        machine.resolve(verdict);
+        machine.webhook(1);
+        machine.come_to_rest();
+        machine.webhook(1);
+        machine.come_to_rest();
+        machine.check_at_rest();
+        let left = machine.checkout.amount_paid.minor() - machine.checkout.amount_refunded.minor();
+        assert_eq!((machine.taken(), left), (kept, kept), "{:#?}", machine.checkout);
+    }
 }
 
 fn by_push(provider: &str) -> PaidWith {

@@ -349,6 +349,17 @@ impl Machine {
         self.webhook(n);
     }
 
+    /// The provider said no to charge `n`, and takes the money all the same. It tells. `false`: there is no such charge.
+    pub(super) fn take_after_all(&mut self, n: u32) -> bool {
+        let charge = self.book.get_mut(&Attempt::key(&self.checkout.id, n));
+        let Some(charge) = charge.filter(|charge| (charge.kind, charge.booked) == (AttemptKind::Charge, Booked::Declined)) else {
+            return false;
+        };
+        charge.booked = Booked::Done;
+        self.webhook(n);
+        true
+    }
+
     /// Everybody works without trouble until there is nothing to do. Panics if there is no end to it.
     pub(super) fn come_to_rest(&mut self) {
         for _ in 0..200 {
