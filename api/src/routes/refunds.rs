@@ -140,6 +140,9 @@ fn accepted(answer: StoredAnswer, replayed: bool) -> Response {
 #[serde(deny_unknown_fields)]
 struct ResolveRefund {
     outcome: Outcome,
+    /// Which of its `parts`, counted from 0. Needed where more than one could be meant: each has its own provider's answer.
+    #[serde(default)]
+    part: Option<u8>,
     #[serde(default)]
     note: Option<String>,
 }
@@ -164,7 +167,7 @@ enum Outcome {
     responses(
         (status = 200, description = "Decided, now or by the same words before", body = RefundView),
         (status = 404, description = "Not there"),
-        (status = 409, description = "`not_in_review`: it neither needs review nor is `succeeded` at a provider and said to have failed, or it was resolved otherwise or with another note"),
+        (status = 409, description = "`not_in_review`: it neither needs review nor is `succeeded` at a provider and said to have failed, or it was resolved otherwise or with another note; `which_part`: more than one of its parts could be meant, name one"),
         (status = 413, description = "Longer than 256 KiB"),
         (status = 415, description = "Not application/json"),
     ),
@@ -181,12 +184,20 @@ async fn resolve_refund(
         Outcome::Succeeded => Verdict::Succeeded,
         Outcome::Failed => Verdict::Failed,
     };
-    match ctx.store().resolve_refund(caller.scope(), &id, verdict, body.note.as_deref().unwrap_or_default()).await? {
+    match ctx
+        .store()
+        .resolve_refund(caller.scope(), &id, body.part.map(usize::from), verdict, body.note.as_deref().unwrap_or_default())
+        .await?
+    {
         ResolveResult::Resolved(moved) => ctx.after(moved, trace.as_str()).await,
         ResolveResult::Already => {}
         ResolveResult::NotInReview => {
             let detail = "only a refund in needs_review is resolved, or one that a provider gave back and that failed after all".to_owned();
             return Err(Problem::Conflict { code: "not_in_review", detail, param: None });
+        }
+        ResolveResult::WhichPart => {
+            let detail = "more than one of its parts could be meant, and each has its own provider's answer: name one".to_owned();
+            return Err(Problem::Conflict { code: "which_part", detail, param: Some("part") });
         }
         ResolveResult::Missing => return Err(Problem::NotFound),
     }

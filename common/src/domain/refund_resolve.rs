@@ -24,59 +24,71 @@ pub const RESOLVED: &str = "refund.resolved";
 /// Why it failed, in the place of a provider's reason.
 const DECLINE_CODE: &str = "resolved_by_operator";
 
-/// Decides. `None`: there is nothing about this refund that could be decided so; nothing changes.
+/// What comes of an operator's word.
+#[derive(Debug)]
+pub enum Resolution {
+    /// It is decided.
+    Decided(Box<Effects>),
+    /// There is nothing about this refund, or this part of it, that could be decided so.
+    Nothing,
+    /// More than one part could be meant, and each has its own provider's answer.
+    WhichPart,
+}
+
+/// Decides about the one part of which that can be said, or about the `part` at that place in the refund. What is not decided changes nothing.
 ///
 /// What needs review becomes what the verdict says. What a provider has given back can still fail: bank accounts are closed, and the money
 /// comes back to the provider. Places that came free stay free, because they may be sold again; what failed can be asked for once more.
 pub fn resolve(
     checkout: Checkout,
     id: &RefundId,
+    part: Option<usize>,
     verdict: Verdict,
     note: &str,
     now: Timestamp,
     entropy: &Entropy,
-) -> Result<Option<Effects>, DecideError> {
-    let Some(found) = checkout.refunds.iter().find(|refund| refund.id == *id) else { return Ok(None) };
-    let status = match (found.status, verdict) {
-        (RefundStatus::NeedsReview, _) => RefundStatus::NeedsReview,
-        (RefundStatus::Succeeded, Verdict::Failed) => RefundStatus::Succeeded,
-        (RefundStatus::Pending | RefundStatus::Succeeded | RefundStatus::Failed, _) => return Ok(None),
+) -> Result<Resolution, DecideError> {
+    let Some(found) = checkout.refunds.iter().find(|refund| refund.id == *id) else { return Ok(Resolution::Nothing) };
+    // A part that is named has a standing of its own: others of it may have failed before.
+    let status = match (part.map_or(Some(found.status), |at| found.parts.get(at).map(|part| part.status)), verdict) {
+        (Some(RefundStatus::NeedsReview), _) => RefundStatus::NeedsReview,
+        (Some(RefundStatus::Succeeded), Verdict::Failed) => RefundStatus::Succeeded,
+        (Some(RefundStatus::Pending | RefundStatus::Succeeded | RefundStatus::Failed) | None, _) => return Ok(Resolution::Nothing),
     };
     if status == RefundStatus::Succeeded && has_credits(&checkout, &found.parts) {
-        return Ok(None);
+        return Ok(Resolution::Nothing);
     }
-    let is_meant = |part: &&RefundPart| part.status == status && part.attempt.is_some();
-    let parts: Vec<RefundPart> = found.parts.iter().filter(is_meant).cloned().collect();
-    if parts.is_empty() {
-        return Ok(None);
+    let could_be_meant = |(at, meant): &(usize, &RefundPart)| part.is_none_or(|part| part == *at) && meant.status == status;
+    let mut parts = found.parts.iter().enumerate().filter(could_be_meant).filter_map(|(_, meant)| Some((meant.clone(), meant.attempt?)));
+    let Some((meant, n)) = parts.next() else { return Ok(Resolution::Nothing) };
+    if parts.next().is_some() {
+        return Ok(Resolution::WhichPart);
     }
+    drop(parts);
     let mut effects = Effects::start(checkout, now);
-    effects.note(RESOLVED, words(id, verdict, note));
-    for part in parts {
-        let Some(n) = part.attempt else { continue };
-        match verdict {
-            Verdict::Succeeded => {
-                effects.attempt(n)?.status = AttemptStatus::Approved;
-                refund::gone(&mut effects, n, entropy)?;
+    effects.note(RESOLVED, words(id, part, verdict, note));
+    match verdict {
+        Verdict::Succeeded => {
+            effects.attempt(n)?.status = AttemptStatus::Approved;
+            refund::gone(&mut effects, n, entropy)?;
+        }
+        Verdict::Failed => {
+            if status == RefundStatus::Succeeded {
+                take_back(&mut effects, n, &meant, id, entropy)?;
             }
-            Verdict::Failed => {
-                if status == RefundStatus::Succeeded {
-                    take_back(&mut effects, n, &part, id, entropy)?;
-                }
-                let attempt = effects.attempt(n)?;
-                attempt.status = AttemptStatus::Declined;
-                attempt.decline_code = Some(DECLINE_CODE.to_owned());
-                let decline = Decline {
-                    decline_code: DECLINE_CODE.to_owned(),
-                    message: "an operator found that it did not go back".to_owned(),
-                    provider_reference: None,
-                };
-                refund::refused(&mut effects, n, &decline, entropy)?;
-            }
+            let attempt = effects.attempt(n)?;
+            attempt.status = AttemptStatus::Declined;
+            attempt.decline_code = Some(DECLINE_CODE.to_owned());
+            let decline = Decline {
+                decline_code: DECLINE_CODE.to_owned(),
+                message: "an operator found that it did not go back".to_owned(),
+                provider_reference: None,
+            };
+            refund::refused(&mut effects, n, &decline, entropy)?;
         }
     }
     due_for_the_rest(&mut effects, now);
-    Ok(Some(effects))
+    Ok(Resolution::Decided(Box::new(effects)))
 }
 
 /// Decides what follows when the provider tells that what attempt `n` had given back came back to it. `None`: it never went, that is known, or
@@ -143,23 +155,28 @@ fn take_back(effects: &mut Effects, n: u32, part: &RefundPart, id: &RefundId, en
     Ok(())
 }
 
-/// Whether the same words have decided it before.
-pub fn was_resolved(status: RefundStatus, timeline: &[TimelineEntry], id: &RefundId, verdict: Verdict, note: &str) -> bool {
+/// Whether the same words have decided it, or the `part` of it, before.
+pub fn was_resolved(refund: &Refund, timeline: &[TimelineEntry], part: Option<usize>, verdict: Verdict, note: &str) -> bool {
+    let status = part.map_or(Some(refund.status), |at| refund.parts.get(at).map(|part| part.status));
     let is_so = match verdict {
-        Verdict::Succeeded => status == RefundStatus::Succeeded,
-        Verdict::Failed => status == RefundStatus::Failed,
+        Verdict::Succeeded => status == Some(RefundStatus::Succeeded),
+        Verdict::Failed => status == Some(RefundStatus::Failed),
     };
-    let said = words(id, verdict, note);
+    let (about, said) = (subject(&refund.id, part), words(&refund.id, part, verdict, note));
     // The last word about it: an earlier one may have been taken back.
-    let about =
-        |entry: &&TimelineEntry| entry.what == RESOLVED && entry.detail.as_ref().is_some_and(|detail| detail.starts_with(id.as_str()));
-    is_so && timeline.iter().rfind(about).is_some_and(|last| last.detail.as_ref() == Some(&said))
+    let is_about =
+        |entry: &&TimelineEntry| entry.what == RESOLVED && entry.detail.as_ref().is_some_and(|detail| detail.starts_with(&about));
+    is_so && timeline.iter().rfind(is_about).is_some_and(|last| last.detail.as_ref() == Some(&said))
 }
 
-fn words(id: &RefundId, verdict: Verdict, note: &str) -> String {
+fn subject(id: &RefundId, part: Option<usize>) -> String {
+    part.map_or_else(|| format!("{id} "), |at| format!("{id} part {at} "))
+}
+
+fn words(id: &RefundId, part: Option<usize>, verdict: Verdict, note: &str) -> String {
     let verdict = match verdict {
         Verdict::Succeeded => "succeeded",
         Verdict::Failed => "failed",
     };
-    format!("{id} {verdict}: {note}")
+    format!("{}{verdict}: {note}", subject(id, part))
 }

@@ -323,7 +323,7 @@ over_both! {
         shop.store.save_job(&id, "t", &all(&batch, ItemState::Failed), Duration::ZERO).await.unwrap().unwrap();
         assert_eq!(standing(&shop, &id).await, (JobStatus::Failed, 2, 0, 2));
         let resolve = async |sale, verdict| {
-            let resolved = shop.store.resolve_refund(&shop.scope, &batch.job.refund_of(sale, 0).unwrap(), verdict, "seen").await.unwrap();
+            let resolved = shop.store.resolve_refund(&shop.scope, &batch.job.refund_of(sale, 0).unwrap(), None, verdict, "seen").await.unwrap();
             assert!(matches!(resolved, ResolveResult::Resolved(_)), "{resolved:?}");
         };
         resolve(&went, Verdict::Succeeded).await;

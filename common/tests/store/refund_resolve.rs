@@ -7,10 +7,12 @@ use super::{
 };
 use boxoffice_common::{
     domain::{
+        attempt::Outcome,
         ends::Verdict,
         error::Code,
         id::{CatalogueId, CheckoutId, RefundId},
         money::Amount,
+        order::Leg,
         refund::{RefundAsk, RefundStatus},
         state::Status,
     },
@@ -19,7 +21,7 @@ use boxoffice_common::{
 use futures::future::join_all;
 
 async fn resolve(shop: &Shop, id: &RefundId, verdict: Verdict, note: &str) -> ResolveResult {
-    shop.store.resolve_refund(&shop.scope, id, verdict, note).await.unwrap()
+    shop.store.resolve_refund(&shop.scope, id, None, verdict, note).await.unwrap()
 }
 
 async fn is_sold(shop: &Shop, session: &CatalogueId) -> u32 {
@@ -46,13 +48,80 @@ async fn refunded(shop: &Shop, session: &CatalogueId, minor: i64) -> (CheckoutId
     (id, back)
 }
 
+/// A sale of 1500 over two cards, 1000 and 500, of which all was asked back; the providers say so of the parts, as they stand in the refund.
+async fn refunded_to_two_cards(shop: &Shop, say: impl Fn(i64) -> Outcome) -> (CheckoutId, RefundId) {
+    let mut new = shop.buy(&shop.session("yoga", 5).await, 1);
+    let card = new.order.legs.remove(0);
+    new.order.legs = [1000, 500].map(|minor| Leg { amount: Amount::from_minor(minor), ..card.clone() }).into();
+    let id = shop.accept(new).await;
+    while shop.checkout(&id).await.status != Status::Succeeded {
+        let (n, token) = shop.begin_charge(&id).await;
+        let request = shop.checkout(&id).await.attempts.into_iter().find(|attempt| attempt.n == n).unwrap().request;
+        let taken = approved(request.amount.minor());
+        let promised = |taken| if let Outcome::Approved(receipt) = taken { Outcome::Authorized(receipt) } else { taken };
+        shop.settle(&id, n, &token, if request.capture_later { promised(taken) } else { taken }).await;
+    }
+    let back = open(shop, &id, "k", RefundAsk::default()).await;
+    for _ in 0..2 {
+        let (n, token) = shop.begin_charge(&id).await;
+        let amount = shop.checkout(&id).await.attempts.into_iter().find(|attempt| attempt.n == n).unwrap().request.amount;
+        shop.settle(&id, n, &token, say(amount.minor())).await;
+    }
+    (id, back)
+}
+
 over_both! {
+    async fn of_two_cards_an_operator_names_the_one_that_did_not_get_its_money_and_the_other_gets_no_more(shop) {
+        let (id, back) = refunded_to_two_cards(&shop, approved).await;
+        let parts = refund(&shop, &back).await.parts;
+        assert_eq!(parts.iter().map(|part| (part.amount.minor(), part.status)).collect::<Vec<_>>(), [(500, RefundStatus::Succeeded), (1000, RefundStatus::Succeeded)]);
+        let say = async |part, verdict, note| shop.store.resolve_refund(&shop.scope, &back, part, verdict, note).await.unwrap();
+        let which = say(None, Verdict::Failed, "closed").await;
+        assert!(matches!(which, ResolveResult::WhichPart), "{which:?}");
+        assert_eq!(shop.checkout(&id).await.amount_refunded.minor(), 1500, "nothing has changed");
+        for (part, verdict) in [(Some(2), Verdict::Failed), (Some(1), Verdict::Succeeded)] {
+            let other = say(part, verdict, "closed").await;
+            assert!(matches!(other, ResolveResult::NotInReview), "{part:?}: {other:?}");
+        }
+        let ResolveResult::Resolved(_) = say(Some(1), Verdict::Failed, "closed").await else { panic!("it is decided") };
+        let found = refund(&shop, &back).await;
+        assert_eq!((found.status, found.parts[0].status, found.parts[1].status), (RefundStatus::Failed, RefundStatus::Succeeded, RefundStatus::Failed));
+        assert_eq!((shop.checkout(&id).await.amount_refunded.minor(), revenue(&shop).await), (500, -1000));
+        shop.assert_clean().await;
+        // What is asked for again is what that card paid.
+        let again = open(&shop, &id, "again", RefundAsk::default()).await;
+        assert_eq!(refund(&shop, &again).await.parts.iter().map(|part| (part.leg, part.amount.minor())).collect::<Vec<_>>(), [(0, 1000)]);
+        work(&shop, &id, approved(1000)).await;
+        // The other one's account was closed, too; the words about the first still stand.
+        let ResolveResult::Resolved(_) = say(Some(0), Verdict::Failed, "closed as well").await else { panic!("it is decided") };
+        for (part, note) in [(Some(1), "closed"), (Some(0), "closed as well")] {
+            assert!(matches!(say(part, Verdict::Failed, note).await, ResolveResult::Already), "{note}");
+        }
+        assert!(matches!(say(Some(0), Verdict::Failed, "closed").await, ResolveResult::NotInReview));
+        assert_eq!((shop.checkout(&id).await.amount_refunded.minor(), revenue(&shop).await), (1000, -500));
+        shop.assert_clean().await;
+    }
+
+    async fn of_two_parts_in_doubt_each_has_its_own_verdict(shop) {
+        let (id, back) = refunded_to_two_cards(&shop, |minor| approved(minor - 1)).await;
+        let say = async |part, verdict| shop.store.resolve_refund(&shop.scope, &back, part, verdict, "seen").await.unwrap();
+        assert!(matches!(say(None, Verdict::Succeeded).await, ResolveResult::WhichPart));
+        let ResolveResult::Resolved(moved) = say(Some(0), Verdict::Succeeded).await else { panic!("it is decided") };
+        assert_eq!((refund(&shop, &back).await.status, moved.deliveries.len()), (RefundStatus::NeedsReview, 0), "the other one is in doubt");
+        // Only one is left that could be meant.
+        assert!(matches!(say(None, Verdict::Failed).await, ResolveResult::Resolved(_)));
+        let found = refund(&shop, &back).await;
+        assert_eq!((found.status, found.parts[0].status, found.parts[1].status), (RefundStatus::Failed, RefundStatus::Succeeded, RefundStatus::Failed));
+        assert_eq!((shop.checkout(&id).await.amount_refunded.minor(), revenue(&shop).await), (500, -1000));
+        shop.assert_clean().await;
+    }
+
     async fn an_operator_says_that_a_refund_in_doubt_went_and_one_of_ten_words_counts(shop) {
         let session = shop.session("yoga", 5).await;
         // The provider gave another amount than was asked.
         let (id, back) = refunded(&shop, &session, 999).await;
         assert_eq!((refund(&shop, &back).await.status, is_sold(&shop, &session).await), (RefundStatus::NeedsReview, 1));
-        let other = shop.store.resolve_refund(&shop.other_scope(), &back, Verdict::Failed, "").await.unwrap();
+        let other = shop.store.resolve_refund(&shop.other_scope(), &back, None, Verdict::Failed, "").await.unwrap();
         assert!(matches!(other, ResolveResult::Missing), "{other:?}");
         let words = join_all((0..10).map(|_| resolve(&shop, &back, Verdict::Succeeded, "seen at the bank"))).await;
         let (done, again): (Vec<_>, Vec<_>) = words.into_iter().partition(|word| matches!(word, ResolveResult::Resolved(_)));

@@ -100,7 +100,7 @@ pub async fn resolve(
     match ctx.store().resolve(caller.scope(), &id, verdict, body.note.as_deref().unwrap_or_default()).await? {
         ResolveResult::Resolved(moved) => ctx.after(moved, trace.as_str()).await,
         ResolveResult::Already => {}
-        ResolveResult::NotInReview => {
+        ResolveResult::NotInReview | ResolveResult::WhichPart => {
             let detail = format!("only a checkout in needs_review can be resolved; this one is {}", before.status);
             return Err(Problem::Conflict { code: "not_in_review", detail, param: None });
         }

@@ -11,7 +11,7 @@ use crate::{
     domain::{
         ends::Verdict,
         id::{CheckoutId, RefundId},
-        refund_resolve::{self, RESOLVED},
+        refund_resolve::{self, RESOLVED, Resolution},
         scope::Scope,
         timeline::TimelineEntry,
     },
@@ -31,6 +31,7 @@ impl SqlStore {
         &self,
         scope: &Scope,
         id: &RefundId,
+        part: Option<usize>,
         verdict: Verdict,
         note: &str,
     ) -> Result<ResolveResult, StoreError> {
@@ -42,18 +43,23 @@ impl SqlStore {
             let owner = CheckoutId::parse(row.text(0)?).map_err(corrupt)?;
             let found = load::lock(tx, [&owner]).await?.remove(&owner);
             let Some(checkout) = found else { return Ok(ResolveResult::Missing) };
-            let Some(status) = checkout.refunds.iter().find(|refund| refund.id == *id).map(|refund| refund.status) else {
+            let Some(refund) = checkout.refunds.iter().find(|refund| refund.id == *id).cloned() else {
                 return Ok(ResolveResult::Missing);
             };
             let now = tx.now().await?;
-            let decided = refund_resolve::resolve(checkout, id, verdict, note, now, &self.entropy);
-            if let Some(effects) = decided.map_err(|error| StoreError::Inconsistent(error.to_string()))? {
-                let moved = apply(tx, &[effects], now, &self.entropy).await?.pop();
-                jobs_again::look_again(tx, &owner, now).await?;
-                return moved.map(ResolveResult::Resolved).ok_or_else(|| StoreError::Inconsistent("a decision without an answer".to_owned()));
+            let decided = refund_resolve::resolve(checkout, id, part, verdict, note, now, &self.entropy);
+            match decided.map_err(|error| StoreError::Inconsistent(error.to_string()))? {
+                Resolution::Decided(effects) => {
+                    let moved = apply(tx, &[*effects], now, &self.entropy).await?.pop();
+                    jobs_again::look_again(tx, &owner, now).await?;
+                    moved.map(ResolveResult::Resolved).ok_or_else(|| StoreError::Inconsistent("a decision without an answer".to_owned()))
+                }
+                Resolution::WhichPart => Ok(ResolveResult::WhichPart),
+                Resolution::Nothing => {
+                    let was_resolved = refund_resolve::was_resolved(&refund, &resolutions(tx, &owner).await?, part, verdict, note);
+                    Ok(if was_resolved { ResolveResult::Already } else { ResolveResult::NotInReview })
+                }
             }
-            let was_resolved = refund_resolve::was_resolved(status, &resolutions(tx, &owner).await?, id, verdict, note);
-            Ok(if was_resolved { ResolveResult::Already } else { ResolveResult::NotInReview })
         })
     }
 }

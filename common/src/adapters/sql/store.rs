@@ -82,8 +82,15 @@ impl CheckoutStore for SqlStore {
         self.refunds.call(Arc::new(new.clone())).await
     }
 
-    async fn resolve_refund(&self, scope: &Scope, id: &RefundId, verdict: Verdict, note: &str) -> Result<ResolveResult, StoreError> {
-        self.resolve_one_refund(scope, id, verdict, note).await
+    async fn resolve_refund(
+        &self,
+        scope: &Scope,
+        id: &RefundId,
+        part: Option<usize>,
+        verdict: Verdict,
+        note: &str,
+    ) -> Result<ResolveResult, StoreError> {
+        self.resolve_one_refund(scope, id, part, verdict, note).await
     }
 
     async fn refund_by_id(&self, scope: &Scope, id: &RefundId) -> Result<Option<Refund>, StoreError> {

@@ -176,6 +176,8 @@ pub enum ResolveResult {
     Already,
     /// It does not need review, or not any more: 409.
     NotInReview,
+    /// Of a refund only: more than one part could be meant: 409.
+    WhichPart,
     /// Not in this scope: 404.
     Missing,
 }
@@ -274,8 +276,16 @@ pub trait CheckoutStore: Send + Sync {
     /// Opens a refund under the checkout's lock, or does it where no provider is asked.
     async fn refund(&self, new: &NewRefund) -> Result<RefundResult, StoreError>;
 
-    /// An operator's decision about a refund that needs review, or that a provider gave back and then did not. May be repeated.
-    async fn resolve_refund(&self, scope: &Scope, id: &RefundId, verdict: Verdict, note: &str) -> Result<ResolveResult, StoreError>;
+    /// An operator's decision about a refund, or the `part` at that place in it, that needs review, or that a provider gave back and then
+    /// did not. May be repeated.
+    async fn resolve_refund(
+        &self,
+        scope: &Scope,
+        id: &RefundId,
+        part: Option<usize>,
+        verdict: Verdict,
+        note: &str,
+    ) -> Result<ResolveResult, StoreError>;
 
     /// One refund of this scope.
     async fn refund_by_id(&self, scope: &Scope, id: &RefundId) -> Result<Option<Refund>, StoreError>;
