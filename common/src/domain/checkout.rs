@@ -4,6 +4,7 @@ use super::{
     attempt::{Attempt, AttemptKind, AttemptStatus},
     error::CodedError,
     id::CheckoutId,
+    ledger,
     money::Amount,
     order::Order,
     refund::Refund,
@@ -148,6 +149,29 @@ impl Checkout {
         // Of an earlier charge of this leg a void is no more than history.
         let newest = self.charge_of(leg).map_or(0, |charge| charge.n);
         self.attempts.iter().filter(move |a| a.request.kind == AttemptKind::Void && a.request.leg == leg && a.n > newest)
+    }
+
+    /// Whether attempt `n` undoes what came behind the end: nobody has asked for it, and it was opened when the checkout had ended. Such
+    /// money is nobody's, also where the end is a sale. What was opened before is about what the sale was paid with.
+    pub fn undoes_late_money(&self, n: u32) -> bool {
+        let is_asked_for = self.refunds.iter().flat_map(|refund| &refund.parts).any(|part| part.attempt == Some(n));
+        let undoes = |attempt: &&Attempt| matches!(attempt.request.kind, AttemptKind::Refund | AttemptKind::Void) && attempt.n == n;
+        let undo = self.attempts.iter().find(undoes).filter(|_| !is_asked_for);
+        undo.is_some_and(|undo| self.completed_at.is_some_and(|end| undo.created_at >= end))
+    }
+
+    /// The charge that a refund of this leg's sale is of: one that was approved, and not of money that came behind the end.
+    pub fn charge_to_refund(&self, leg: usize) -> Option<&Attempt> {
+        let is_late = |charge: &Attempt| {
+            let of_it = |undo: &&Attempt| undo.request.target.is_some() && undo.request.target == charge.provider_reference;
+            self.attempts.iter().filter(of_it).any(|undo| self.undoes_late_money(undo.n))
+        };
+        self.approved_charges().find(|charge| charge.request.leg == leg && !is_late(charge))
+    }
+
+    /// The account that unasked attempt `n` gives money back out of: the sale's, or that of money that nobody is entitled to.
+    pub fn account_undone(&self, n: u32) -> &'static str {
+        if self.status == Status::Succeeded && !self.undoes_late_money(n) { ledger::REVENUE } else { ledger::UNAPPLIED }
     }
 
     /// Whether several are asked for the money: then each is authorised before any is captured.

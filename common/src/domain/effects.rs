@@ -216,7 +216,7 @@ impl Effects {
 
     /// Attempt `n` gave `amount` back: out of the sale, or out of what nobody was entitled to.
     pub fn add_refunded(&mut self, n: u32, amount: Amount, entropy: &Entropy) -> Result<(), DecideError> {
-        let account = if self.checkout.status == Status::Succeeded { "revenue" } else { "unapplied" };
+        let account = self.checkout.account_undone(n);
         let attempt = self.attempt(n)?;
         let entries = ledger::refund_entries(&format!("provider:{}", attempt.provider), account, amount, attempt.id.as_str());
         self.checkout.amount_refunded = self.checkout.amount_refunded.plus(amount)?;

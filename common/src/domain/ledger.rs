@@ -97,6 +97,8 @@ pub fn account_of(checkout: &Checkout, at: usize, leg: &Leg) -> String {
 
 /// What was earned.
 pub const REVENUE: &str = "revenue";
+/// What came and nobody is entitled to, or not yet.
+pub const UNAPPLIED: &str = "unapplied";
 /// What customers have paid for and not used: places are owed for it.
 pub const MEMBERSHIPS: &str = "memberships";
 
@@ -147,7 +149,7 @@ pub fn late_payment_entries(paid_into: &str, amount: Amount, attempt: &str) -> V
         detail: "payment".to_owned(),
         entity: Some(attempt.to_owned()),
     };
-    vec![entry(paid_into, amount), entry("unapplied", amount.negated())]
+    vec![entry(paid_into, amount), entry(UNAPPLIED, amount.negated())]
 }
 
 /// Money that went back out of `paid_into`, against `account` (`revenue` after a sale, `unapplied` after late money).

@@ -109,8 +109,7 @@ pub(super) fn money_left(checkout: &Checkout) -> Result<Amount, MoneyError> {
 
 /// Opens every part: at a provider, or in the books, where it is done at once. The refund's first booking is one transaction.
 pub(super) fn open(effects: &mut Effects, refund: &mut Refund, entropy: &Entropy) -> Result<Result<(), CodedError>, DecideError> {
-    let charge_of =
-        |effects: &Effects, leg: usize| effects.checkout.approved_charges().find(|charge| charge.request.leg == leg).map(|c| c.n);
+    let charge_of = |effects: &Effects, leg: usize| effects.checkout.charge_to_refund(leg).map(|charge| charge.n);
     let mut entries = Vec::with_capacity(refund.parts.len() + 1);
     let about = Some(refund.id.to_string());
     let detail = detail(&effects.checkout, &refund.lines).to_owned();

@@ -14,7 +14,6 @@ use super::{
     refund_credits,
     refund_part::{self, PENDING, RefundPart},
     settle::{self, due_for_the_rest},
-    state::Status,
     time::Timestamp,
     timeline::TimelineEntry,
 };
@@ -133,7 +132,7 @@ fn has_credits(checkout: &Checkout, parts: &[RefundPart]) -> bool {
 
 /// What came too late, or had to be undone, is ours to give back once more.
 fn take_back_unasked(effects: &mut Effects, n: u32, amount: Amount, entropy: &Entropy) -> Result<(), DecideError> {
-    let account = if effects.checkout.status == Status::Succeeded { ledger::REVENUE } else { "unapplied" };
+    let account = effects.checkout.account_undone(n);
     let attempt = effects.attempt(n)?;
     let entries = ledger::refund_entries(&format!("provider:{}", attempt.provider), account, amount.negated(), attempt.id.as_str());
     effects.post(LedgerKind::RefundReversal, entries, entropy);

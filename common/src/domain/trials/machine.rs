@@ -11,11 +11,12 @@ use crate::domain::{
     ends::{self, CancelAnswer, Verdict},
     event::EventType,
     hosted::{self, Hosted, PaidWith, Pay},
-    id::{CheckoutId, CustomerId, Entropy, LineId},
+    id::{CheckoutId, CustomerId, Entropy, LineId, RefundId},
     money::{Amount, Currency},
     order::{Item, Leg, Line, Order, Tender, Totals},
     provider_event::{self, judge},
     push::{PushKind, PushMethod},
+    refund::{self, RefundAsk, RefundStatus},
     refund_resolve,
     scope::{Mode, Scope},
     secret::Secret,
@@ -107,7 +108,7 @@ pub(super) struct Machine {
     provider_balance: i64,
     /// What the ledger says of the purse.
     by_balance: i64,
-    unapplied: i64,
+    pub(super) unapplied: i64,
     entropy: Entropy,
     workers: u32,
 }
@@ -314,6 +315,13 @@ impl Machine {
         }
     }
 
+    /// The client wants so much given back.
+    pub(super) fn refund(&mut self, ask: &RefundAsk) {
+        let id = RefundId::generate(&self.entropy, self.now);
+        let effects = refund::open(self.checkout.clone(), &id, ask, self.now, &self.entropy).unwrap();
+        self.apply(effects.unwrap_or_else(|refusal| panic!("{refusal:?}")));
+    }
+
     pub(super) fn expire(&mut self) {
         ends::expire(self.checkout.clone(), self.now).unwrap().into_iter().for_each(|effects| self.apply(effects));
     }
@@ -483,7 +491,8 @@ impl Machine {
         for (leg, kind) in (0..legs).flat_map(|leg| ALL_KINDS.map(|kind| (leg, kind))) {
             let about = |a: &&Attempt| (a.request.leg, a.request.kind) == (leg, kind);
             let open = checkout.attempts.iter().filter(about).filter(|attempt| attempt.status.is_open()).count();
-            assert!(open <= 1, "{open} open {kind:?} of leg {leg}");
+            let asked = checkout.refunds.iter().filter(|refund| kind == AttemptKind::Refund && refund.status == RefundStatus::Pending);
+            assert!(open <= 1 + asked.count(), "{open} open {kind:?} of leg {leg}");
         }
         let takes = |a: &&Attempt| matches!(a.request.kind, AttemptKind::Charge | AttemptKind::Capture) && a.status.is_open();
         assert!(self.resolved.is_some() || checkout.attempts.iter().filter(takes).count() <= 1, "one step at a time: {checkout:#?}");
@@ -542,14 +551,15 @@ impl Machine {
         if status.is_terminal() && self.resolved.is_none() {
             let owed = if status == Status::Succeeded { self.total() } else { 0 };
             assert_eq!(self.taken(), owed, "{status}: {:#?}\n{:#?}", self.checkout, self.book);
-            assert_eq!(self.unapplied, 0, "what nobody is entitled to went back");
+            assert_eq!(self.unapplied, 0, "what nobody is entitled to went back: {:#?}", self.checkout);
         }
         // An operator may sell what a worker that stalled is about to undo: then the books tell what the provider did.
         let is_undone =
             |a: &Attempt| matches!(a.request.kind, AttemptKind::Void | AttemptKind::Refund) && a.status == AttemptStatus::Approved;
         let undone = self.resolved.is_some() && self.checkout.attempts.iter().any(is_undone);
         if status == Status::Succeeded && !self.odd_amounts && !undone {
-            assert_eq!(self.checkout.amount_refunded, Amount::ZERO, "a sale is not given back by itself: {:#?}", self.checkout);
+            let late = self.checkout.amount_paid.minor() - self.checkout.order.totals.total.minor();
+            assert_eq!(self.checkout.amount_refunded.minor(), late, "a sale is not given back by itself: {:#?}", self.checkout);
         }
     }
 }
