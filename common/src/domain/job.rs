@@ -179,14 +179,17 @@ pub fn undo(mut checkout: Checkout, refunds: Vec<Refund>, ours: &RefundId, job: 
         return Ok(Undo::Wait);
     }
     let (mut lines, mut given): (Vec<LineId>, Vec<RefundStatus>) = Default::default();
-    let (left_of_lines, mut worth) = (left_by_line(&checkout)?, Amount::ZERO);
+    let (left, left_of_lines, mut worth) = (refundable(&checkout)?, left_by_line(&checkout)?, Amount::ZERO);
     for line in checkout.order.lines.iter().filter(is_ours) {
-        let gives = |refund: &&Refund| refund.counts() && (refund.lines.contains(&line.id) || frees(refund, line));
+        let of_line = left_of_lines.get(&line.id).copied().unwrap_or_default();
+        let gives = |refund: &&Refund| {
+            refund.counts() && (refund.lines.contains(&line.id) || frees(refund, line)) && refund.gave_money(of_line.min(left))
+        };
         if let Some(refund) = checkout.refunds.iter().find(gives) {
             given.push(refund.status);
             continue;
         }
-        worth = worth.plus(left_of_lines.get(&line.id).copied().unwrap_or_default())?;
+        worth = worth.plus(of_line)?;
         lines.push(line.id.clone());
     }
     if lines.is_empty() {
@@ -202,7 +205,6 @@ pub fn undo(mut checkout: Checkout, refunds: Vec<Refund>, ours: &RefundId, job: 
         return Ok(Undo::Stuck);
     }
     // What went back before without a word about lines may have been of these.
-    let left = refundable(&checkout)?;
     let amount = (worth > left).then_some(left);
     Ok(Undo::Refund(RefundAsk { amount, lines, reason: job.reason.clone(), release_seats: Some(true) }))
 }

@@ -172,6 +172,12 @@ impl Refund {
         self.status != RefundStatus::Failed
     }
 
+    /// Whether a line of which `left` is left is done with, as far as it is about money: places may have been freed for nothing, and the
+    /// money of the line is still there.
+    pub(super) fn gave_money(&self, left: Amount) -> bool {
+        !self.amount.is_zero() || left.is_zero()
+    }
+
     /// Where it stands as a whole: it is done when every part is, and has failed when one has and none is under way.
     fn standing(&self) -> RefundStatus {
         let any = |status| self.parts.iter().any(|part| part.status == status);
@@ -299,8 +305,9 @@ fn worth(checkout: &Checkout, ask: &RefundAsk) -> Result<Result<Amount, CodedErr
         if lines.iter().take(at).any(|before| before == id) {
             return Ok(Err(CodedError::new(Code::ParameterInvalid, "a line stands there twice").at(param)));
         }
-        // Places that were kept then may still be freed, for nothing more.
-        let was_given = |refund: &Refund| refund.counts() && refund.lines.contains(id) && (refund.release_seats || !frees_for_nothing);
+        // Places that were kept then may still be freed, for nothing more; and money may still go back of places that were freed for nothing.
+        let is_it = |refund: &Refund| if frees_for_nothing { refund.release_seats } else { refund.gave_money(*left) };
+        let was_given = |refund: &Refund| refund.counts() && refund.lines.contains(id) && is_it(refund);
         if checkout.refunds.iter().any(was_given) {
             return Ok(Err(CodedError::new(Code::RefundExceedsPaid, "this line was given back already, or is being").at(param)));
         }

@@ -5,10 +5,11 @@ use crate::domain::{
     attempt::{Outcome, Receipt},
     begin::{self, Begin, Begun},
     eligibility::World,
-    id::CatalogueId,
+    id::{CatalogueId, JobId},
+    job::{self, Job, JobStatus, Undo},
     order::{Leg, Order, Tender, Totals},
     refund_part::PENDING,
-    saga,
+    refund_resolve, saga,
     scope::{Mode, Scope},
     secret::Secret,
     settle::{self, Settlement},
@@ -249,6 +250,59 @@ fn cash_is_settled_at_once_and_nothing_paid_frees_its_places_once() {
     free.ask(&RefundAsk::default()).unwrap();
     assert_eq!((free.checkout.amount_refunded, free.freed.len()), (Amount::ZERO, 1));
     assert_eq!(Sale::code(free.ask(&RefundAsk::default())), Code::RefundExceedsPaid);
+}
+
+/// What the job of a session that is called off does next about a sale: the first line's session.
+fn called_off(sale: &Sale) -> Undo {
+    let job = Job {
+        id: JobId::parse("job_1").unwrap(),
+        object: Job::OBJECT,
+        kind: Job::SESSION_CANCELLATION,
+        session: CatalogueId::parse("ses_0").unwrap(),
+        status: JobStatus::Running,
+        total: 1,
+        done: 0,
+        failed: 0,
+        reason: None,
+        created_at: sale.now,
+        updated_at: sale.now,
+        completed_at: None,
+    };
+    let ours = job.refund_of(&sale.checkout.id, 0).unwrap();
+    job::undo(sale.checkout.clone(), sale.checkout.refunds.clone(), &ours, &job).unwrap()
+}
+
+#[test]
+fn places_that_were_freed_for_nothing_are_not_money_that_went_back() {
+    for came_back in [true, false] {
+        let mut sale = Sale::by_card();
+        let first = vec![sale.checkout.order.lines[0].id.clone()];
+        let free = RefundAsk { amount: Some(Amount::ZERO), lines: first.clone(), release_seats: Some(true), ..RefundAsk::default() };
+        if came_back {
+            sale.ask(&RefundAsk { lines: first.clone(), release_seats: Some(false), ..RefundAsk::default() }).unwrap();
+            sale.work(gave);
+        }
+        sale.ask(&free).unwrap();
+        if came_back {
+            assert_eq!(Sale::code(sale.lines(&[0])), Code::RefundExceedsPaid, "its money is gone");
+            assert_eq!(called_off(&sale), Undo::Nothing);
+            let Outcome::Declined(closed) = no(&Amount::ZERO) else { panic!() };
+            let n = sale.checkout.attempts.last().unwrap().n;
+            let effects = refund_resolve::came_back(sale.checkout.clone(), n, &closed, sale.now, &sale.entropy).unwrap();
+            sale.apply(effects.unwrap());
+        }
+        assert_eq!(Sale::code(sale.ask(&free)), Code::RefundExceedsPaid, "places are freed once");
+        let ask = RefundAsk { amount: None, lines: first, reason: None, release_seats: Some(true) };
+        assert_eq!(called_off(&sale), Undo::Refund(ask.clone()));
+        sale.ask(&ask).unwrap();
+        sale.work(gave);
+        assert_eq!((sale.checkout.amount_refunded.minor(), called_off(&sale)), (1500, Undo::Nothing));
+        assert_eq!(Sale::code(sale.ask(&ask)), Code::RefundExceedsPaid, "and so is money");
+    }
+    // A line that cost nothing is done with when its places are free.
+    let mut free = Sale::of(Tender::Free {}, &[0]);
+    free.lines(&[0]).unwrap();
+    assert_eq!((called_off(&free), Sale::code(free.lines(&[0]))), (Undo::Nothing, Code::RefundExceedsPaid));
 }
 
 #[test]
