@@ -180,6 +180,7 @@ async fn resume(caller: Caller<Admin>, Known(id): Known<JobId>, State(ctx): Stat
     responses(
         (status = 200, description = "What had failed is tried anew; as it is when nothing had", body = Job),
         (status = 404, description = "Not there"),
+        (status = 409, description = "`job_superseded`"),
     ),
 )]
 async fn retry(caller: Caller<Admin>, Known(id): Known<JobId>, State(ctx): State<ApiContext>, _: NoFields) -> Result<Response, Problem> {
@@ -196,6 +197,10 @@ fn changed(change: JobChange) -> Result<Response, Problem> {
         JobChange::Ended(job) => {
             let detail = format!("the job has come to its end: it has {}", job.status.as_str());
             Err(Problem::Conflict { code: "job_ended", detail, param: None })
+        }
+        JobChange::Superseded(other) => {
+            let detail = format!("the session was called off once more: what is left to do is the job {other}'s");
+            Err(Problem::Conflict { code: "job_superseded", detail, param: None })
         }
         JobChange::Missing => Err(Problem::NotFound),
     }

@@ -363,6 +363,52 @@ over_both! {
         shop.assert_clean().await;
     }
 
+    async fn of_two_jobs_about_a_session_the_later_one_follows_what_is_decided(shop) {
+        let session = shop.session("yoga", 5).await;
+        let (unclear, gone) = (sold(&shop, shop.buy(&session, 1)).await, sold(&shop, shop.buy(&session, 1)).await);
+        let first = call_off(&shop, &session).await;
+        let batch = take(&shop, "t").await.unwrap();
+        let Undo::Refund(ask) = undo(&shop, &batch.job, &unclear).await else { panic!() };
+        let in_doubt = batch.job.refund_of(&unclear, 0).unwrap();
+        refund(&shop, in_doubt.clone(), &unclear, ask).await;
+        let (n, token) = shop.begin_charge(&unclear).await;
+        shop.settle(&unclear, n, &token, approved(999)).await;
+        give_back(&shop, &batch.job, &gone).await;
+        let end = [(unclear.clone(), ItemState::Failed), (gone.clone(), ItemState::Done)];
+        shop.store.save_job(&first, "t", &end, Duration::ZERO).await.unwrap().unwrap();
+        // On sale again, and called off again: who still has a place is on both lists.
+        shop.put_capacity(&session, 5).await;
+        let second = call_off(&shop, &session).await;
+        let retry = async || shop.store.retry_job(&shop.scope, &first).await.unwrap();
+        assert_eq!(retry().await, JobChange::Superseded(second.clone()));
+        shop.store.pause_job(&shop.scope, &second, true).await.unwrap();
+        let resolved = shop.store.resolve_refund(&shop.scope, &in_doubt, None, Verdict::Failed, "seen").await.unwrap();
+        assert!(matches!(resolved, ResolveResult::Resolved(_)), "{resolved:?}");
+        let both = async || (standing(&shop, &first).await, standing(&shop, &second).await);
+        let left = (JobStatus::Failed, 2, 1, 1);
+        assert_eq!(both().await, (left, (JobStatus::Paused, 1, 0, 0)));
+        shop.store.pause_job(&shop.scope, &second, false).await.unwrap();
+        let batch = take(&shop, "u").await.unwrap();
+        assert_eq!((&batch.job.id, &batch.checkouts), (&second, &vec![unclear.clone()]));
+        give_back(&shop, &batch.job, &unclear).await;
+        shop.store.save_job(&second, "u", &all(&batch, ItemState::Done), Duration::ZERO).await.unwrap().unwrap();
+        assert_eq!(both().await, (left, (JobStatus::Succeeded, 1, 1, 0)));
+        // Both have ended, and what the first one gave back comes back: whoever is on the first one's list alone joins the other's.
+        let n = shop.checkout(&gone).await.attempts.last().unwrap().n;
+        let closed = Decline { decline_code: "account_closed".to_owned(), message: "it came back".to_owned(), provider_reference: None };
+        assert!(shop.store.refund_came_back(&gone, n, &closed).await.unwrap().is_some());
+        assert_eq!(both().await, (left, (JobStatus::Running, 2, 1, 0)));
+        assert_eq!(retry().await, JobChange::Superseded(second.clone()));
+        let batch = take(&shop, "v").await.unwrap();
+        assert_eq!((&batch.job.id, &batch.checkouts), (&second, &vec![gone.clone()]));
+        give_back(&shop, &batch.job, &gone).await;
+        shop.store.save_job(&second, "v", &all(&batch, ItemState::Done), Duration::ZERO).await.unwrap().unwrap();
+        assert_eq!(both().await, (left, (JobStatus::Succeeded, 2, 2, 0)));
+        shop.put_capacity(&session, 5).await;
+        call_off(&shop, &session).await;
+        shop.assert_clean().await;
+    }
+
     async fn refunds_that_nobody_answers_hold_up_nobody_else(shop) {
         let session = shop.session("yoga", 300).await;
         for _ in 0..130 {

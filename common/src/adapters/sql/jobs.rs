@@ -57,9 +57,13 @@ pub(super) async fn lock(tx: &mut Tx<'_>, scope: &Scope, id: &JobId) -> Result<O
     tx.fetch(&sql, None, &[id.as_str().into(), scope.as_str().into()]).await?.first().map(read).transpose()
 }
 
-/// The newest job about a session, under its lock: it may be about to end. Whoever makes one has the session's lock.
-async fn newest(tx: &mut Tx<'_>, key: &StockKey) -> Result<Option<Job>, StoreError> {
-    let sql = format!("SELECT {JOB} FROM jobs j WHERE j.scope = {{1}} AND j.session = {{2}} ORDER BY j.id DESC LIMIT 1 {{lock}}");
+/// The job about a session that may run, under its lock: the one that has not ended, or the newest. It may be about to end. Whoever makes
+/// one has the session's lock.
+pub(super) async fn current(tx: &mut Tx<'_>, key: &StockKey) -> Result<Option<Job>, StoreError> {
+    let sql = format!(
+        "SELECT {JOB} FROM jobs j WHERE j.scope = {{1}} AND j.session = {{2}} \
+         ORDER BY CASE WHEN j.status IN ('running', 'paused') THEN 0 ELSE 1 END, j.id DESC LIMIT 1 {{lock}}"
+    );
     tx.fetch(&sql, None, &[key.scope.as_str().into(), key.id.as_str().into()]).await?.first().map(read).transpose()
 }
 
@@ -82,7 +86,7 @@ impl SqlStore {
             if stock::lock(tx, &stock::keys([&key])).await?.is_empty() {
                 return Ok(CancelSession::Missing);
             }
-            let before = newest(tx, &key).await?;
+            let before = current(tx, &key).await?;
             if let Some(ours) = before.as_ref().filter(|job| job.id == new.id) {
                 return Ok(CancelSession::Created(answer(ours, ACCEPTED)?));
             }

@@ -5,19 +5,21 @@
 use super::{
     SqlStore,
     db::{Tx, transact},
-    jobs,
+    jobs, load,
     value::{Value, corrupt},
 };
 use crate::{
     domain::{
-        id::{CheckoutId, JobId},
+        catalogue::Kind,
+        claim::StockKey,
+        id::{CatalogueId, CheckoutId, JobId},
         job::{ItemState, Job, JobStatus, MAX_UNDER_WAY, SLOW},
         scope::Scope,
         time::Timestamp,
     },
     ports::store::{JobBatch, JobChange, StoreError},
 };
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 const ITEM: &str = "SELECT checkout, retries FROM job_items WHERE";
 
@@ -48,18 +50,29 @@ pub(super) async fn batch(tx: &mut Tx<'_>, job: Job, scope: Scope, now: Timestam
     Ok(JobBatch { job, scope, checkouts, retries })
 }
 
-/// Somebody has decided about this checkout, or about one of its refunds: jobs that have given up on it, or were done with it, look at it
-/// again. The checkout is locked.
+/// Somebody has decided about this checkout, or about one of its refunds: a job that has given up on it, or was done with it, looks at it
+/// again. Of several about a session it is the one that may run, and it takes over what only an earlier one knew of. The checkout is
+/// locked.
 pub(super) async fn look_again(tx: &mut Tx<'_>, checkout: &CheckoutId, now: Timestamp) -> Result<(), StoreError> {
-    let sql = "SELECT j.id FROM jobs j WHERE j.id IN (SELECT job FROM job_items WHERE checkout = {1}) ORDER BY j.id {lock}";
+    // All of a session's, so that nobody makes another one meanwhile.
+    let sql = "SELECT j.scope, j.session FROM jobs j WHERE (j.scope, j.session) IN (SELECT l.scope, l.session FROM jobs l \
+               WHERE l.id IN (SELECT job FROM job_items WHERE checkout = {1})) ORDER BY j.id {lock}";
+    let mut keys = BTreeSet::new();
     for row in tx.fetch(sql, None, &[checkout.as_str().into()]).await? {
-        let job = row.text(0)?;
-        let sql = "UPDATE job_items SET state = 'open' WHERE job = {1} AND checkout = {2} AND state IN ('done', 'failed')";
-        tx.execute(sql, None, &[job.as_str().into(), checkout.as_str().into()]).await?;
+        let id = CatalogueId::parse(row.text(1)?).map_err(corrupt)?;
+        keys.insert(StockKey { scope: load::scope(&row.text(0)?)?, kind: Kind::Session, id });
+    }
+    for key in keys {
+        // A statement of its own: whom the locks had to wait for may have made one.
+        let Some(job) = jobs::current(tx, &key).await? else { continue };
+        let sql = "INSERT INTO job_items (job, checkout, state) VALUES ({1}, {2}, 'open') ON CONFLICT (job, checkout) \
+                   DO UPDATE SET state = 'open' WHERE job_items.state IN ('done', 'failed')";
+        tx.execute(sql, None, &[job.id.as_str().into(), checkout.as_str().into()]).await?;
         // Whoever works on it has perhaps read what was true before, and must not write that down.
         let sql = "UPDATE jobs SET status = CASE WHEN status = 'paused' THEN status ELSE 'running' END, completed_at = NULL, \
-                   lease_token = NULL, lease_until = {2}, updated_at = {2} WHERE id = {1}";
-        tx.execute(sql, None, &[job.into(), now.into()]).await?;
+                   total = (SELECT COUNT(*) FROM job_items WHERE job = {1}), lease_token = NULL, lease_until = {2}, updated_at = {2} \
+                   WHERE id = {1}";
+        tx.execute(sql, None, &[job.id.as_str().into(), now.into()]).await?;
     }
     Ok(())
 }
@@ -68,6 +81,12 @@ impl SqlStore {
     pub(super) async fn retry_failed(&self, scope: &Scope, id: &JobId) -> Result<JobChange, StoreError> {
         transact!(self.db, tx => {
             let Some(job) = jobs::lock(tx, scope, id).await? else { return Ok(JobChange::Missing) };
+            if job.status.has_ended() && job.failed > 0 {
+                let key = StockKey { scope: scope.clone(), kind: Kind::Session, id: job.session.clone() };
+                if let Some(other) = jobs::current(tx, &key).await?.filter(|other| other.id != job.id) {
+                    return Ok(JobChange::Superseded(other.id));
+                }
+            }
             let sql = "UPDATE job_items SET state = 'open', retries = retries + 1 WHERE job = {1} AND state = 'failed'";
             if tx.execute(sql, None, &[id.as_str().into()]).await? == 0 {
                 return Ok(JobChange::Changed(Box::new(job)));

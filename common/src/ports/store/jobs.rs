@@ -50,6 +50,8 @@ pub enum JobChange {
     Changed(Box<Job>),
     /// It has come to its end: 409.
     Ended(Box<Job>),
+    /// Its session was called off once more, and what is left to do is this job's: 409.
+    Superseded(JobId),
     /// No such job in this scope: 404.
     Missing,
 }
@@ -83,7 +85,8 @@ pub trait JobStore: Send + Sync {
     /// Stops a job, or lets it go on.
     async fn pause_job(&self, scope: &Scope, id: &JobId, paused: bool) -> Result<JobChange, StoreError>;
 
-    /// What has failed of a job is tried anew, each with a refund of its own; a job that has ended runs again. Nothing failed: nothing changes.
+    /// What has failed of a job is tried anew, each with a refund of its own; a job that has ended runs again, unless there
+    /// is a later one about its session. Nothing failed: nothing changes.
     async fn retry_job(&self, scope: &Scope, id: &JobId) -> Result<JobChange, StoreError>;
 
     /// Takes the running job that has waited longest and that nobody holds. It is the caller's for `lease_for`.
