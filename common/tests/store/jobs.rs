@@ -63,6 +63,15 @@ async fn sold(shop: &Shop, new: NewCheckout) -> CheckoutId {
     id
 }
 
+/// The provider took another amount than it was asked for: nobody knows.
+async fn sold_in_doubt(shop: &Shop, session: &CatalogueId) -> CheckoutId {
+    let id = shop.accept(shop.buy(session, 1)).await;
+    let (n, token) = shop.begin_charge(&id).await;
+    shop.settle(&id, n, &token, approved(999)).await;
+    assert_eq!(shop.checkout(&id).await.status, Status::NeedsReview);
+    id
+}
+
 async fn undo(shop: &Shop, job: &Job, id: &CheckoutId) -> Undo {
     let refunds = shop.store.refunds(&shop.scope, id).await.unwrap();
     job::undo(shop.checkout(id).await, refunds, &job.refund_of(id, 0).unwrap(), job).unwrap()
@@ -406,6 +415,28 @@ over_both! {
         assert_eq!(both().await, (left, (JobStatus::Succeeded, 2, 2, 0)));
         shop.put_capacity(&session, 5).await;
         call_off(&shop, &session).await;
+        shop.assert_clean().await;
+    }
+
+    async fn a_job_that_has_ended_takes_no_place_away_of_a_session_that_is_on_sale_again(shop) {
+        let session = shop.session("yoga", 5).await;
+        let unclear = sold_in_doubt(&shop, &session).await;
+        let first = call_off(&shop, &session).await;
+        let batch = take(&shop, "t").await.unwrap();
+        assert_eq!((batch.checkouts.as_slice(), undo(&shop, &batch.job, &unclear).await), (std::slice::from_ref(&unclear), Undo::Stuck));
+        shop.store.save_job(&first, "t", &all(&batch, ItemState::Failed), Duration::ZERO).await.unwrap().unwrap();
+        shop.put_capacity(&session, 5).await;
+        let resolved = shop.store.resolve(&shop.scope, &unclear, Verdict::Succeeded, "seen at the bank").await.unwrap();
+        assert!(matches!(resolved, ResolveResult::Resolved(_)), "{resolved:?}");
+        assert_eq!(standing(&shop, &first).await, (JobStatus::Failed, 1, 0, 1));
+        assert!(take(&shop, "u").await.is_none(), "the session takes place");
+        // Called off once more, it is another job's.
+        let second = call_off(&shop, &session).await;
+        let batch = take(&shop, "v").await.unwrap();
+        assert_eq!((&batch.job.id, &batch.checkouts), (&second, &vec![unclear.clone()]));
+        give_back(&shop, &batch.job, &unclear).await;
+        shop.store.save_job(&second, "v", &all(&batch, ItemState::Done), Duration::ZERO).await.unwrap().unwrap();
+        assert_eq!(standing(&shop, &second).await, (JobStatus::Succeeded, 1, 1, 0));
         shop.assert_clean().await;
     }
 

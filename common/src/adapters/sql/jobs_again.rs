@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::{
-        catalogue::Kind,
+        catalogue::{Kind, Session, SessionStatus},
         claim::StockKey,
         id::{CatalogueId, CheckoutId, JobId},
         job::{ItemState, Job, JobStatus, MAX_UNDER_WAY, SLOW},
@@ -51,8 +51,8 @@ pub(super) async fn batch(tx: &mut Tx<'_>, job: Job, scope: Scope, now: Timestam
 }
 
 /// Somebody has decided about this checkout, or about one of its refunds: a job that has given up on it, or was done with it, looks at it
-/// again. Of several about a session it is the one that may run, and it takes over what only an earlier one knew of. The checkout is
-/// locked.
+/// again. Of several about a session it is the one that may run, and it takes over what only an earlier one knew of. One that has ended
+/// stays so where the session is called off no longer: the places are their buyers'. The checkout is locked.
 pub(super) async fn look_again(tx: &mut Tx<'_>, checkout: &CheckoutId, now: Timestamp) -> Result<(), StoreError> {
     // All of a session's, so that nobody makes another one meanwhile.
     let sql = "SELECT j.scope, j.session FROM jobs j WHERE (j.scope, j.session) IN (SELECT l.scope, l.session FROM jobs l \
@@ -65,6 +65,9 @@ pub(super) async fn look_again(tx: &mut Tx<'_>, checkout: &CheckoutId, now: Time
     for key in keys {
         // A statement of its own: whom the locks had to wait for may have made one.
         let Some(job) = jobs::current(tx, &key).await? else { continue };
+        if job.status.has_ended() && !is_called_off(tx, &key).await? {
+            continue;
+        }
         let sql = "INSERT INTO job_items (job, checkout, state) VALUES ({1}, {2}, 'open') ON CONFLICT (job, checkout) \
                    DO UPDATE SET state = 'open' WHERE job_items.state IN ('done', 'failed')";
         tx.execute(sql, None, &[job.id.as_str().into(), checkout.as_str().into()]).await?;
@@ -75,6 +78,15 @@ pub(super) async fn look_again(tx: &mut Tx<'_>, checkout: &CheckoutId, now: Time
         tx.execute(sql, None, &[job.id.as_str().into(), now.into()]).await?;
     }
     Ok(())
+}
+
+/// Whether it is still so: it may have been put on sale again.
+async fn is_called_off(tx: &mut Tx<'_>, key: &StockKey) -> Result<bool, StoreError> {
+    let here: [Value; 3] = [key.scope.as_str().into(), key.kind.as_str().into(), key.id.as_str().into()];
+    let found = tx.fetch("SELECT doc FROM catalogue WHERE scope = {1} AND kind = {2} AND id = {3}", None, &here).await?;
+    let Some(row) = found.first() else { return Ok(true) };
+    let session: Session = serde_json::from_str(&row.text(0)?).map_err(corrupt)?;
+    Ok(session.status == SessionStatus::Canceled)
 }
 
 impl SqlStore {
