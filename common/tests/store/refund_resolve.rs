@@ -153,6 +153,25 @@ over_both! {
         shop.assert_clean().await;
     }
 
+    async fn a_word_about_a_refund_is_remembered_beside_one_about_a_retry_of_it(shop) {
+        let session = shop.session("yoga", 5).await;
+        let (id, _) = sold(&shop, shop.buy(&session, 1)).await;
+        let first = asked(&shop, &id, "k", RefundAsk::default());
+        let retry = NewRefund { id: RefundId::parse(format!("{}_1", first.id)).unwrap(), ..asked(&shop, &id, "l", RefundAsk::default()) };
+        for new in [&first, &retry] {
+            assert!(matches!(shop.store.refund(new).await.unwrap(), RefundResult::Created { .. }));
+            work(&shop, &id, approved(999)).await;
+            let note = format!("about {}", new.id);
+            let result = resolve(&shop, &new.id, Verdict::Failed, &note).await;
+            assert!(matches!(result, ResolveResult::Resolved(_)), "{result:?}");
+        }
+        for new in [&first, &retry] {
+            let again = resolve(&shop, &new.id, Verdict::Failed, &format!("about {}", new.id)).await;
+            assert!(matches!(again, ResolveResult::Already), "{again:?}");
+        }
+        shop.assert_clean().await;
+    }
+
     async fn what_a_provider_gave_back_and_then_did_not_is_owed_again(shop) {
         let session = shop.session("yoga", 5).await;
         let (id, back) = refunded(&shop, &session, 1500).await;
