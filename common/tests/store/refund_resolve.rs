@@ -1,7 +1,7 @@
 //! What is decided about refunds afterwards: an operator's word, a provider that takes its own word back, places that were kept at first.
 
 use super::{
-    fixture::{Shop, approved},
+    fixture::{Shop, approved, declined},
     memberships::{ada, given},
     refunds::{asked, code, open, part, refund, sold, work},
 };
@@ -206,6 +206,25 @@ over_both! {
             }
         }
         shop.assert_clean().await;
+    }
+
+    async fn a_refund_that_was_refused_does_not_hide_from_the_audit_that_places_and_credits_are_lost(shop) {
+        let ada = ada(&shop).await;
+        shop.store.put_bought(&given(&shop, &ada, "bmb_1", Some(3))).await.unwrap();
+        let session = shop.members_session("ses_1", 5).await;
+        let id = shop.accept(shop.with_credits(shop.buy(&session, 3), &ada, "bmb_1", 2)).await;
+        let (n, token) = shop.begin_charge(&id).await;
+        shop.settle(&id, n, &token, approved(1500)).await;
+        let back = open(&shop, &id, "k", RefundAsk::default()).await;
+        work(&shop, &id, declined()).await;
+        let found = refund(&shop, &back).await;
+        assert_eq!((found.status, found.release_seats), (RefundStatus::Failed, true));
+        shop.assert_clean().await;
+        shop.sql(&format!("UPDATE claims SET state = 'released' WHERE checkout = '{id}'")).await;
+        let breaches = shop.store.audit(std::time::Duration::from_secs(60)).await.unwrap();
+        for rule in ["sale_without_claims", "credits_not_taken"] {
+            assert!(breaches.iter().any(|breach| breach.rule == rule), "{rule}: {breaches:?}");
+        }
     }
 
     async fn places_that_a_refund_has_kept_are_freed_later_for_nothing(shop) {

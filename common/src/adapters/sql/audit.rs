@@ -58,10 +58,12 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "sale_without_claims",
+        // A refund that failed has freed its places only if it had succeeded first, and then came back.
         sql: "SELECT c.id, 'sold places, and has none' FROM checkouts c WHERE c.status = 'succeeded' \
               AND c.doc LIKE '%\"type\":\"session\",\"session\":\"%' AND c.doc NOT LIKE '%\"metadata\":{%\"type\":\"session\"%' \
               AND NOT EXISTS (SELECT 1 FROM claims k WHERE k.checkout = c.id AND k.kind = 'session' AND k.state = 'sold') \
-              AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.checkout = c.id AND r.status IN ('succeeded', 'failed') AND r.release_seats = 1)",
+              AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.checkout = c.id AND r.release_seats = 1 AND (r.status = 'succeeded' OR (r.status = 'failed' \
+              AND EXISTS (SELECT 1 FROM timeline t WHERE t.checkout = c.id AND t.entries LIKE '%\"refund.succeeded\",\"detail\":\"' || r.id || '\"%'))))",
     },
     Rule {
         name: "membership_not_given",
@@ -82,7 +84,8 @@ const RULES: &[Rule] = &[
         sql: "SELECT c.id, 'was paid with a membership, and took none of its credits' FROM checkouts c WHERE c.status = 'succeeded' \
               AND c.doc LIKE '%\"type\":\"membership\",\"bought_membership\":\"%' AND c.doc NOT LIKE '%\"metadata\":{%\"type\":\"membership\"%' \
               AND NOT EXISTS (SELECT 1 FROM claims k WHERE k.checkout = c.id AND k.kind = 'bought_membership' AND k.state = 'sold') \
-              AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.checkout = c.id AND r.status IN ('succeeded', 'failed') AND r.release_seats = 1)",
+              AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.checkout = c.id AND r.release_seats = 1 AND (r.status = 'succeeded' OR (r.status = 'failed' \
+              AND EXISTS (SELECT 1 FROM timeline t WHERE t.checkout = c.id AND t.entries LIKE '%\"refund.succeeded\",\"detail\":\"' || r.id || '\"%'))))",
     },
     Rule {
         name: "credits_differ",
