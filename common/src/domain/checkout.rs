@@ -163,7 +163,11 @@ impl Checkout {
     /// The charge that a refund of this leg's sale is of: one that was approved, and not of money that came behind the end.
     pub fn charge_to_refund(&self, leg: usize) -> Option<&Attempt> {
         let is_late = |charge: &Attempt| {
-            let of_it = |undo: &&Attempt| undo.request.target.is_some() && undo.request.target == charge.provider_reference;
+            // Of this leg: the parts of a refund that is being opened are not known as asked for yet, and another provider may use the same
+            // reference.
+            let of_it = |undo: &&Attempt| {
+                undo.request.leg == leg && undo.request.target.is_some() && undo.request.target == charge.provider_reference
+            };
             self.attempts.iter().filter(of_it).any(|undo| self.undoes_late_money(undo.n))
         };
         self.approved_charges().find(|charge| charge.request.leg == leg && !is_late(charge))
