@@ -6,15 +6,13 @@ use crate::{
     reserve,
 };
 use boxoffice_common::{
-    domain::{begin::Begin, id::CheckoutId, scope::Scope},
+    domain::{attempt::SANDBOX, begin::Begin, id::CheckoutId, scope::Scope},
     failpoint,
     ports::{queue::Work, store::Next},
 };
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Where new charges go. Routing between providers has its own rules, which come with the second provider.
-const PROVIDER: &str = "sandbox";
 /// A checkout that somebody else holds for no longer than this is looked at again; else its `due_at` brings it back.
 const WORTH_WAITING: Duration = Duration::from_secs(2);
 
@@ -32,7 +30,7 @@ pub(crate) async fn run(context: &WorkerContext, work: &Work) -> Result<Done, St
             checkout: id.clone(),
             lease_token: lease_token.clone(),
             lease_for: context.settings.lease,
-            provider: PROVIDER.to_owned(),
+            provider: SANDBOX.to_owned(),
             key_window: key_window(context),
         })
         .await?;
@@ -61,6 +59,6 @@ pub(crate) async fn run(context: &WorkerContext, work: &Work) -> Result<Done, St
 }
 
 fn key_window(context: &WorkerContext) -> Duration {
-    let theirs = context.providers.get(PROVIDER).map_or(Duration::MAX, |provider| provider.capabilities().key_window);
+    let theirs = context.providers.get(SANDBOX).map_or(Duration::MAX, |provider| provider.capabilities().key_window);
     theirs.min(context.settings.key_window)
 }

@@ -31,7 +31,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// Where payments go. As in the worker: routing between providers comes with the second one.
-const PROVIDER: &str = "sandbox";
+const PROVIDER: &str = boxoffice_common::domain::attempt::SANDBOX;
 /// How long the answer to a payment waits for what comes of it: most are quick, and need no page in between.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long a page that says that something is under way waits for news before it is sent again.

@@ -10,6 +10,9 @@ use super::{
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+/// The one provider that there is, as it stands in attempts: new charges go there. Routing between providers has its own rules, which come
+/// with the second one.
+pub const SANDBOX: &str = "sandbox";
 /// How often a lease may be taken over before nobody tries again.
 pub const MAX_TAKEOVERS: u32 = 5;
 /// How often a send that was refused before execution is tried before it counts as a definite no.

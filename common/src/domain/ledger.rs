@@ -3,6 +3,7 @@
 //! A positive amount debits the account, a negative one credits it.
 
 use super::{
+    attempt::SANDBOX,
     checkout::Checkout,
     id::{CheckoutId, LedgerId},
     money::{Amount, Currency},
@@ -92,7 +93,7 @@ impl LedgerTransaction {
 
 /// The account that the money of the leg in place `at` comes into.
 pub fn account_of(checkout: &Checkout, at: usize, leg: &Leg) -> String {
-    leg.account(checkout.charge_of(at).map_or("sandbox", |charge| charge.provider.as_str()))
+    leg.account(checkout.charge_of(at).map_or(SANDBOX, |charge| charge.provider.as_str()))
 }
 
 /// What was earned.

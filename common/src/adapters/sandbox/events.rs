@@ -7,7 +7,7 @@ use crate::{
         provider_events::{EventSource, NotGenuine},
     },
     domain::{
-        attempt::AttemptKind,
+        attempt::{AttemptKind, SANDBOX},
         id::CheckoutId,
         money::{Amount, Currency},
         provider_event::{About, EventAccount, Told, ToldMoney, Word},
@@ -64,7 +64,7 @@ pub struct SandboxEvents {
 impl SandboxEvents {
     /// Verified with any of these secrets; with none nothing is taken, and what was kept can be read.
     pub fn new(secrets: Vec<Secret<String>>) -> Self {
-        Self { account: EventAccount { provider: "sandbox", account: ACCOUNT.to_owned(), mode: Mode::Test, tenant: None }, secrets }
+        Self { account: EventAccount { provider: SANDBOX, account: ACCOUNT.to_owned(), mode: Mode::Test, tenant: None }, secrets }
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     domain::{
-        attempt::{Attempt, AttemptKind, Decline, MoneyRequest, Outcome, Receipt},
+        attempt::{Attempt, AttemptKind, Decline, MoneyRequest, Outcome, Receipt, SANDBOX},
         money::{Amount, Currency},
         secret::Secret,
     },
@@ -65,7 +65,7 @@ impl SandboxProvider {
 #[async_trait]
 impl PaymentProvider for SandboxProvider {
     fn name(&self) -> &'static str {
-        "sandbox"
+        SANDBOX
     }
 
     fn capabilities(&self) -> Capabilities {
