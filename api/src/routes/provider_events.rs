@@ -56,9 +56,9 @@ async fn take(
     let Verified { event, body } =
         verify(source, &headers, body, ctx.clock().now()).map_err(|why| refused(source.account().provider, &why))?;
     let id = ProviderEventId::generate(ctx.entropy(), ctx.clock().now());
-    let EventAccount { provider, account, mode, .. } = source.account().clone();
-    let scope = Scope::new(&account, mode).map_err(|_| Problem::Internal)?;
-    let new = NewProviderEvent { id: id.clone(), provider: provider.to_owned(), account, mode, event, body };
+    let EventAccount { provider, account, mode, .. } = source.account();
+    let scope = Scope::new(account, *mode).map_err(|_| Problem::Internal)?;
+    let new = NewProviderEvent { id: id.clone(), scope: scope.clone(), provider: (*provider).to_owned(), event, body };
     if ctx.store().keep_event(new).await? {
         ctx.hand_on(Lane::Events, id.as_str(), &scope, trace.as_str());
     }

@@ -14,7 +14,7 @@ use boxoffice_common::{
     domain::{
         id::{Entropy, ProviderEventId},
         provider_event::{EventStatus, MAX_TRIES},
-        scope::Mode,
+        scope::{Mode, Scope},
         secret::Secret,
         time::Timestamp,
     },
@@ -256,9 +256,8 @@ async fn what_cannot_be_worked_on_is_tried_so_often_and_then_shown(system: &Syst
     let store = SqlStore::open(&url, Arc::new(SystemClock::default()), Arc::clone(&entropy)).await.unwrap();
     let [tried, fresh] = ["sev_tried", "sev_fresh"].map(|event| NewProviderEvent {
         id: ProviderEventId::generate(&entropy, SystemClock::default().now()),
+        scope: Scope::new("closed", Mode::Test).unwrap(),
         provider: "sandbox".to_owned(),
-        account: "closed".to_owned(),
-        mode: Mode::Test,
         event: event.to_owned(),
         body: "{}".to_owned(),
     });

@@ -12,7 +12,7 @@ use boxoffice_common::{
         id::{CheckoutId, ProviderEventId},
         provider_event::EventStatus,
         refund::{RefundAsk, RefundStatus},
-        scope::Mode,
+        scope::{Mode, Scope},
         state::Status,
         time::Timestamp,
     },
@@ -24,9 +24,8 @@ use std::time::Duration;
 fn event(shop: &Shop, account: &str, id: &str) -> NewProviderEvent {
     NewProviderEvent {
         id: ProviderEventId::generate(&shop.entropy, Timestamp::from_millis(1)),
+        scope: Scope::new(account, Mode::Test).unwrap(),
         provider: "sandbox".to_owned(),
-        account: account.to_owned(),
-        mode: Mode::Test,
         event: id.to_owned(),
         body: format!("{{\"id\": \"{id}\", \"who\": \"Zoë 🎫\"}}"),
     }

@@ -14,7 +14,6 @@ use crate::{
         id::{CheckoutId, ProviderEventId},
         provider_event::{EventStatus, ProviderEvent},
         refund_resolve,
-        scope::Mode,
     },
     failpoint,
     ports::store::{Moved, NewProviderEvent, StoreError},
@@ -40,20 +39,15 @@ fn read(row: &Row) -> Result<ProviderEvent, StoreError> {
 
 impl SqlStore {
     pub(super) async fn insert_event(&self, new: &NewProviderEvent) -> Result<bool, StoreError> {
-        let mode = match new.mode {
-            Mode::Test => "test",
-            Mode::Live => "live",
-        };
         let kept = transact!(self.db, tx => {
             let now = tx.now().await?;
             let sql = "INSERT INTO provider_events (id, scope, provider, account, event, body, status, tries, rescues, due_at, received_at) \
                        VALUES ({1}, {2}, {3}, {4}, {5}, {6}, 'pending', 0, 0, {7}, {7}) ON CONFLICT (provider, account, event) DO NOTHING";
             let args: [Value; 7] = [
                 new.id.as_str().into(),
-                // Whose checkout it is about is found out when it is read.
-                format!("{}/{mode}", new.account).into(),
+                new.scope.as_str().into(),
                 new.provider.as_str().into(),
-                new.account.as_str().into(),
+                new.scope.tenant().into(),
                 new.event.as_str().into(),
                 new.body.as_str().into(),
                 now.into(),

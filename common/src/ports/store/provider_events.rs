@@ -5,7 +5,7 @@ use crate::domain::{
     attempt::Decline,
     id::{CheckoutId, ProviderEventId},
     provider_event::{EventStatus, ProviderEvent},
-    scope::Mode,
+    scope::Scope,
 };
 use async_trait::async_trait;
 use std::time::Duration;
@@ -17,10 +17,8 @@ pub struct NewProviderEvent {
     pub id: ProviderEventId,
     /// Who told it.
     pub provider: String,
-    /// Which of our accounts there.
-    pub account: String,
-    /// The account's mode.
-    pub mode: Mode,
+    /// Which of our accounts there, in the tenant's place, and its mode. Whose checkout it is about is found out when it is read.
+    pub scope: Scope,
     /// The provider's own id.
     pub event: String,
     /// As it came.
