@@ -192,7 +192,7 @@ impl Effects {
     /// Money that came and that the checkout is not, or not yet, entitled to. A negative amount takes such a booking back.
     pub fn add_unapplied(&mut self, n: u32, amount: Amount, entropy: &Entropy) -> Result<(), DecideError> {
         let attempt = self.attempt(n)?;
-        let entries = ledger::late_payment_entries(&format!("provider:{}", attempt.provider), amount, attempt.id.as_str());
+        let entries = ledger::late_payment_entries(&ledger::provider_account(&attempt.provider), amount, attempt.id.as_str());
         self.checkout.amount_paid = self.checkout.amount_paid.plus(amount)?;
         self.post(LedgerKind::LatePayment, entries, entropy);
         Ok(())
@@ -217,14 +217,30 @@ impl Effects {
     /// Attempt `n` gave `amount` back: out of the sale, or out of what nobody was entitled to.
     pub fn add_refunded(&mut self, n: u32, amount: Amount, entropy: &Entropy) -> Result<(), DecideError> {
         let account = self.checkout.account_undone(n);
-        let attempt = self.attempt(n)?;
-        let entries = ledger::refund_entries(&format!("provider:{}", attempt.provider), account, amount, attempt.id.as_str());
-        self.checkout.amount_refunded = self.checkout.amount_refunded.plus(amount)?;
-        self.post(LedgerKind::Refund, entries, entropy);
+        self.book_refunded(n, amount, account, None, entropy)?;
         if self.checkout.status != Status::Reconciling {
             // A saga that is being undone is told of by its end.
             self.events.push(EventType::RefundSucceeded);
         }
+        Ok(())
+    }
+
+    /// Books that attempt `n` gave `amount` back, against `account`; a negative amount takes such a booking back. It stands under a refund that
+    /// is named, else under the attempt.
+    pub(super) fn book_refunded(
+        &mut self,
+        n: u32,
+        amount: Amount,
+        account: &str,
+        under: Option<&RefundId>,
+        entropy: &Entropy,
+    ) -> Result<(), DecideError> {
+        let attempt = self.attempt(n)?;
+        let under = under.map_or(attempt.id.as_str(), RefundId::as_str);
+        let entries = ledger::refund_entries(&ledger::provider_account(&attempt.provider), account, amount, under);
+        let kind = if amount < Amount::ZERO { LedgerKind::RefundReversal } else { LedgerKind::Refund };
+        self.checkout.amount_refunded = self.checkout.amount_refunded.plus(amount)?;
+        self.post(kind, entries, entropy);
         Ok(())
     }
 

@@ -96,6 +96,11 @@ pub fn account_of(checkout: &Checkout, at: usize, leg: &Leg) -> String {
     leg.account(checkout.charge_of(at).map_or(SANDBOX, |charge| charge.provider.as_str()))
 }
 
+/// The account that a provider's money comes into.
+pub fn provider_account(provider: &str) -> String {
+    format!("provider:{provider}")
+}
+
 /// What was earned.
 pub const REVENUE: &str = "revenue";
 /// What came and nobody is entitled to, or not yet.
@@ -153,13 +158,10 @@ pub fn late_payment_entries(paid_into: &str, amount: Amount, attempt: &str) -> V
     vec![entry(paid_into, amount), entry(UNAPPLIED, amount.negated())]
 }
 
-/// Money that went back out of `paid_into`, against `account` (`revenue` after a sale, `unapplied` after late money).
-pub fn refund_entries(paid_into: &str, account: &str, amount: Amount, attempt: &str) -> Vec<Entry> {
-    let entry = |account: &str, amount| Entry {
-        account: account.to_owned(),
-        amount,
-        detail: "refund".to_owned(),
-        entity: Some(attempt.to_owned()),
-    };
+/// Money that went back out of `paid_into`, against `account` (`revenue` after a sale, `unapplied` after late money, `refunds_pending` where it
+/// was promised). `under` is the attempt or the refund.
+pub fn refund_entries(paid_into: &str, account: &str, amount: Amount, under: &str) -> Vec<Entry> {
+    let entry =
+        |account: &str, amount| Entry { account: account.to_owned(), amount, detail: "refund".to_owned(), entity: Some(under.to_owned()) };
     vec![entry(paid_into, amount.negated()), entry(account, amount)]
 }

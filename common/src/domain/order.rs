@@ -5,6 +5,7 @@ use super::{
     claim::Want,
     hosted::Hosted,
     id::{BoughtMembershipId, CatalogueId, CustomerId, LineId, PaymentMethodId, SubscriptionId, WaitingId},
+    ledger,
     membership::Terms,
     money::{Amount, Currency},
     participant::Participant,
@@ -340,7 +341,7 @@ impl Leg {
     /// The account that its money comes into, `provider` being who took it.
     pub fn account(&self, provider: &str) -> String {
         match self.tender {
-            Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::Push(_) | Tender::Hosted(_) => format!("provider:{provider}"),
+            Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::Push(_) | Tender::Hosted(_) => ledger::provider_account(provider),
             Tender::Membership { .. } | Tender::Balance {} | Tender::Custom { .. } | Tender::Free {} => {
                 format!("tender:{}", self.tender.type_name())
             }

@@ -13,7 +13,7 @@ use super::{
     money::{Amount, Currency, MoneyError},
     order::{Item, Line},
     refund_credits, refund_membership,
-    refund_part::{self, RefundPart},
+    refund_part::{self, PENDING, RefundPart},
     state::Status,
     time::Timestamp,
 };
@@ -329,7 +329,8 @@ fn frees_anything(checkout: &Checkout, refund: &Refund) -> bool {
 /// The provider gave back what attempt `n` carries. `false`: no client asked for it.
 pub(super) fn gone(effects: &mut Effects, n: u32, entropy: &Entropy) -> Result<bool, DecideError> {
     let Some((id, part)) = refund_part::carried_by(&effects.checkout, n) else { return Ok(false) };
-    refund_part::book_gone(effects, n, &part, entropy)?;
+    // The promise becomes money that went.
+    effects.book_refunded(n, part.amount, PENDING, None, entropy)?;
     mark(effects, &id, n, RefundStatus::Succeeded);
     refund_credits::settle(effects, &id, entropy)?;
     finish(effects, &id, None)?;

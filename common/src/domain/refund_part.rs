@@ -162,15 +162,6 @@ pub(super) fn carried_by(checkout: &Checkout, n: u32) -> Option<(RefundId, Refun
     checkout.refunds.iter().find_map(carries)
 }
 
-/// The provider gave a part back: the promise becomes money that went.
-pub(super) fn book_gone(effects: &mut Effects, n: u32, part: &RefundPart, entropy: &Entropy) -> Result<(), DecideError> {
-    let attempt = effects.attempt(n)?;
-    let (account, id) = (format!("provider:{}", attempt.provider), attempt.id.to_string());
-    effects.post(LedgerKind::Refund, ledger::refund_entries(&account, PENDING, part.amount, &id), entropy);
-    effects.checkout.amount_refunded = effects.checkout.amount_refunded.plus(part.amount)?;
-    Ok(())
-}
-
 /// The provider will not give a part back: what was booked of it is taken back.
 pub(super) fn book_refused(effects: &mut Effects, id: &RefundId, part: &RefundPart, entropy: &Entropy) -> Result<(), DecideError> {
     let Some(refund) = effects.checkout.refunds.iter().find(|refund| refund.id == *id).cloned() else { return Ok(()) };

@@ -8,7 +8,6 @@ use super::{
     ends::Verdict,
     event::EventType,
     id::{Entropy, RefundId},
-    ledger::{self, Entry, LedgerKind},
     money::Amount,
     refund::{self, Refund, RefundStatus},
     refund_credits,
@@ -73,7 +72,7 @@ pub fn resolve(
         }
         Verdict::Failed => {
             if status == RefundStatus::Succeeded {
-                take_back(&mut effects, n, &meant, id, entropy)?;
+                effects.book_refunded(n, meant.amount.negated(), PENDING, Some(id), entropy)?;
             }
             let attempt = effects.attempt(n)?;
             attempt.status = AttemptStatus::Declined;
@@ -109,7 +108,8 @@ pub fn came_back(checkout: Checkout, n: u32, decline: &Decline, now: Timestamp, 
     attempt.decline_code = Some(decline.decline_code.clone());
     match part {
         Some((id, part)) => {
-            take_back(&mut effects, n, &part, &id, entropy)?;
+            // Back to where only the promise stood.
+            effects.book_refunded(n, part.amount.negated(), PENDING, Some(&id), entropy)?;
             refund::refused(&mut effects, n, decline, entropy)?;
         }
         None => take_back_unasked(&mut effects, n, amount, entropy)?,
@@ -133,25 +133,12 @@ fn has_credits(checkout: &Checkout, parts: &[RefundPart]) -> bool {
 /// What came too late, or had to be undone, is ours to give back once more.
 fn take_back_unasked(effects: &mut Effects, n: u32, amount: Amount, entropy: &Entropy) -> Result<(), DecideError> {
     let account = effects.checkout.account_undone(n);
-    let attempt = effects.attempt(n)?;
-    let entries = ledger::refund_entries(&format!("provider:{}", attempt.provider), account, amount.negated(), attempt.id.as_str());
-    effects.post(LedgerKind::RefundReversal, entries, entropy);
-    effects.checkout.amount_refunded = effects.checkout.amount_refunded.minus(amount)?;
+    effects.book_refunded(n, amount.negated(), account, None, entropy)?;
     if effects.checkout.status.is_terminal() {
         effects.events.push(EventType::RefundFailed);
         return Ok(());
     }
     settle::review(effects)
-}
-
-/// Money that went is there again: back to where only the promise stood.
-fn take_back(effects: &mut Effects, n: u32, part: &RefundPart, id: &RefundId, entropy: &Entropy) -> Result<(), DecideError> {
-    let account = format!("provider:{}", effects.attempt(n)?.provider);
-    let entry =
-        |account: &str, amount| Entry { account: account.to_owned(), amount, detail: "refund".to_owned(), entity: Some(id.to_string()) };
-    effects.post(LedgerKind::RefundReversal, vec![entry(&account, part.amount), entry(PENDING, part.amount.negated())], entropy);
-    effects.checkout.amount_refunded = effects.checkout.amount_refunded.minus(part.amount)?;
-    Ok(())
 }
 
 /// Whether the same words have decided it, or the `part` of it, before.
