@@ -4,6 +4,7 @@ use super::{
     SqlStore,
     bulk::{Rows, Type::Int, Type::Text},
     db::Tx,
+    load,
     script::Write,
     value::{Row, Value, corrupt},
 };
@@ -22,16 +23,14 @@ use crate::{
 };
 use std::collections::HashMap;
 
-/// A refund's columns, in the order that `read` reads them.
-pub(super) const REFUND: &str = "r.id, r.checkout, r.amount, r.currency, r.lines, r.reason, r.release_seats, r.status, r.error, \
-     r.created_at, r.updated_at";
+/// Refunds, whose they are, and their parts: a row for each part, which `gather` reads in the order of refunds and their parts.
+pub(super) const REFUNDS: &str = "SELECT r.id, r.checkout, r.amount, r.currency, r.lines, r.reason, r.release_seats, r.status, r.error, \
+     r.created_at, r.updated_at, r.scope, p.leg, p.method, p.amount, p.attempt, p.status \
+     FROM refunds r LEFT JOIN refund_parts p ON p.refund = r.id";
+/// Where a part's columns begin.
+const PART: usize = 12;
 
-/// How many there are.
-pub(super) const REFUND_WIDTH: usize = 11;
-/// A part's columns, in the order that `part` reads them.
-pub(super) const PART: &str = "p.leg, p.method, p.amount, p.attempt, p.status";
-
-pub(super) fn read(row: &Row) -> Result<Refund, StoreError> {
+fn read(row: &Row) -> Result<Refund, StoreError> {
     let status = row.text(7)?;
     Ok(Refund {
         id: RefundId::parse(row.text(0)?).map_err(corrupt)?,
@@ -56,13 +55,8 @@ pub(super) async fn load(tx: &mut Tx<'_>, checkouts: &mut HashMap<CheckoutId, Ch
     if sold.is_empty() {
         return Ok(());
     }
-    let sql = format!("SELECT {REFUND} FROM refunds r WHERE r.checkout IN (SELECT id FROM {{rows}}) ORDER BY r.checkout, r.id");
-    let mut refunds = tx.fetch(&sql, Some(&sold), &[]).await?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    if !refunds.is_empty() {
-        let ids = Rows::ids(refunds.iter().map(|refund| refund.id.as_str()));
-        give_parts(&mut refunds, &tx.fetch(&parts_sql(), Some(&ids), &[]).await?)?;
-    }
-    for refund in refunds {
+    let sql = format!("{REFUNDS} WHERE r.checkout IN (SELECT id FROM {{rows}}) ORDER BY r.checkout, r.id, p.n");
+    for (_, refund) in gather(&tx.fetch(&sql, Some(&sold), &[]).await?)? {
         if let Some(checkout) = checkouts.get_mut(&refund.checkout) {
             checkout.refunds.push(refund);
         }
@@ -70,28 +64,30 @@ pub(super) async fn load(tx: &mut Tx<'_>, checkouts: &mut HashMap<CheckoutId, Ch
     Ok(())
 }
 
-/// Reads a part from the columns `PART`, which begin at `from`.
-pub(super) fn part(row: &Row, from: usize) -> Result<RefundPart, StoreError> {
-    let status = row.text(from + 4)?;
+/// Gathers rows of `REFUNDS`, in the rows' order.
+pub(super) fn gather(rows: &[Row]) -> Result<Vec<(Scope, Refund)>, StoreError> {
+    let mut refunds: Vec<(Scope, Refund)> = Vec::new();
+    for row in rows {
+        let id = row.text(0)?;
+        if refunds.last().is_none_or(|(_, last)| last.id.as_str() != id) {
+            refunds.push((load::scope(&row.text(11)?)?, read(row)?));
+        }
+        if let (Some((_, last)), false) = (refunds.last_mut(), row.is_null(PART)?) {
+            last.parts.push(part(row)?);
+        }
+    }
+    Ok(refunds)
+}
+
+fn part(row: &Row) -> Result<RefundPart, StoreError> {
+    let status = row.text(PART + 4)?;
     Ok(RefundPart {
-        leg: usize::try_from(row.int(from)?).map_err(corrupt)?,
-        method: row.text(from + 1)?,
-        amount: Amount::from_minor(row.int(from + 2)?),
-        attempt: row.maybe_int(from + 3)?.map(u32::try_from).transpose().map_err(corrupt)?,
+        leg: usize::try_from(row.int(PART)?).map_err(corrupt)?,
+        method: row.text(PART + 1)?,
+        amount: Amount::from_minor(row.int(PART + 2)?),
+        attempt: row.maybe_int(PART + 3)?.map(u32::try_from).transpose().map_err(corrupt)?,
         status: RefundStatus::parse(&status).ok_or_else(|| corrupt(format!("refund status {status:?}")))?,
     })
-}
-
-fn parts_sql() -> String {
-    format!("SELECT {PART}, p.refund FROM refund_parts p WHERE p.refund IN (SELECT id FROM {{rows}}) ORDER BY p.refund, p.n")
-}
-
-fn give_parts(refunds: &mut [Refund], rows: &[Row]) -> Result<(), StoreError> {
-    for row in rows {
-        let (id, part) = (row.text(5)?, part(row, 0)?);
-        refunds.iter_mut().filter(|refund| refund.id.as_str() == id).for_each(|refund| refund.parts.push(part.clone()));
-    }
-    Ok(())
 }
 
 /// Writes new refunds, and what became of old ones.
@@ -172,13 +168,8 @@ impl SqlStore {
     }
 
     pub(super) async fn list_refunds(&self, scope: &Scope, id: &CheckoutId) -> Result<Vec<Refund>, StoreError> {
-        let sql = format!("SELECT {REFUND} FROM refunds r WHERE r.checkout = {{1}} AND r.scope = {{2}} ORDER BY r.id");
-        let args: [Value; 2] = [id.as_str().into(), scope.as_str().into()];
-        let mut refunds = self.db.read(&sql, None, &args).await?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        if !refunds.is_empty() {
-            let ids = Rows::ids(refunds.iter().map(|refund| refund.id.as_str()));
-            give_parts(&mut refunds, &self.db.read(&parts_sql(), Some(&ids), &[]).await?)?;
-        }
-        Ok(refunds)
+        let sql = format!("{REFUNDS} WHERE r.checkout = {{1}} AND r.scope = {{2}} ORDER BY r.id, p.n");
+        let rows = self.db.read(&sql, None, &[id.as_str().into(), scope.as_str().into()]).await?;
+        Ok(gather(&rows)?.into_iter().map(|(_, refund)| refund).collect())
     }
 }

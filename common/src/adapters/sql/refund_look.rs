@@ -3,8 +3,7 @@
 use super::{
     bulk::Rows,
     db::Db,
-    load,
-    refund::{PART, REFUND, REFUND_WIDTH, part, read},
+    refund::{REFUNDS, gather},
 };
 use crate::{
     batch::BatchRun,
@@ -32,18 +31,9 @@ impl BatchRun for RefundLooks {
     type Error = StoreError;
 
     async fn run(&self, items: &[RefundId]) -> Result<Vec<Self::Answer>, StoreError> {
-        let sql = format!(
-            "SELECT {REFUND}, r.scope, {PART} FROM refunds r LEFT JOIN refund_parts p ON p.refund = r.id \
-             WHERE r.id IN (SELECT id FROM {{rows}}) ORDER BY r.id, p.n"
-        );
-        let mut found: HashMap<RefundId, (Scope, Refund)> = HashMap::new();
-        for row in self.db.read(&sql, Some(&Rows::ids(items.iter().map(RefundId::as_str))), &[]).await? {
-            let refund = read(&row)?;
-            let (_, refund) = found.entry(refund.id.clone()).or_insert((load::scope(&row.text(REFUND_WIDTH)?)?, refund));
-            if !row.is_null(REFUND_WIDTH + 1)? {
-                refund.parts.push(part(&row, REFUND_WIDTH + 1)?);
-            }
-        }
+        let sql = format!("{REFUNDS} WHERE r.id IN (SELECT id FROM {{rows}}) ORDER BY r.id, p.n");
+        let rows = self.db.read(&sql, Some(&Rows::ids(items.iter().map(RefundId::as_str))), &[]).await?;
+        let found: HashMap<RefundId, (Scope, Refund)> = gather(&rows)?.into_iter().map(|found| (found.1.id.clone(), found)).collect();
         Ok(items.iter().map(|id| found.get(id).cloned()).collect())
     }
 
