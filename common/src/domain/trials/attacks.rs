@@ -1,6 +1,9 @@
 //! Moves that somebody suspected, one promise each.
 
-use super::machine::{Fate, LEASE, Machine, Net, TOTAL, WINDOW, approved, declined};
+use super::{
+    machine::{LEASE, Machine, Net, TOTAL, WINDOW},
+    provider::{Booked, Fate, approved, declined},
+};
 use crate::domain::{
     attempt::{AttemptKind, AttemptStatus, MAX_TAKEOVERS, Outcome, Receipt},
     ends::Verdict,
@@ -358,7 +361,7 @@ fn a_stray_message_moves_nothing_that_waits_for_an_operator() {
     // The operator says no: what the provider could still take is called off.
     machine.resolve(Verdict::Failed);
     machine.come_to_rest();
-    assert!(!machine.book.values().any(|operation| operation.booked == super::machine::Booked::Pending), "{:#?}", machine.checkout);
+    assert!(!machine.book.values().any(|operation| operation.booked == Booked::Pending), "{:#?}", machine.checkout);
 }
 
 #[test]

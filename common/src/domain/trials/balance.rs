@@ -1,8 +1,9 @@
 //! Payments of which a balance pays a part or all, at random: money is conserved, in the purse as at the provider.
 
 use super::{
-    machine::{Fate, Machine, Net, approved},
+    machine::{Machine, Net},
     property::{a_move, any_fate, make},
+    provider::{Fate, approved},
 };
 use crate::domain::{
     balance::{BalanceKey, BalanceMove, MoveState},

@@ -1,6 +1,9 @@
 //! What the provider tells of its own accord, and refunds that come back.
 
-use super::machine::{Fate, Machine, TOTAL};
+use super::{
+    machine::{Machine, TOTAL},
+    provider::Fate,
+};
 use crate::domain::{
     attempt::{AttemptKind, AttemptStatus, MoneyRequest, Outcome},
     event::EventType,

@@ -1,6 +1,9 @@
 //! Payments on our page: one promise each, and moves at random.
 
-use super::machine::{Fate, LEASE, Machine, Net, TOTAL, WINDOW, approved};
+use super::{
+    machine::{LEASE, Machine, Net, TOTAL, WINDOW},
+    provider::{Fate, approved},
+};
 use crate::domain::{
     attempt::{AttemptKind, AttemptStatus},
     ends::Verdict,

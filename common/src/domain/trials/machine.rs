@@ -1,9 +1,12 @@
 //! One checkout in memory with everybody who touches it: workers that die or stall at any point, a network that loses
-//! requests and answers, a provider with a book of its own, a client, an operator, and the clock.
+//! requests and answers, a client, an operator, and the clock. The provider is in `provider`.
 
-use super::{balance::Purse, events};
+use super::{
+    balance::Purse,
+    provider::{Fate, Operation},
+};
 use crate::domain::{
-    attempt::{Attempt, AttemptKind, AttemptStatus, Decline, MoneyRequest, Outcome, Receipt},
+    attempt::{Attempt, Outcome, SANDBOX},
     begin::{self, Action, Begin, Begun},
     checkout::Checkout,
     effects::{ClaimChange, Effects},
@@ -14,10 +17,8 @@ use crate::domain::{
     id::{CheckoutId, CustomerId, Entropy, LineId, RefundId},
     money::{Amount, Currency},
     order::{Item, Leg, Line, Order, Tender, Totals},
-    provider_event::{self, judge},
     push::{PushKind, PushMethod},
-    refund::{self, RefundAsk, RefundStatus},
-    refund_resolve,
+    refund::{self, RefundAsk},
     scope::{Mode, Scope},
     secret::Secret,
     settle::{self, Settlement},
@@ -31,24 +32,6 @@ pub(super) const LEASE: Duration = Duration::from_secs(30);
 pub(super) const WINDOW: Duration = Duration::from_secs(23 * 3600);
 /// The longest wait between two tries.
 const MAX_RETRY: Duration = Duration::from_secs(3600);
-/// More attempts than any leg needs: a charge, its capture, a void, a refund. One to spare of a single leg, which is not captured.
-const MOST_ATTEMPTS: usize = 4;
-/// The same where the customer tries on our page.
-const MOST_ATTEMPTS_HOSTED: usize = hosted::MAX_TRIES + 3;
-
-const ALL_KINDS: [AttemptKind; 4] = [AttemptKind::Charge, AttemptKind::Capture, AttemptKind::Void, AttemptKind::Refund];
-
-/// What the provider does with a charge that it executes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
-    Approve,
-    Decline,
-    AskCustomer,
-    /// Takes the money at once, although it was asked to authorise only.
-    TakeAtOnce,
-    /// Promises, and does not keep it.
-    BreakPromise,
-}
 
 /// What the network does with one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,34 +42,14 @@ pub(super) enum Net {
     Refused,
 }
 
-/// Where an operation stands in the provider's book.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Booked {
-    Pending,
-    /// Promised, and not taken.
-    Authorized,
-    Done,
-    Declined,
-    Voided,
-}
-
-/// An operation in the provider's book.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Operation {
-    pub(super) kind: AttemptKind,
-    pub(super) booked: Booked,
-    pub(super) amount: i64,
-    capture_later: bool,
-}
-
 /// A worker between `begin` and `settle`.
 #[derive(Debug, Clone)]
 pub(super) struct Hand {
     pub(super) n: u32,
     pub(super) token: String,
     attempt: Attempt,
-    action: Action,
-    answer: Option<Outcome>,
+    pub(super) action: Action,
+    pub(super) answer: Option<Outcome>,
 }
 
 pub(super) struct Machine {
@@ -103,13 +66,13 @@ pub(super) struct Machine {
     /// The customer's balance.
     pub(super) purse: Purse,
     /// How many transitions said that they are the end.
-    ends: u32,
-    held: bool,
-    provider_balance: i64,
+    pub(super) ends: u32,
+    pub(super) held: bool,
+    pub(super) provider_balance: i64,
     /// What the ledger says of the purse.
-    by_balance: i64,
+    pub(super) by_balance: i64,
     pub(super) unapplied: i64,
-    entropy: Entropy,
+    pub(super) entropy: Entropy,
     workers: u32,
 }
 
@@ -196,7 +159,7 @@ impl Machine {
             checkout: self.checkout.id.clone(),
             lease_token: token.to_owned(),
             lease_for: LEASE,
-            provider: "sandbox".to_owned(),
+            provider: SANDBOX.to_owned(),
             key_window: WINDOW,
         };
         let mut world = World { now: self.now, balances: self.purse.available(&self.checkout), ..World::default() };
@@ -265,34 +228,6 @@ impl Machine {
         effects.map(|effects| self.apply(effects)).is_some()
     }
 
-    /// The provider tells of its own accord how attempt `n` ended, if it did.
-    pub(super) fn webhook(&mut self, n: u32) {
-        let Some(attempt) = self.checkout.attempts.iter().find(|attempt| attempt.n == n).cloned() else { return };
-        let outcome = self.told(&attempt.request);
-        let Some(told) = events::told(&attempt.request, &outcome) else {
-            if matches!(outcome, Outcome::Approved(_) | Outcome::Authorized(_) | Outcome::Declined(_)) {
-                self.record(n, "the provider", outcome);
-            }
-            return;
-        };
-        match judge(&self.checkout, &events::account(), &told) {
-            provider_event::Verdict::Settle { n, outcome } => drop(self.record(n, "the provider", outcome)),
-            provider_event::Verdict::CameBack { n, decline } => {
-                let effects = refund_resolve::came_back(self.checkout.clone(), n, &decline, self.now, &self.entropy).unwrap();
-                effects.into_iter().for_each(|effects| self.apply(effects));
-            }
-            provider_event::Verdict::Known | provider_event::Verdict::Later | provider_event::Verdict::Review(_) => {}
-        }
-    }
-
-    /// What refund `n` gave back came back to the provider. It tells.
-    pub(super) fn come_back(&mut self, n: u32) {
-        let refund = self.book.get_mut(&Attempt::key(&self.checkout.id, n)).unwrap();
-        assert_eq!((refund.kind, refund.booked), (AttemptKind::Refund, Booked::Done));
-        refund.booked = Booked::Declined;
-        self.webhook(n);
-    }
-
     pub(super) fn cancel(&mut self) -> bool {
         match ends::cancel(self.checkout.clone(), self.now, &self.entropy).unwrap() {
             CancelAnswer::Canceled(effects) => {
@@ -333,39 +268,9 @@ impl Machine {
     }
 
     pub(super) fn pay_with(&mut self, n: u32, with: PaidWith) -> bool {
-        let pay = Pay { checkout: self.checkout.id.clone(), n, with, provider: "sandbox".to_owned() };
+        let pay = Pay { checkout: self.checkout.id.clone(), n, with, provider: SANDBOX.to_owned() };
         let effects = hosted::pay(self.checkout.clone(), &pay, self.now, &self.entropy).unwrap();
         effects.map(|effects| self.apply(effects)).is_some()
-    }
-
-    /// The customer acts on the provider's page.
-    pub(super) fn customer(&mut self, approves: bool) {
-        for Operation { kind, booked, capture_later, .. } in self.book.values_mut() {
-            if (*kind, *booked) == (AttemptKind::Charge, Booked::Pending) {
-                let approved = if *capture_later { Booked::Authorized } else { Booked::Done };
-                *booked = if approves { approved } else { Booked::Declined };
-            }
-        }
-    }
-
-    /// The provider confirmed that it took charge `n` back, and takes the money all the same. It tells.
-    pub(super) fn break_word(&mut self, n: u32) {
-        let key = Attempt::key(&self.checkout.id, n);
-        let charge = self.book.get_mut(&key).unwrap();
-        assert_eq!(charge.booked, Booked::Voided);
-        charge.booked = Booked::Done;
-        self.webhook(n);
-    }
-
-    /// The provider said no to charge `n`, and takes the money all the same. It tells. `false`: there is no such charge.
-    pub(super) fn take_after_all(&mut self, n: u32) -> bool {
-        let charge = self.book.get_mut(&Attempt::key(&self.checkout.id, n));
-        let Some(charge) = charge.filter(|charge| (charge.kind, charge.booked) == (AttemptKind::Charge, Booked::Declined)) else {
-            return false;
-        };
-        charge.booked = Booked::Done;
-        self.webhook(n);
-        true
     }
 
     /// Everybody works without trouble until there is nothing to do. Panics if there is no end to it.
@@ -378,70 +283,8 @@ impl Machine {
         panic!("no end to {:#?}", self.checkout);
     }
 
-    // ---- the provider
-
-    fn execute(&mut self, request: &MoneyRequest) -> Outcome {
-        let target = request.target.clone().unwrap_or_default();
-        let fate = self.fates[request.leg];
-        let before = self.book.get(&target).map(|target| target.booked);
-        let fresh = match (request.kind, before) {
-            (AttemptKind::Charge, _) => match fate {
-                Fate::Approve | Fate::BreakPromise if request.capture_later => Booked::Authorized,
-                Fate::Approve | Fate::BreakPromise | Fate::TakeAtOnce => Booked::Done,
-                Fate::Decline => Booked::Declined,
-                Fate::AskCustomer => Booked::Pending,
-            },
-            (AttemptKind::Capture, Some(Booked::Authorized)) if fate == Fate::BreakPromise => Booked::Declined,
-            (AttemptKind::Capture, Some(Booked::Authorized)) => Booked::Done,
-            (AttemptKind::Void, Some(Booked::Pending | Booked::Authorized | Booked::Voided)) => Booked::Done,
-            (AttemptKind::Refund, Some(Booked::Done)) => Booked::Done,
-            _ => Booked::Declined,
-        };
-        if !self.book.contains_key(&request.key) {
-            let (kind, amount, capture_later) = (request.kind, request.amount.minor(), request.capture_later);
-            self.book.insert(request.key.clone(), Operation { kind, booked: fresh, amount, capture_later });
-            let becomes = match (kind, fresh) {
-                (AttemptKind::Void, Booked::Done) => Some(Booked::Voided),
-                (AttemptKind::Capture, Booked::Done) => Some(Booked::Done),
-                (AttemptKind::Capture, Booked::Declined) if before == Some(Booked::Authorized) => Some(Booked::Declined),
-                _ => None,
-            };
-            if let Some(becomes) = becomes {
-                self.book.get_mut(&target).unwrap().booked = becomes;
-            }
-        }
-        self.told(request)
-    }
-
-    /// What the book says. Operations go by their key here, so a target is a key.
-    fn told(&self, request: &MoneyRequest) -> Outcome {
-        let reference = request.key.clone();
-        match self.book.get(&request.key).map(|operation| operation.booked) {
-            None => Outcome::Unknown("not found".to_owned()),
-            Some(Booked::Pending) if request.push.is_some() => Outcome::Pending { provider_reference: reference },
-            Some(Booked::Pending) => Outcome::RequiresAction { url: "https://bank.example".to_owned(), provider_reference: reference },
-            Some(Booked::Authorized) => Outcome::Authorized(receipt(&reference, request.amount.minor())),
-            Some(Booked::Done) => approved(&reference, request.amount.minor()),
-            Some(Booked::Declined | Booked::Voided) => declined(),
-        }
-    }
-
-    /// What the provider has of the customer's money in the end.
-    pub(super) fn taken(&self) -> i64 {
-        let sum = |kind| {
-            self.book.values().filter(|entry| (entry.kind, entry.booked) == (kind, Booked::Done)).map(|entry| entry.amount).sum::<i64>()
-        };
-        sum(AttemptKind::Charge) - sum(AttemptKind::Refund)
-    }
-
-    /// What providers are to take of a sale.
-    fn total(&self) -> i64 {
-        self.checkout.order.outside_legs().map(|(_, leg)| leg.amount.minor()).sum()
-    }
-
-    // ---- what must hold
-
-    fn apply(&mut self, effects: Effects) {
+    /// One transition. What must hold is looked at behind it.
+    pub(super) fn apply(&mut self, effects: Effects) {
         let (before, after) = (self.checkout.clone(), effects.checkout.clone());
         assert_eq!((effects.from_version, after.version), (before.version, before.version + 1));
         match &effects.claims {
@@ -468,113 +311,6 @@ impl Machine {
         self.checkout = after;
         self.check(&before);
     }
-
-    fn check(&self, before: &Checkout) {
-        let checkout = &self.checkout;
-        let status = checkout.status;
-        if before.status.is_terminal() {
-            assert_eq!(status, before.status, "an end never changes");
-        }
-        let (paid, refunded) = (checkout.amount_paid.minor(), checkout.amount_refunded.minor());
-        assert_eq!(paid - refunded, self.provider_balance + self.by_balance, "the ledger knows what was taken: {checkout:#?}");
-        if self.resolved != Some(Verdict::Succeeded) && !self.odd_amounts {
-            let sum = |kind: AttemptKind| {
-                let approved = checkout.attempts.iter().filter(|a| a.request.kind == kind && a.status == AttemptStatus::Approved);
-                approved.map(|a| a.request.amount.minor()).sum::<i64>()
-            };
-            assert_eq!(paid, sum(AttemptKind::Charge) + self.by_balance, "what was paid is what was approved: {checkout:#?}");
-            assert_eq!(refunded, sum(AttemptKind::Refund), "what went back is what was approved: {checkout:#?}");
-        }
-        let legs = checkout.order.legs.len();
-        let most = if checkout.order.hosted().is_some() { MOST_ATTEMPTS_HOSTED } else { MOST_ATTEMPTS * legs };
-        assert!(checkout.attempts.len() <= most, "attempts without end: {checkout:#?}");
-        for (leg, kind) in (0..legs).flat_map(|leg| ALL_KINDS.map(|kind| (leg, kind))) {
-            let about = |a: &&Attempt| (a.request.leg, a.request.kind) == (leg, kind);
-            let open = checkout.attempts.iter().filter(about).filter(|attempt| attempt.status.is_open()).count();
-            let asked = checkout.refunds.iter().filter(|refund| kind == AttemptKind::Refund && refund.status == RefundStatus::Pending);
-            assert!(open <= 1 + asked.count(), "{open} open {kind:?} of leg {leg}");
-        }
-        let takes = |a: &&Attempt| matches!(a.request.kind, AttemptKind::Charge | AttemptKind::Capture) && a.status.is_open();
-        assert!(self.resolved.is_some() || checkout.attempts.iter().filter(takes).count() <= 1, "one step at a time: {checkout:#?}");
-        if checkout.attempts.iter().any(|a| a.request.kind == AttemptKind::Capture) && self.resolved.is_none() {
-            let came = |(leg, _)| checkout.charge_of(leg).is_some();
-            assert!(checkout.order.outside_legs().all(came), "nothing is captured before every leg was asked: {checkout:#?}");
-        }
-        let open = checkout.open_attempt().is_some();
-        assert_eq!(self.ends, u32::from(status.is_terminal()), "it ends once, and whatever comes behind is no end: {checkout:#?}");
-        let needs_work = if status.is_terminal() { open } else { status != Status::NeedsReview };
-        assert_eq!(checkout.due_at.is_some(), needs_work, "whoever needs work is due: {checkout:#?}");
-        if status.is_terminal() {
-            assert!(!self.held, "no hold behind the end");
-            let end = EventType::of(status).unwrap();
-            assert_eq!(self.events.iter().filter(|event| **event == end).count(), 1, "one event for the end");
-        }
-        assert_eq!(
-            checkout.payment_url.is_some(),
-            status == Status::AwaitingPayment
-                && (checkout.order.hosted().is_some() || !checkout.attempts.iter().any(|a| a.status == AttemptStatus::Pending)),
-            "a page to pay on while it may be paid: {checkout:#?}"
-        );
-        let unpaid_end = matches!(status, Status::Failed | Status::Canceled | Status::Expired);
-        if unpaid_end && !before.status.is_terminal() && self.resolved.is_none() {
-            self.check_nothing_can_be_taken();
-        }
-    }
-
-    /// No charge is in the provider's hands, and no worker can still send one.
-    fn check_nothing_can_be_taken(&self) {
-        let definite = |key: &str| {
-            let charge = self.book.get(key).map(|charge| charge.booked);
-            // What was taken of a split payment went back.
-            let went_back = |key: &str| {
-                let leg = self.checkout.attempts.iter().find(|a| a.request.key == key).map(|a| a.request.leg);
-                let refunds = self.checkout.attempts.iter().filter(|a| a.request.kind == AttemptKind::Refund && Some(a.request.leg) == leg);
-                refunds.map(|a| &a.request.key).any(|key| self.book.get(key).is_some_and(|refund| refund.booked == Booked::Done))
-            };
-            matches!(charge, Some(Booked::Declined | Booked::Voided)) || (charge == Some(Booked::Done) && went_back(key))
-        };
-        for attempt in self.checkout.attempts.iter().filter(|attempt| attempt.request.kind == AttemptKind::Charge) {
-            let known_to_provider = self.book.contains_key(&attempt.request.key);
-            let can_be_sent = self.hands.iter().any(|hand| hand.n == attempt.n && hand.action == Action::Send && hand.answer.is_none());
-            assert!(
-                definite(&attempt.request.key) || !(known_to_provider || can_be_sent),
-                "ended unpaid while the provider may still take money: {:#?}",
-                self.checkout
-            );
-        }
-    }
-
-    /// What must hold when nobody has anything to do any more.
-    pub(super) fn check_at_rest(&self) {
-        let status = self.checkout.status;
-        assert!(status.is_terminal() || status == Status::NeedsReview, "{:#?}", self.checkout);
-        if status.is_terminal() && self.resolved.is_none() {
-            let owed = if status == Status::Succeeded { self.total() } else { 0 };
-            assert_eq!(self.taken(), owed, "{status}: {:#?}\n{:#?}", self.checkout, self.book);
-            assert_eq!(self.unapplied, 0, "what nobody is entitled to went back: {:#?}", self.checkout);
-        }
-        // An operator may sell what a worker that stalled is about to undo: then the books tell what the provider did.
-        let is_undone =
-            |a: &Attempt| matches!(a.request.kind, AttemptKind::Void | AttemptKind::Refund) && a.status == AttemptStatus::Approved;
-        let undone = self.resolved.is_some() && self.checkout.attempts.iter().any(is_undone);
-        if status == Status::Succeeded && !self.odd_amounts && !undone {
-            let late = self.checkout.amount_paid.minor() - self.checkout.order.totals.total.minor();
-            assert_eq!(self.checkout.amount_refunded.minor(), late, "a sale is not given back by itself: {:#?}", self.checkout);
-        }
-    }
-}
-
-pub(super) fn approved(reference: &str, minor: i64) -> Outcome {
-    Outcome::Approved(receipt(reference, minor))
-}
-
-fn receipt(reference: &str, minor: i64) -> Receipt {
-    let currency = Currency::parse("usd").unwrap();
-    Receipt { provider_reference: reference.to_owned(), amount: Amount::from_minor(minor), currency }
-}
-
-pub(super) fn declined() -> Outcome {
-    Outcome::Declined(Decline { decline_code: "generic_decline".to_owned(), message: "no".to_owned(), provider_reference: None })
 }
 
 fn queued(legs: Vec<Leg>, entropy: &Entropy, now: Timestamp) -> Checkout {

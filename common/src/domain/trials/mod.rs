@@ -2,7 +2,9 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `machine` | a checkout, its workers, a provider, and what must hold after every move |
+//! | `machine` | a checkout, its workers, and whoever else moves it |
+//! | `provider` | the provider with its book, and what it tells |
+//! | `must_hold` | what must hold after every move, and at rest |
 //! | `attacks` | moves that somebody suspected |
 //! | `property` | moves at random |
 //! | `events` | what the provider tells of its own accord |
@@ -16,7 +18,9 @@ mod balance;
 mod events;
 mod hosted;
 mod machine;
+mod must_hold;
 mod property;
+mod provider;
 mod push;
 mod shop;
 mod shop_property;

@@ -1,6 +1,9 @@
 //! Moves at random: whoever dies, stalls, loses an answer or changes his mind, and whenever.
 
-use super::machine::{Fate, LEASE, Machine, Net, TOTAL, WINDOW};
+use super::{
+    machine::{LEASE, Machine, Net, TOTAL, WINDOW},
+    provider::Fate,
+};
 use crate::domain::{
     attempt::{Attempt, AttemptKind, AttemptStatus},
     ends::Verdict,

@@ -1,6 +1,9 @@
 //! Payments for which a provider asks the customer: alone, and beside cards.
 
-use super::machine::{Fate, Machine, Net, TOTAL};
+use super::{
+    machine::{Machine, Net, TOTAL},
+    provider::Fate,
+};
 use crate::domain::{
     attempt::{AttemptKind, AttemptStatus},
     error::Code,
