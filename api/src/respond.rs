@@ -1,11 +1,11 @@
 //! The few shapes of answers.
 
-use crate::problem::Problem;
+use crate::{idempotency::REPLAYED, problem::Problem};
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
-use boxoffice_common::ports::store::Page;
+use boxoffice_common::ports::store::{Page, StoredAnswer};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
@@ -26,6 +26,30 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Response {
             Problem::Internal.into_response()
         }
     }
+}
+
+/// The answer that a key is bound to. `folder` is where what was made can be looked up, if anywhere.
+pub fn first_answer(answer: StoredAnswer, folder: Option<&str>) -> Response {
+    let response = json_text(StatusCode::from_u16(answer.status).unwrap_or(StatusCode::ACCEPTED), answer.body);
+    match folder {
+        Some(folder) => located(response, folder, &answer.object),
+        None => response,
+    }
+}
+
+/// The same to whoever comes again with the key.
+pub fn first_answer_again(answer: StoredAnswer, folder: Option<&str>) -> Response {
+    let mut response = first_answer(answer, folder);
+    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    response
+}
+
+/// An answer with the place of what it is about: `Location: {folder}/{id}`.
+pub fn located(mut response: Response, folder: &str, id: &str) -> Response {
+    if let Ok(location) = HeaderValue::try_from(format!("{folder}/{id}")) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
 }
 
 /// A page of a list: `{"data": […], "next_cursor": null | "…"}`.

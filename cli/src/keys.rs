@@ -30,7 +30,7 @@ pub async fn run(command: Keys) -> Result<(), Failure> {
             let row = ApiKey { id: id.clone(), scope, scopes, hint: key.hint, created_at: now, revoked_at: None };
             store.add_key(&row, &key.hash).await?;
             println!("{}", key.secret.reveal());
-            eprintln!("key {id} of tenant {tenant}, {} mode. It is shown this once.", if live { "live" } else { "test" });
+            eprintln!("key {id} of tenant {tenant}, {} mode. It is shown this once.", mode.as_str());
         }
         Keys::List { tenant, data } => {
             let (_, _, store) = wire::open_store(data.data_dir).await?;

@@ -4,9 +4,9 @@ use crate::{
     auth::{Admin, Caller, CheckoutsRead},
     bounds,
     context::ApiContext,
-    idempotency::{IdempotencyKey, REPLAYED},
+    idempotency::IdempotencyKey,
     problem::Problem,
-    respond::{List, json_text},
+    respond::{List, first_answer, first_answer_again},
     routes::{paging::Paging, paths::Known},
     strict::{Query, Strict},
 };
@@ -20,9 +20,8 @@ use boxoffice_common::{
         id::{AdjustmentId, CustomerId},
         money::{Amount, Currency},
     },
-    ports::store::{AdjustResult, NewAdjustment, StoredAnswer},
+    ports::store::{AdjustResult, NewAdjustment},
 };
-use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -80,20 +79,12 @@ async fn adjust_balance(
     let id = AdjustmentId::generate(ctx.entropy(), ctx.clock().now());
     let new = NewAdjustment { id, scope: caller.scope().clone(), customer, amount, currency, reason, note, idempotency };
     match ctx.store().adjust_balance(&new).await? {
-        AdjustResult::Created(answer) => Ok(created(answer, false)),
-        AdjustResult::Replayed(answer) => Ok(created(answer, true)),
+        AdjustResult::Created(answer) => Ok(first_answer(answer, None)),
+        AdjustResult::Replayed(answer) => Ok(first_answer_again(answer, None)),
         AdjustResult::KeyReused => Err(Problem::IdempotencyKeyReused),
         AdjustResult::Refused(error) => Err(error.into()),
         AdjustResult::CustomerMissing => Err(Problem::NotFound),
     }
-}
-
-fn created(answer: StoredAnswer, replayed: bool) -> Response {
-    let mut response = json_text(StatusCode::from_u16(answer.status).unwrap_or(StatusCode::CREATED), answer.body);
-    if replayed {
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    }
-    response
 }
 
 /// A customer's adjustments, newest first.

@@ -4,9 +4,9 @@ use crate::{
     auth::{Admin, Caller},
     bounds,
     context::ApiContext,
-    idempotency::{IdempotencyKey, REPLAYED},
+    idempotency::IdempotencyKey,
     problem::Problem,
-    respond::{List, json, json_text},
+    respond::{List, first_answer, first_answer_again, json, located},
     routes::{paging::Paging, paths::Known},
     strict::{NoFields, Query, Strict},
 };
@@ -18,12 +18,14 @@ use boxoffice_common::{
         job::Job,
         scope::Scope,
     },
-    ports::store::{CancelSession, JobChange, NewCancellation, StoredAnswer},
+    ports::store::{CancelSession, JobChange, NewCancellation},
 };
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use serde::Deserialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+/// Where jobs are looked up.
+const FOLDER: &str = "/v1/jobs";
 /// The longest reason, characters: it becomes that of every refund.
 const MAX_REASON: usize = 500;
 
@@ -81,32 +83,16 @@ async fn cancel(
     match canceled {
         CancelSession::Created(answer) => {
             ctx.restocked(caller.scope(), Kind::Session, &new.session).await;
-            Ok(accepted(answer, false))
+            Ok(first_answer(answer, Some(FOLDER)))
         }
-        CancelSession::Replayed(answer) => Ok(accepted(answer, true)),
+        CancelSession::Replayed(answer) => Ok(first_answer_again(answer, Some(FOLDER))),
         CancelSession::Existing(job) => {
             ctx.restocked(caller.scope(), Kind::Session, &new.session).await;
-            Ok(located(json(StatusCode::OK, &*job), job.id.as_str()))
+            Ok(located(json(StatusCode::OK, &*job), FOLDER, job.id.as_str()))
         }
         CancelSession::KeyReused => Err(Problem::IdempotencyKeyReused),
         CancelSession::Missing => Err(Problem::NotFound),
     }
-}
-
-fn accepted(answer: StoredAnswer, replayed: bool) -> Response {
-    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::ACCEPTED);
-    let mut response = located(json_text(status, answer.body), &answer.object);
-    if replayed {
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    }
-    response
-}
-
-fn located(mut response: Response, job: &str) -> Response {
-    if let Ok(location) = HeaderValue::try_from(format!("/v1/jobs/{job}")) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    response
 }
 
 /// A page of jobs, newest first.

@@ -4,9 +4,9 @@ use crate::{
     auth::{Admin, Caller, CheckoutsRead, CheckoutsWrite},
     bounds,
     context::ApiContext,
-    idempotency::{IdempotencyKey, REPLAYED},
+    idempotency::IdempotencyKey,
     problem::Problem,
-    respond::{List, json, json_text},
+    respond::{List, first_answer, first_answer_again, json},
     routes::{checkouts::read, paths::Known, preferred_wait::PreferredWait},
     strict::Strict,
     trace::TraceParent,
@@ -25,13 +25,15 @@ use boxoffice_common::{
         refund::{Refund, RefundAsk, RefundStatus, RefundView, Refusal},
         scope::Scope,
     },
-    ports::store::{NewRefund, RefundResult, ResolveResult, StoredAnswer},
+    ports::store::{NewRefund, RefundResult, ResolveResult},
 };
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+/// Where refunds are looked up.
+const FOLDER: &str = "/v1/refunds";
 /// The most lines of a refund: as many as a checkout can have.
 const MAX_LINES: usize = 100;
 /// The longest reason, characters.
@@ -109,9 +111,9 @@ async fn refund(
             if let Some(moved) = moved {
                 ctx.after(moved, trace.as_str()).await;
             }
-            Ok(accepted(answer, false))
+            Ok(first_answer(answer, Some(FOLDER)))
         }
-        RefundResult::Replayed(answer) => Ok(accepted(answer, true)),
+        RefundResult::Replayed(answer) => Ok(first_answer_again(answer, Some(FOLDER))),
         RefundResult::KeyReused => Err(Problem::IdempotencyKeyReused),
         RefundResult::Refused(Refusal::Refused(error)) => Err(error.into()),
         RefundResult::Refused(Refusal::NotSold(status)) => {
@@ -120,19 +122,6 @@ async fn refund(
         }
         RefundResult::Missing => Err(Problem::NotFound),
     }
-}
-
-fn accepted(answer: StoredAnswer, replayed: bool) -> Response {
-    let location = format!("/v1/refunds/{}", answer.object);
-    let mut response = json_text(StatusCode::from_u16(answer.status).unwrap_or(StatusCode::ACCEPTED), answer.body);
-    let headers = response.headers_mut();
-    if let Ok(location) = HeaderValue::try_from(location) {
-        headers.insert(header::LOCATION, location);
-    }
-    if replayed {
-        headers.insert(REPLAYED, HeaderValue::from_static("true"));
-    }
-    response
 }
 
 /// What an operator found out, and how.

@@ -4,9 +4,9 @@ use crate::{
     auth::{Caller, CheckoutsRead, CheckoutsWrite},
     callback_address,
     context::ApiContext,
-    idempotency::{IdempotencyKey, REPLAYED},
+    idempotency::IdempotencyKey,
     problem::Problem,
-    respond::{List, json, json_text},
+    respond::{List, first_answer, first_answer_again, json},
     routes::{paging::page, paths::Known},
     strict::{Limit, Query, Strict},
     trace::TraceParent,
@@ -21,14 +21,16 @@ use boxoffice_common::{
         scope::Scope,
         waiting::{WaitingEntryView, WaitingStatus},
     },
-    ports::store::{IdempotencyRow, JoinResult, LeaveResult, NewWaiting, StoredAnswer},
+    ports::store::{IdempotencyRow, JoinResult, LeaveResult, NewWaiting},
 };
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::{ops::RangeInclusive, time::Duration};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+/// Where entries are looked up.
+const FOLDER: &str = "/v1/waiting-list";
 /// How long an offer may last, seconds.
 const OFFER_FOR: RangeInclusive<u32> = 60..=86_400;
 const DEFAULT_OFFER_FOR: u32 = 900;
@@ -113,8 +115,8 @@ async fn join(
     let idempotency = key.map(|key| key.with_body(body.hash));
     let new = body.value.into_new(caller.scope().clone(), session, idempotency, &ctx)?;
     match ctx.store().join(&new).await? {
-        JoinResult::Created(answer) => Ok(created(answer, false)),
-        JoinResult::Replayed(answer) => Ok(created(answer, true)),
+        JoinResult::Created(answer) => Ok(first_answer(answer, Some(FOLDER))),
+        JoinResult::Replayed(answer) => Ok(first_answer_again(answer, Some(FOLDER))),
         JoinResult::KeyReused => Err(Problem::IdempotencyKeyReused),
         JoinResult::Missing => Err(Problem::NotFound),
         JoinResult::CustomerMissing => Err(CodedError::new(Code::ResourceMissing, "no such customer").at("customer").into()),
@@ -128,19 +130,6 @@ async fn join(
         }
         JoinResult::ListFull => Err(Problem::Conflict { code: "waiting_list_full", detail: "as many wait as may".to_owned(), param: None }),
     }
-}
-
-fn created(answer: StoredAnswer, replayed: bool) -> Response {
-    let location = format!("/v1/waiting-list/{}", answer.object);
-    let mut response = json_text(StatusCode::from_u16(answer.status).unwrap_or(StatusCode::CREATED), answer.body);
-    let headers = response.headers_mut();
-    if let Ok(location) = HeaderValue::try_from(location) {
-        headers.insert(header::LOCATION, location);
-    }
-    if replayed {
-        headers.insert(REPLAYED, HeaderValue::from_static("true"));
-    }
-    response
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

@@ -14,6 +14,16 @@ pub enum Mode {
     Live,
 }
 
+impl Mode {
+    /// As it stands in a scope.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Test => "test",
+            Self::Live => "live",
+        }
+    }
+}
+
 /// A tenant in one mode, stored and keyed as `tenant/mode`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scope {
@@ -25,18 +35,13 @@ impl Scope {
     /// Tenants are `[A-Za-z0-9_-]{1,64}`.
     pub fn new(tenant: &str, mode: Mode) -> Result<Self, BadId> {
         super::id::CatalogueId::parse(tenant)?;
-        let suffix = if mode == Mode::Live { "live" } else { "test" };
-        Ok(Self { text: format!("{tenant}/{suffix}"), mode })
+        Ok(Self { text: format!("{tenant}/{}", mode.as_str()), mode })
     }
 
     /// Reads `tenant/mode` back from the store.
     pub fn parse(text: &str) -> Option<Self> {
         let (tenant, mode) = text.split_once('/')?;
-        let mode = match mode {
-            "live" => Mode::Live,
-            "test" => Mode::Test,
-            _ => return None,
-        };
+        let mode = [Mode::Test, Mode::Live].into_iter().find(|known| known.as_str() == mode)?;
         Self::new(tenant, mode).ok()
     }
 

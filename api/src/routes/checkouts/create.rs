@@ -4,10 +4,10 @@ use super::request::CreateCheckout;
 use crate::{
     auth::{Caller, CheckoutsWrite},
     context::ApiContext,
-    idempotency::{IdempotencyKey, REPLAYED},
+    idempotency::IdempotencyKey,
     intake::Answer,
     problem::Problem,
-    respond::json_text,
+    respond::{first_answer, first_answer_again},
     strict::Strict,
     trace::TraceParent,
 };
@@ -17,7 +17,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use boxoffice_common::domain::view::CheckoutView;
-use http::{HeaderValue, StatusCode, header};
 
 /// Takes a checkout in: 202 once it is durable.
 #[utoipa::path(
@@ -47,15 +46,7 @@ pub async fn create(
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
-        let location = format!("/v1/checkouts/{}", self.stored.object);
-        let mut response = json_text(StatusCode::from_u16(self.stored.status).unwrap_or(StatusCode::ACCEPTED), self.stored.body);
-        let headers = response.headers_mut();
-        if let Ok(location) = HeaderValue::try_from(location) {
-            headers.insert(header::LOCATION, location);
-        }
-        if self.replayed {
-            headers.insert(REPLAYED, HeaderValue::from_static("true"));
-        }
-        response
+        let answer = if self.replayed { first_answer_again } else { first_answer };
+        answer(self.stored, Some("/v1/checkouts"))
     }
 }

@@ -1,11 +1,11 @@
 //! `accept`: makes checkouts durable, a batch in one transaction.
 
 use super::{
-    SqlStore,
+    answers::{self, Bound, First, Key},
     bulk::{Rows, Type::Int, Type::Text},
     db::{Db, Tx, transact},
     script::Write,
-    value::{Value, corrupt},
+    value::corrupt,
 };
 use crate::{
     batch::{BatchRun, Closed, Panicked},
@@ -18,7 +18,7 @@ use crate::{
         view::CheckoutView,
     },
     failpoint,
-    ports::store::{Accepted, IdempotencyRow, NewCheckout, StoreError, StoredAnswer},
+    ports::store::{Accepted, NewCheckout, StoreError, StoredAnswer},
 };
 use async_trait::async_trait;
 use std::{
@@ -75,12 +75,11 @@ impl From<Panicked> for StoreError {
     }
 }
 
-type Key<'a> = (&'a str, &'a str, &'a str);
 /// The first of a batch with its key: what it becomes, and what it is answered.
-type First<'a> = (&'a NewCheckout, Checkout, String);
+type Entrant<'a> = (&'a NewCheckout, Checkout, StoredAnswer);
 
 fn key(new: &NewCheckout) -> Key<'_> {
-    (new.scope.as_str(), &new.idempotency.route, &new.idempotency.key)
+    answers::key(&new.scope, &new.idempotency)
 }
 
 async fn accept(tx: &mut Tx<'_>, items: &[Arc<NewCheckout>], entropy: &Entropy) -> Result<Vec<Accepted>, StoreError> {
@@ -88,46 +87,34 @@ async fn accept(tx: &mut Tx<'_>, items: &[Arc<NewCheckout>], entropy: &Entropy) 
     let customers = Customers::find(tx, items, entropy, now).await?;
     // The first of twins in a batch goes in; the others find its row. Sorted, so that two batches with the same keys do
     // not wait for each other.
-    let mut firsts: HashMap<Key<'_>, First<'_>> = HashMap::new();
+    let mut firsts: HashMap<Key<'_>, Entrant<'_>> = HashMap::new();
     for new in items {
         if firsts.contains_key(&key(new)) || customers.is_missing(new) {
             continue;
         }
         let checkout = queued(new, customers.of(new), now);
         let body = serde_json::to_string(&CheckoutView::new(&checkout, Some(new.queue))).map_err(corrupt)?;
-        firsts.insert(key(new), (new, checkout, body));
+        let answer = StoredAnswer { status: ACCEPTED, object: checkout.id.to_string(), body };
+        firsts.insert(key(new), (new, checkout, answer));
     }
-    let mut sorted: Vec<&First<'_>> = firsts.values().collect();
+    let mut sorted: Vec<&Entrant<'_>> = firsts.values().collect();
     sorted.sort_unstable_by_key(|(new, ..)| key(new));
     let known = insert(tx, &sorted, now).await?;
-    let winners = sorted.iter().filter(|(new, ..)| !known.contains_key(&owned(key(new))));
+    let winners = sorted.iter().filter(|(new, ..)| !known.contains_key(&key(new)));
     customers.insert(tx, winners.map(|(new, ..)| *new), now).await?;
     failpoint::cross("accept.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
-    items
-        .iter()
-        .map(|new| {
-            if let Some((stored, hash)) = known.get(&owned(key(new))) {
-                return Ok(replay(new, stored, hash, now));
-            }
-            let Some((first, checkout, body)) = firsts.get(&key(new)) else { return Ok(Accepted::CustomerMissing) };
-            let answer = StoredAnswer { status: ACCEPTED, object: checkout.id.to_string(), body: body.clone() };
-            Ok(replay(new, &answer, &first.idempotency.body_hash, now))
-        })
-        .collect()
+    Ok(items.iter().map(|new| answered(new, &known, &firsts, now)).collect())
 }
 
-fn owned((scope, route, key): Key<'_>) -> (String, String, String) {
-    (scope.to_owned(), route.to_owned(), key.to_owned())
-}
-
-/// What a caller is told whose key is bound to `stored`. Its own id means that its own earlier run has written it.
-fn replay(new: &NewCheckout, stored: &StoredAnswer, hash: &str, now: Timestamp) -> Accepted {
-    if stored.object == new.id.as_str() {
-        Accepted::Created { answer: stored.clone(), at: now }
-    } else if hash == new.idempotency.body_hash {
-        Accepted::Replayed(stored.clone())
-    } else {
-        Accepted::KeyReused
+/// What a caller is told. Its own id in an answer means that its own run, this or an earlier one, has written it.
+fn answered(new: &NewCheckout, known: &HashMap<Key<'_>, First>, firsts: &HashMap<Key<'_>, Entrant<'_>>, now: Timestamp) -> Accepted {
+    let of_batch = |(first, _, answer): &Entrant<'_>| First { answer: answer.clone(), body_hash: first.idempotency.body_hash.clone() };
+    let first = known.get(&key(new)).cloned().or_else(|| firsts.get(&key(new)).map(of_batch));
+    match first.map(|first| Bound::of(first, &new.idempotency, new.id.as_str())) {
+        Some(Bound::Ours(answer)) => Accepted::Created { answer, at: now },
+        Some(Bound::Same(answer)) => Accepted::Replayed(answer),
+        Some(Bound::Other) => Accepted::KeyReused,
+        None => Accepted::CustomerMissing,
     }
 }
 
@@ -140,79 +127,31 @@ fn queued(new: &NewCheckout, customer: Option<CustomerId>, now: Timestamp) -> Ch
     Checkout::queued(new.id.clone(), new.scope.clone(), order, now, now.after(new.expires_in))
 }
 
-type KnownAnswers = HashMap<(String, String, String), (StoredAnswer, String)>;
-
 /// Binds keys that are new and writes their checkouts, and answers what the other keys are bound to.
-async fn insert(tx: &mut Tx<'_>, firsts: &[&First<'_>], now: Timestamp) -> Result<KnownAnswers, StoreError> {
+async fn insert<'a>(tx: &mut Tx<'_>, firsts: &[&'a Entrant<'a>], now: Timestamp) -> Result<HashMap<Key<'a>, First>, StoreError> {
     if firsts.is_empty() {
         return Ok(HashMap::new());
     }
-    let written = tx.run(vec![keys(firsts, now), checkouts(firsts.iter().map(|(_, checkout, _)| checkout))?]).await?;
+    let bindings = firsts.iter().map(|(new, _, answer)| (&new.scope, &new.idempotency, answer));
+    let written = tx.run(vec![answers::bind_unbound(bindings, now), checkouts(firsts.iter().map(|(_, checkout, _)| checkout))?]).await?;
     let fresh: HashSet<String> = written.returned().map(|(row, from)| row.text(from)).collect::<Result<_, StoreError>>()?;
     if fresh.len() == firsts.len() {
         return Ok(HashMap::new());
     }
     // The others were bound before: by an earlier run of our own, or by another checkout.
-    let mut wanted = Rows::new(&[("scope", Text), ("route", Text), ("key", Text)]);
-    let bound_before: Vec<&&First<'_>> = firsts.iter().filter(|(_, checkout, _)| !fresh.contains(checkout.id.as_str())).collect();
-    for (new, ..) in &bound_before {
-        let (scope, route, key) = key(new);
-        wanted.push([scope.into(), route.into(), key.into()]);
-    }
-    let known = answers(tx.fetch(ANSWERS, Some(&wanted), &[]).await?)?;
+    let bound_before: Vec<&&Entrant<'_>> = firsts.iter().filter(|(_, checkout, _)| !fresh.contains(checkout.id.as_str())).collect();
+    let known = answers::firsts(tx, bound_before.iter().map(|(new, ..)| key(new))).await?;
     if known.len() != bound_before.len() {
         // An answer was forgotten between the two statements: run again, its key is free now.
         return Err(StoreError::Unavailable("an old answer was forgotten at this moment".to_owned()));
     }
-    let lost = |first: &&&&First<'_>| known.get(&owned(key(first.0))).is_some_and(|(answer, _)| answer.object != first.1.id.as_str());
-    let losers = Rows::ids(bound_before.iter().filter(lost).map(|first| first.1.id.as_str()));
+    let lost = |(new, _, ours): &&&&Entrant<'_>| known.get(&key(new)).is_some_and(|first| first.answer.object != ours.object);
+    let losers = Rows::ids(bound_before.iter().filter(lost).map(|(.., ours)| ours.object.as_str()));
     if !losers.is_empty() {
         // Written a moment ago, in this transaction: nobody has seen them.
         tx.execute("DELETE FROM checkouts WHERE id IN (SELECT id FROM {rows})", Some(&losers), &[]).await?;
     }
     Ok(known)
-}
-
-/// Binds keys that are new, and returns the objects of those.
-fn keys(firsts: &[&First<'_>], now: Timestamp) -> Write {
-    let mut rows = Rows::new(&[
-        ("scope", Text),
-        ("route", Text),
-        ("key", Text),
-        ("body_hash", Text),
-        ("object", Text),
-        ("status", Int),
-        ("body", Text),
-        ("created_at", Int),
-    ]);
-    for (new, checkout, body) in firsts {
-        let IdempotencyRow { route, key, body_hash } = &new.idempotency;
-        rows.push([
-            new.scope.as_str().into(),
-            route.as_str().into(),
-            key.as_str().into(),
-            body_hash.as_str().into(),
-            checkout.id.as_str().into(),
-            i64::from(ACCEPTED).into(),
-            body.as_str().into(),
-            now.into(),
-        ]);
-    }
-    let sql = "INSERT INTO idempotency ({names}) SELECT {names} FROM {rows} WHERE true ON CONFLICT DO NOTHING";
-    Write::new(sql, rows).returning("object")
-}
-
-const ANSWERS: &str = "SELECT i.scope, i.route, i.key, i.status, i.object, i.body, i.body_hash FROM idempotency i \
-     WHERE (i.scope, i.route, i.key) IN (SELECT scope, route, key FROM {rows})";
-
-fn answers(rows: Vec<super::value::Row>) -> Result<KnownAnswers, StoreError> {
-    rows.iter()
-        .map(|row| {
-            let status = u16::try_from(row.int(3)?).map_err(corrupt)?;
-            let answer = StoredAnswer { status, object: row.text(4)?, body: row.text(5)? };
-            Ok(((row.text(0)?, row.text(1)?, row.text(2)?), (answer, row.text(6)?)))
-        })
-        .collect()
 }
 
 /// Writes the checkouts that are not there: an earlier run of our own may have written them.
@@ -346,19 +285,5 @@ impl<'a> Customers<'a> {
         }
         // Somebody made the same customer a moment ago: run again, it is found then.
         Err(StoreError::Unavailable("a customer was made twice at once".to_owned()))
-    }
-}
-
-impl SqlStore {
-    /// What a key is bound to, if anything.
-    pub(super) async fn answer_for(&self, scope: &Scope, row: &IdempotencyRow) -> Result<Option<Accepted>, StoreError> {
-        let sql = "SELECT status, object, body, body_hash FROM idempotency WHERE scope = {1} AND route = {2} AND key = {3}";
-        let args: [Value; 3] = [scope.as_str().into(), row.route.as_str().into(), row.key.as_str().into()];
-        let Some(found) = self.db.read(sql, None, &args).await?.into_iter().next() else { return Ok(None) };
-        if found.text(3)? != row.body_hash {
-            return Ok(Some(Accepted::KeyReused));
-        }
-        let status = u16::try_from(found.int(0)?).map_err(corrupt)?;
-        Ok(Some(Accepted::Replayed(StoredAnswer { status, object: found.text(1)?, body: found.text(2)? })))
     }
 }

@@ -5,11 +5,17 @@ use super::{
     bulk::Rows,
     db::Db,
     load::{self, ATTEMPT, CHECKOUT},
-    value::{Value, corrupt},
+    value::{Row, Value, corrupt},
 };
 use crate::{
     batch::BatchRun,
-    domain::{checkout::Checkout, id::CheckoutId, scope::Scope, timeline::TimelineEntry},
+    domain::{
+        checkout::Checkout,
+        id::CheckoutId,
+        scope::{Mode, Scope},
+        state::Status,
+        timeline::TimelineEntry,
+    },
     ports::store::{CheckoutFilter, Page, PageRequest, StoreError},
 };
 use async_trait::async_trait;
@@ -134,5 +140,17 @@ impl SqlStore {
             last = Some(row.int(0)?);
         }
         Ok(Page { data, next_cursor: last.filter(|_| is_cut).map(|version| version.to_string()) })
+    }
+
+    /// How many checkouts are in each status.
+    pub(super) async fn count_checkouts(&self, mode: Option<Mode>) -> Result<Vec<(Status, u64)>, StoreError> {
+        let whose = mode.map_or_else(|| "%".to_owned(), |mode| format!("%/{}", mode.as_str()));
+        let sql = "SELECT status, COUNT(*) FROM checkouts WHERE scope LIKE {1} GROUP BY status";
+        let count = |row: &Row| {
+            let status = row.text(0)?;
+            let status = Status::parse(&status).ok_or_else(|| corrupt(format!("status {status:?}")))?;
+            Ok((status, u64::try_from(row.int(1)?).map_err(corrupt)?))
+        };
+        self.db.read(sql, None, &[whose.into()]).await?.iter().map(count).collect()
     }
 }

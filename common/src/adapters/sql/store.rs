@@ -1,6 +1,6 @@
 //! The ports' methods, each handed to the file that owns its subject.
 
-use super::{SqlStore, bulk::Rows, db::transact, deliveries::Take, value::corrupt};
+use super::{SqlStore, deliveries::Take};
 use crate::{
     domain::{
         attempt::Decline,
@@ -529,36 +529,10 @@ impl UpkeepStore for SqlStore {
     }
 
     async fn forget_answers(&self, keep: Duration, limit: u32) -> Result<u64, StoreError> {
-        transact!(self.db, tx => {
-            let before = tx.now().await?.before(keep);
-            let sql = "SELECT scope, route, key FROM idempotency WHERE created_at < {1} LIMIT {2}";
-            let rows = tx.fetch(sql, None, &[before.into(), limit.into()]).await?;
-            let mut old = Rows::new(&[("scope", super::bulk::Type::Text), ("route", super::bulk::Type::Text), ("key", super::bulk::Type::Text)]);
-            for row in &rows {
-                old.push([row.text(0)?.into(), row.text(1)?.into(), row.text(2)?.into()]);
-            }
-            if old.is_empty() {
-                return Ok(0);
-            }
-            let sql = "DELETE FROM idempotency WHERE (scope, route, key) IN (SELECT scope, route, key FROM {rows})";
-            tx.execute(sql, Some(&old), &[]).await
-        })
+        self.delete_answers(keep, limit).await
     }
 
     async fn counts(&self, mode: Option<Mode>) -> Result<Vec<(Status, u64)>, StoreError> {
-        let suffix = match mode {
-            None => "%",
-            Some(Mode::Test) => "%/test",
-            Some(Mode::Live) => "%/live",
-        };
-        let rows =
-            self.db.read("SELECT status, COUNT(*) FROM checkouts WHERE scope LIKE {1} GROUP BY status", None, &[suffix.into()]).await?;
-        rows.iter()
-            .map(|row| {
-                let status = row.text(0)?;
-                let status = Status::parse(&status).ok_or_else(|| corrupt(format!("status {status:?}")))?;
-                Ok((status, u64::try_from(row.int(1)?).map_err(corrupt)?))
-            })
-            .collect()
+        self.count_checkouts(mode).await
     }
 }
