@@ -75,7 +75,7 @@ async fn handle(context: Arc<WorkerContext>, taken: Taken) {
 
 /// A step that panics has failed. Without a word its message would come again at once, and again; as a dead letter it is seen. What it is
 /// about stays due: the rescuer brings it back at doubling intervals, and a take-over of its lease counts in its row.
-async fn caught(step: impl Future<Output = Result<Done, StepError>>) -> Result<Done, StepError> {
+pub(crate) async fn caught<T>(step: impl Future<Output = Result<T, StepError>>) -> Result<T, StepError> {
     AssertUnwindSafe(step).catch_unwind().await.unwrap_or(Err(StepError::Panicked))
 }
 
@@ -143,7 +143,7 @@ mod tests {
         }
         let bad = consumer.next().await.unwrap();
         assert_eq!(bad.work.id, "chk_bad");
-        let result = caught(async { panic!("a bug") }).await;
+        let result = caught::<Done>(async { panic!("a bug") }).await;
         conclude(&queue, Timestamp::from_millis(2_000), bad, result).await;
         // Of one place in hand none is lost, and the one behind it is not the same again.
         let good = tokio::time::timeout(Duration::from_secs(5), consumer.next()).await.unwrap().unwrap();

@@ -2,7 +2,7 @@
 
 use crate::{
     WorkerContext, follow,
-    lane::{Done, StepError},
+    lane::{Done, StepError, caught},
 };
 use boxoffice_common::{
     domain::{
@@ -28,7 +28,7 @@ pub(crate) async fn run(context: &WorkerContext, work: &Work) -> Result<Done, St
     let Some(event) = context.store.provider_event(&id).await?.filter(|event| event.status == EventStatus::Pending) else {
         return Ok(Done::Finished);
     };
-    let (status, note) = match decide(context, &event, work.trace.as_deref()).await? {
+    let (status, note) = match decided(context, &event, work.trace.as_deref()).await? {
         End::Now(status, note) => (status, note),
         End::Later(note) if event.tries >= MAX_TRIES => (EventStatus::NeedsReview, note),
         End::Later(note) => {
@@ -57,6 +57,25 @@ enum End {
 
 const MOVED: End = End::Now(EventStatus::Done, "it moved its checkout");
 
+/// Decides, and says later of what no other try can be hoped to mend: a row that cannot be read, or our bug. An event has no lease of which
+/// take-overs would count, so each try of it counts here, until a person has to look.
+async fn decided(context: &WorkerContext, event: &ProviderEvent, trace: Option<&str>) -> Result<End, StepError> {
+    let error = match caught(decide(context, event, trace)).await {
+        Ok(end) => return Ok(end),
+        Err(error) => error,
+    };
+    let note = match &error {
+        StepError::Store(StoreError::Corrupt(_)) => "our own row about it cannot be read",
+        StepError::Store(StoreError::Inconsistent(_)) => "it cannot be settled",
+        StepError::Panicked => "the work on it panics",
+        StepError::Store(StoreError::Unavailable(_)) | StepError::Queue(_) | StepError::Told(_) | StepError::Malformed(_) => {
+            return Err(error);
+        }
+    };
+    tracing::error!(event = %event.id, tries = event.tries, %error, "an event cannot be worked on");
+    Ok(End::Later(note))
+}
+
 async fn decide(context: &WorkerContext, event: &ProviderEvent, trace: Option<&str>) -> Result<End, StepError> {
     let Some(source) = context.events.get(&event.provider, &event.account) else { return Ok(End::Later("this account is not set up")) };
     let told = match source.read(&event.body) {
@@ -75,19 +94,10 @@ async fn decide(context: &WorkerContext, event: &ProviderEvent, trace: Option<&s
         Verdict::Review(why) => return Ok(End::Now(EventStatus::NeedsReview, why)),
         Verdict::Later => return Ok(End::Later("another try is under way")),
     };
-    match result {
-        Ok(Some(moved)) => {
-            follow::follow(context, moved, trace).await?;
-            Ok(MOVED)
-        }
-        // It may have moved since it was read: judged again, it is known, or waits.
-        Ok(None) => Ok(End::Later("it was known, or something else was under way")),
-        Err(StoreError::Inconsistent(cause)) => {
-            tracing::error!(event = %event.id, %cause, "an event cannot be settled");
-            Ok(End::Later("it cannot be settled"))
-        }
-        Err(error) => Err(error.into()),
-    }
+    // It may have moved since it was read: judged again, it is known, or waits.
+    let Some(moved) = result? else { return Ok(End::Later("it was known, or something else was under way")) };
+    follow::follow(context, moved, trace).await?;
+    Ok(MOVED)
 }
 
 /// Records what became of an attempt, whoever else is at work on it: it is definite.

@@ -1,0 +1,182 @@
+//! Events of providers of which the work goes wrong: each try counts in the event's own row, and nobody behind it waits.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+use boxoffice_common::{
+    adapters::{
+        announce::MemoryAnnouncer,
+        callback::sender::CallbackSender,
+        provider_events::{EventSource, EventSources, NotGenuine},
+        providers::Providers,
+        queue::MemoryQueue,
+        seats::MemorySeats,
+        sql::SqlStore,
+    },
+    config::Config,
+    domain::{
+        id::{CheckoutId, Entropy, ProviderEventId},
+        money::{Amount, Currency},
+        provider_event::{About, EventAccount, EventStatus, MAX_TRIES, ProviderEvent, Told, ToldMoney, Word},
+        scope::{Mode, Scope},
+        secret::Secret,
+        time::Timestamp,
+    },
+    ports::{
+        clock::{Clock, SystemClock},
+        queue::{DeadLetterOffice, Lane, Queue, Work},
+        store::{CheckoutStore, NewProviderEvent, ProviderEventStore, UpkeepStore},
+    },
+};
+use boxoffice_worker::{Worker, WorkerContext, WorkerSettings};
+use std::{sync::Arc, time::Duration};
+
+/// A checkout of which the row is damaged.
+const DAMAGED: &str = "chk_damaged";
+/// What makes the work on an event panic.
+const POISON: &str = "poison";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Tells of the checkout that the body names, and panics at poison.
+struct Teller(EventAccount);
+
+impl EventSource for Teller {
+    fn account(&self) -> &EventAccount {
+        &self.0
+    }
+
+    fn verify(&self, _: &http::HeaderMap, body: &[u8], _: Timestamp) -> Result<String, NotGenuine> {
+        Ok(String::from_utf8_lossy(body).into_owned())
+    }
+
+    fn read(&self, body: &str) -> Result<Told, serde_json::Error> {
+        assert_ne!(body, POISON, "as the test wants it");
+        Ok(Told::Money(ToldMoney {
+            about: About::Charge,
+            reference: CheckoutId::parse(body).unwrap(),
+            key: format!("{body}_1"),
+            provider_reference: "ch_1".to_owned(),
+            amount: Amount::from_minor(1500),
+            currency: Currency::parse("usd").unwrap(),
+            word: Word::Moved,
+        }))
+    }
+}
+
+struct Site {
+    store: Arc<SqlStore>,
+    queue: Arc<MemoryQueue>,
+    entropy: Arc<Entropy>,
+    context: Arc<WorkerContext>,
+    _folder: tempfile::TempDir,
+}
+
+impl Site {
+    /// A store with a damaged checkout in it, and all that a worker needs.
+    async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("store.db").display());
+        let (entropy, clock) = (Arc::new(Entropy::from_os()), Arc::new(SystemClock::default()));
+        let store = Arc::new(SqlStore::open(&Secret::new(url.clone()), clock.clone(), Arc::clone(&entropy)).await.unwrap());
+        store.migrate().await.unwrap();
+        let raw = sqlx::SqlitePool::connect(&url).await.unwrap();
+        let damaged = "INSERT INTO checkouts (id, scope, status, version, doc, amount_paid, amount_refunded, rescues, expires_at, created_at, updated_at) \
+                       VALUES ($1, 'studio/test', 'succeeded', 1, '{', 1500, 0, 0, 1, 1, 1)";
+        sqlx::query(damaged).bind(DAMAGED).execute(&raw).await.unwrap();
+        raw.close().await;
+        let queue = Arc::new(MemoryQueue::new());
+        let config = Config::read(folder.path().to_owned(), &|_| None).unwrap();
+        let account = EventAccount { provider: "sandbox", account: "test".to_owned(), mode: Mode::Test, tenant: None };
+        let context = Arc::new(WorkerContext {
+            store: store.clone(),
+            queue: queue.clone(),
+            seats: Arc::new(MemorySeats::default()),
+            announcer: Arc::new(MemoryAnnouncer::new()),
+            providers: Providers::new(),
+            events: EventSources::default().with(Arc::new(Teller(account))),
+            sender: CallbackSender::new((&config).into(), Arc::clone(&entropy)).unwrap(),
+            clock,
+            entropy: Arc::clone(&entropy),
+            settings: WorkerSettings::from(&config),
+            direct_tries: WorkerContext::direct_tries(),
+        });
+        Self { store, queue, entropy, context, _folder: folder }
+    }
+
+    /// Keeps an event that was tried so often before.
+    async fn keep(&self, body: &str, tries: u32) -> ProviderEventId {
+        let id = ProviderEventId::generate(&self.entropy, SystemClock::default().now());
+        let (provider, scope) = ("sandbox".to_owned(), Scope::new("test", Mode::Test).unwrap());
+        let new = NewProviderEvent { id: id.clone(), provider, scope, event: id.to_string(), body: body.to_owned() };
+        assert!(self.store.keep_event(new).await.unwrap());
+        for _ in 0..tries {
+            assert!(self.store.put_event_off(&id, Duration::from_secs(3600), "not yet").await.unwrap());
+        }
+        id
+    }
+
+    /// Hands events to a worker, and answers what has become of each when it has been worked on.
+    async fn work(&self, ids: &[&ProviderEventId]) -> Vec<ProviderEvent> {
+        let before = self.look(ids).await;
+        let work = |id: &&ProviderEventId| Work {
+            lane: Lane::Events,
+            id: id.to_string(),
+            scope: "test/test".to_owned(),
+            enqueued_at: SystemClock::default().now(),
+            wants: Vec::new(),
+            trace: None,
+        };
+        for published in self.queue.publish(ids.iter().map(work).collect()).await {
+            published.unwrap();
+        }
+        let worker = Worker::start(Arc::clone(&self.context)).await.unwrap();
+        let is_worked_on = |before: &ProviderEvent, now: &ProviderEvent| (before.tries, before.status) != (now.tries, now.status);
+        let worked = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let now = self.look(ids).await;
+                if before.iter().zip(&now).all(|(before, now)| is_worked_on(before, now)) {
+                    return now;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+        let worked = worked.await.unwrap_or_else(|_| panic!("nothing was counted of one of them"));
+        assert!(worker.drain().await);
+        worked
+    }
+
+    async fn look(&self, ids: &[&ProviderEventId]) -> Vec<ProviderEvent> {
+        let mut events = Vec::new();
+        for id in ids {
+            events.push(self.store.provider_event(id).await.unwrap().unwrap());
+        }
+        events
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_try_counts_also_where_the_checkouts_row_cannot_be_read_or_the_work_panics_and_others_are_worked_on() {
+    let site = Site::open().await;
+    let (damaged, poison, fine) = (site.keep(DAMAGED, 0).await, site.keep(POISON, 0).await, site.keep("chk_nobody", 0).await);
+    let worked = site.work(&[&damaged, &poison, &fine]).await;
+    let notes = ["our own row about it cannot be read", "the work on it panics"];
+    for (event, note) in worked.iter().zip(notes) {
+        assert_eq!((event.status, event.note.as_deref()), (EventStatus::Pending, Some(note)));
+    }
+    assert_eq!((worked[2].status, worked[2].note.as_deref()), (EventStatus::Ignored, Some("there is no such checkout")));
+    assert_eq!(site.queue.dead_letters(10).await.unwrap().total, 0, "they wait for their next try, and for nothing else");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_so_many_tries_a_person_has_to_look() {
+    let site = Site::open().await;
+    let (damaged, poison) = (site.keep(DAMAGED, MAX_TRIES).await, site.keep(POISON, MAX_TRIES).await);
+    let worked = site.work(&[&damaged, &poison]).await;
+    assert!(worked.iter().all(|event| event.status == EventStatus::NeedsReview), "{worked:?}");
+    let mut shown: Vec<_> = site.store.events_to_review(10).await.unwrap().into_iter().map(|event| event.id).collect();
+    shown.sort();
+    assert_eq!(shown, [damaged, poison]);
+    let rules: Vec<_> = site.store.audit(Duration::from_secs(60)).await.unwrap().into_iter().map(|breach| breach.rule).collect();
+    assert_eq!(rules.iter().filter(|rule| *rule == "event_needs_review").count(), 2, "{rules:?}");
+    // Nobody comes for them any more.
+    assert_eq!(site.store.rescue(Lane::Events, Duration::ZERO, None, 10).await.unwrap().len(), 0);
+}
