@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 use boxoffice_common::{
+    config::Config,
     domain::{
         attempt::AttemptStatus,
         error::Code,
@@ -15,7 +16,8 @@ use boxoffice_common::{
     failpoint,
 };
 use std::{
-    collections::BTreeSet,
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -257,6 +259,49 @@ fn every_variable_of_the_configuration_stands_in_the_readme() {
     // The logging library reads it by itself.
     let invented = documented.iter().filter(|name| *name != "RUST_LOG" && !everything.contains(&format!("\"{name}\"")));
     assert_eq!(invented.collect::<Vec<_>>(), Vec::<&String>::new(), "nothing reads them");
+}
+
+/// `${NAME:-default}`, and where it ends.
+fn interpolation(text: &str) -> Option<(&str, &str, usize)> {
+    let (inner, _) = text.strip_prefix("${")?.split_once('}')?;
+    let (name, default) = inner.split_once(":-")?;
+    Some((name, default, inner.len() + 3))
+}
+
+/// What `compose.yaml` puts in where nothing is set, and the names of what can be.
+fn with_defaults(text: &str) -> (String, BTreeSet<String>) {
+    let (mut filled, mut names) = (String::new(), BTreeSet::new());
+    let mut pieces = text.split("${");
+    filled.push_str(pieces.next().unwrap());
+    for piece in pieces {
+        let whole = format!("${{{piece}");
+        let (name, default, end) = interpolation(&whole).unwrap_or_else(|| panic!("no default: {whole}"));
+        names.insert(name.to_owned());
+        filled.push_str(default);
+        filled.push_str(&whole[end..]);
+    }
+    (filled, names)
+}
+
+#[test]
+fn what_compose_sets_is_known_and_right_and_what_it_reads_stands_in_the_readme() {
+    let (compose, read_by_compose) = with_defaults(&read("compose.yaml"));
+    let ours = compose.split_once("x-boxoffice:").unwrap().1.split_once("services:").unwrap().0;
+    let pairs = ours.split_once("  environment:\n").unwrap().1.lines().filter_map(|line| line.trim().split_once(": "));
+    let set: BTreeMap<String, String> = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let asked = RefCell::new(BTreeSet::new());
+    let get = |name: &str| {
+        asked.borrow_mut().insert(name.to_owned());
+        set.get(name).cloned()
+    };
+    let config = Config::read(PathBuf::from("data"), &get).unwrap();
+    assert!(config.database_url.is_some() && config.sandbox_webhook_secret.is_some(), "{set:?}");
+    let asked = asked.into_inner();
+    assert_eq!(set.keys().filter(|name| !asked.contains(*name)).collect::<Vec<_>>(), Vec::<&String>::new(), "nothing reads them");
+    let readme = read("README.md");
+    let sentence = readme.lines().find(|line| line.starts_with("`compose.yaml` reads ")).unwrap().split_once(". ").unwrap().0;
+    let documented = sentence.split('`').skip(3).step_by(2).map(str::to_owned).collect();
+    assert_same(&documented, &read_by_compose, "README.md");
 }
 
 /// Every page of the repository.

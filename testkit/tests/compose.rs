@@ -73,7 +73,20 @@ fn the_addresses_name_services_of_this_file() {
         assert!(environment[variable].as_str().unwrap().contains(host), "{variable}");
     }
     let sandbox = words(&setting(&file["services"]["sandbox"], "command"));
-    assert!(sandbox.contains(&"0.0.0.0:8090".to_owned()), "the sandbox listens elsewhere than where it is looked for");
+    assert!(sandbox.contains(&"--listen=0.0.0.0:8090".to_owned()), "the sandbox listens elsewhere than where it is looked for");
+}
+
+#[test]
+fn the_sandbox_tells_the_api_and_both_know_what_it_signs_with() {
+    let file = compose();
+    let sandbox = words(&setting(&file["services"]["sandbox"], "command"));
+    assert!(sandbox.contains(&"--webhook-url=http://api:8080/webhooks/sandbox/test".to_owned()), "{sandbox:?}");
+    assert!(words(&setting(&file["services"]["api"], "command")).contains(&"0.0.0.0:8080".to_owned()), "the api listens elsewhere");
+    let secret = |name: &str| setting(&file["services"][name], "environment")["SANDBOX_WEBHOOK_SECRET"].clone();
+    for name in OWN {
+        assert!(secret(name).as_str().is_some_and(|secret| secret.starts_with("${SANDBOX_WEBHOOK_SECRET:-whsec_")), "{name}");
+        assert_eq!(secret(name), secret("sandbox"), "{name}");
+    }
 }
 
 #[test]
