@@ -354,6 +354,41 @@ over_both! {
         shop.assert_clean().await;
     }
 
+    async fn what_a_provider_tells_of_refunds_in_doubt_is_followed_by_their_jobs_and_by_no_other(shop) {
+        let (session, other) = (shop.session("yoga", 5).await, shop.session("dance", 5).await);
+        let (went, stayed, elsewhere) = (sold(&shop, shop.buy(&session, 1)).await, sold(&shop, shop.buy(&session, 1)).await, sold(&shop, shop.buy(&other, 1)).await);
+        let (first, second) = (call_off(&shop, &session).await, call_off(&shop, &other).await);
+        let mut doubtful = Vec::new();
+        for (id, token, sales) in [(&first, "a", vec![&went, &stayed]), (&second, "b", vec![&elsewhere])] {
+            let batch = take(&shop, token).await.unwrap();
+            assert_eq!((&batch.job.id, batch.checkouts.len()), (id, sales.len()));
+            for sale in sales {
+                let Undo::Refund(ask) = undo(&shop, &batch.job, sale).await else { panic!() };
+                refund(&shop, batch.job.refund_of(sale, 0).unwrap(), sale, ask).await;
+                let (n, lease) = shop.begin_charge(sale).await;
+                shop.settle(sale, n, &lease, approved(999)).await;
+                doubtful.push((sale.clone(), n));
+            }
+            shop.store.save_job(id, token, &all(&batch, ItemState::Failed), Duration::ZERO).await.unwrap().unwrap();
+        }
+        assert_eq!(standing(&shop, &first).await, (JobStatus::Failed, 2, 0, 2));
+        // Both at once, so that they may be settled in one transaction.
+        let words = [(&doubtful[0], approved(1500)), (&doubtful[1], declined())];
+        join_all(words.map(|((sale, n), word)| shop.settle(sale, *n, "the provider", word))).await;
+        assert_eq!(standing(&shop, &first).await.0, JobStatus::Running);
+        let again = take(&shop, "c").await.unwrap();
+        assert_eq!((&again.job.id, again.checkouts.len()), (&first, 2));
+        assert_eq!((undo(&shop, &again.job, &went).await, undo(&shop, &again.job, &stayed).await), (Undo::Nothing, Undo::Stuck));
+        let end = [(went.clone(), ItemState::Done), (stayed.clone(), ItemState::Failed)];
+        shop.store.save_job(&first, "c", &end, Duration::ZERO).await.unwrap().unwrap();
+        assert_eq!(standing(&shop, &first).await, (JobStatus::Failed, 2, 1, 1));
+        assert_eq!(standing(&shop, &second).await, (JobStatus::Failed, 1, 0, 1), "nothing was said of it");
+        // The same word once more changes nothing, and wakes nobody.
+        shop.settle(&doubtful[0].0, doubtful[0].1, "the provider", approved(1500)).await;
+        assert!(take(&shop, "d").await.is_none());
+        shop.assert_clean().await;
+    }
+
     async fn a_job_that_was_done_knows_of_a_refund_that_came_back(shop) {
         let session = shop.session("yoga", 5).await;
         let sale = sold(&shop, shop.buy(&session, 1)).await;

@@ -68,7 +68,7 @@ impl SqlStore {
             let (status, now) = (checkout.status, tx.now().await?);
             if let Some(effects) = ends::resolve(checkout, verdict, note, now, &self.entropy).map_err(inconsistent)? {
                 let moved = apply(tx, &[effects], now, &self.entropy).await?.pop();
-                jobs_again::look_again(tx, id, now).await?;
+                jobs_again::look_again(tx, [id], now).await?;
                 return moved.map(ResolveResult::Resolved).ok_or_else(|| StoreError::Inconsistent("a decision without an answer".to_owned()));
             }
             let was_resolved = ends::was_resolved(status, &resolutions(tx, id).await?, verdict, note);

@@ -1,9 +1,11 @@
-//! What of a job is looked at next; and what is looked at again: at a person's wish, or because an operator has decided about it.
+//! What of a job is looked at next; and what is looked at again: at a person's wish, or because an operator or the provider has
+//! decided about it.
 //!
 //! Always: a job's row is locked before its items change, and behind every lock of a checkout.
 
 use super::{
     SqlStore,
+    bulk::Rows,
     db::{Tx, transact},
     jobs, load,
     value::{Value, corrupt},
@@ -50,15 +52,24 @@ pub(super) async fn batch(tx: &mut Tx<'_>, job: Job, scope: Scope, now: Timestam
     Ok(JobBatch { job, scope, checkouts, retries })
 }
 
-/// Somebody has decided about this checkout, or about one of its refunds: a job that has given up on it, or was done with it, looks at it
-/// again. Of several about a session it is the one that may run, and it takes over what only an earlier one knew of. One that has ended
-/// stays so where the session is called off no longer: the places are their buyers'. The checkout is locked.
-pub(super) async fn look_again(tx: &mut Tx<'_>, checkout: &CheckoutId, now: Timestamp) -> Result<(), StoreError> {
+/// Something was decided about these checkouts, or about one of their refunds, by an operator or by the provider's own word: a job that has
+/// given up on one, or was done with it, looks at it again. Of several about a session it is the one that may run, and it takes over what
+/// only an earlier one knew of. One that has ended stays so where the session is called off no longer: the places are their buyers'. The
+/// checkouts are locked.
+pub(super) async fn look_again<'c>(
+    tx: &mut Tx<'_>,
+    checkouts: impl IntoIterator<Item = &'c CheckoutId>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let checkouts = Rows::ids(checkouts.into_iter().map(CheckoutId::as_str));
+    if checkouts.is_empty() {
+        return Ok(());
+    }
     // All of a session's, so that nobody makes another one meanwhile.
     let sql = "SELECT j.scope, j.session FROM jobs j WHERE (j.scope, j.session) IN (SELECT l.scope, l.session FROM jobs l \
-               WHERE l.id IN (SELECT job FROM job_items WHERE checkout = {1})) ORDER BY j.id {lock}";
+               WHERE l.id IN (SELECT job FROM job_items WHERE checkout IN (SELECT id FROM {rows}))) ORDER BY j.id {lock}";
     let mut keys = BTreeSet::new();
-    for row in tx.fetch(sql, None, &[checkout.as_str().into()]).await? {
+    for row in tx.fetch(sql, Some(&checkouts), &[]).await? {
         let id = CatalogueId::parse(row.text(1)?).map_err(corrupt)?;
         keys.insert(StockKey { scope: load::scope(&row.text(0)?)?, kind: Kind::Session, id });
     }
@@ -68,9 +79,10 @@ pub(super) async fn look_again(tx: &mut Tx<'_>, checkout: &CheckoutId, now: Time
         if job.status.has_ended() && !is_called_off(tx, &key).await? {
             continue;
         }
-        let sql = "INSERT INTO job_items (job, checkout, state) VALUES ({1}, {2}, 'open') ON CONFLICT (job, checkout) \
-                   DO UPDATE SET state = 'open' WHERE job_items.state IN ('done', 'failed')";
-        tx.execute(sql, None, &[job.id.as_str().into(), checkout.as_str().into()]).await?;
+        let sql = "INSERT INTO job_items (job, checkout, state) SELECT {1}, r.id, 'open' FROM {rows} WHERE EXISTS \
+                   (SELECT 1 FROM job_items i JOIN jobs j ON j.id = i.job WHERE i.checkout = r.id AND j.scope = {2} AND j.session = {3}) \
+                   ON CONFLICT (job, checkout) DO UPDATE SET state = 'open' WHERE job_items.state IN ('done', 'failed')";
+        tx.execute(sql, Some(&checkouts), &[job.id.as_str().into(), key.scope.as_str().into(), key.id.as_str().into()]).await?;
         // Whoever works on it has perhaps read what was true before, and must not write that down.
         let sql = "UPDATE jobs SET status = CASE WHEN status = 'paused' THEN status ELSE 'running' END, completed_at = NULL, \
                    total = (SELECT COUNT(*) FROM job_items WHERE job = {1}), lease_token = NULL, lease_until = {2}, updated_at = {2} \

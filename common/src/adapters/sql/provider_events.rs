@@ -93,7 +93,7 @@ impl SqlStore {
             let decided = refund_resolve::came_back(checkout, n, decline, now, &self.entropy);
             let Some(effects) = decided.map_err(|error| StoreError::Inconsistent(error.to_string()))? else { return Ok(None) };
             let moved = apply(tx, &[effects], now, &self.entropy).await?.pop();
-            jobs_again::look_again(tx, id, now).await?;
+            jobs_again::look_again(tx, [id], now).await?;
             Ok(moved)
         })
     }

@@ -51,7 +51,7 @@ impl SqlStore {
             match decided.map_err(|error| StoreError::Inconsistent(error.to_string()))? {
                 Resolution::Decided(effects) => {
                     let moved = apply(tx, &[*effects], now, &self.entropy).await?.pop();
-                    jobs_again::look_again(tx, &owner, now).await?;
+                    jobs_again::look_again(tx, [&owner], now).await?;
                     moved.map(ResolveResult::Resolved).ok_or_else(|| StoreError::Inconsistent("a decision without an answer".to_owned()))
                 }
                 Resolution::WhichPart => Ok(ResolveResult::WhichPart),

@@ -3,11 +3,13 @@
 use super::{
     apply::apply,
     db::{Db, Tx, transact},
-    load,
+    jobs_again, load,
 };
 use crate::{
     batch::BatchRun,
     domain::{
+        attempt::{AttemptKind, AttemptStatus},
+        checkout::Checkout,
         id::Entropy,
         settle::{self, Settlement},
         state::Status,
@@ -61,20 +63,24 @@ async fn run(tx: &mut Tx<'_>, items: &[Arc<Settlement>], entropy: &Entropy) -> R
     let now = tx.now().await?;
     let mut effects = Vec::with_capacity(items.len());
     let mut decided = Vec::with_capacity(items.len());
+    let mut out_of_doubt = Vec::new();
     for item in items {
         let Some(checkout) = checkouts.remove(&item.checkout) else {
             return Err(StoreError::Inconsistent(format!("settled twice in one batch, or not there: {}", item.checkout)));
         };
-        let status = checkout.status;
+        let (status, was_in_doubt) = (checkout.status, has_refund_in_doubt(&checkout, item.n));
         match settle::settle(checkout, item, now, entropy).map_err(|error| StoreError::Inconsistent(error.to_string()))? {
             Some(change) => {
                 decided.push(Decided::Written(effects.len()));
                 effects.push(change);
+                out_of_doubt.extend(was_in_doubt.then_some(&item.checkout));
             }
             None => decided.push(Decided::Already(status)),
         }
     }
     let moved = apply(tx, &effects, now, entropy).await?;
+    // Costs nothing where no refund was waited for.
+    jobs_again::look_again(tx, out_of_doubt, now).await?;
     failpoint::cross("settle.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
     let answer = |decided| match decided {
         Decided::Already(status) => Ok(Settled::Already(status)),
@@ -83,4 +89,10 @@ async fn run(tx: &mut Tx<'_>, items: &[Arc<Settlement>], entropy: &Entropy) -> R
         }
     };
     decided.into_iter().map(answer).collect()
+}
+
+/// Whether attempt `n` is a refund of which nobody knew what came of it: a job that calls a session off has left it to a person.
+fn has_refund_in_doubt(checkout: &Checkout, n: u32) -> bool {
+    let mut attempts = checkout.attempts.iter();
+    attempts.any(|attempt| (attempt.n, attempt.request.kind, attempt.status) == (n, AttemptKind::Refund, AttemptStatus::NeedsReview))
 }
