@@ -7,6 +7,7 @@ use crate::{
     publisher::Publisher,
     rate_limit::RateLimits,
     sandbox::SandboxBook,
+    seldom::Seldom,
     shedding::Gate,
     shelves::Shelves,
     strict::Bodies,
@@ -87,6 +88,7 @@ struct Inner {
     parts: ApiParts,
     keys: Keys,
     rate_limits: RateLimits,
+    not_genuine: Seldom,
     bodies: Bodies,
     in_flight: Semaphore,
     series: RequestSeries,
@@ -121,6 +123,7 @@ impl ApiContext {
         let context = Self(Arc::new(Inner {
             keys: Keys::new(Arc::clone(&parts.store)),
             rate_limits: RateLimits::new(parts.config.rate_limit_per_second),
+            not_genuine: Seldom::default(),
             bodies: Bodies::default(),
             in_flight: Semaphore::new(MAX_IN_FLIGHT + MAX_WAITING),
             series: RequestSeries::default(),
@@ -217,6 +220,11 @@ impl ApiContext {
     /// How often each may.
     pub fn rate_limits(&self) -> &RateLimits {
         &self.0.rate_limits
+    }
+
+    /// The warning of events of providers that are not genuine.
+    pub fn not_genuine(&self) -> &Seldom {
+        &self.0.not_genuine
     }
 
     /// The memory for bodies.

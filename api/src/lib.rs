@@ -28,6 +28,7 @@ pub mod respond;
 mod router;
 pub mod routes;
 pub mod sandbox;
+pub mod seldom;
 pub mod shedding;
 pub mod shelves;
 pub mod strict;

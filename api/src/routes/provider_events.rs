@@ -52,9 +52,9 @@ async fn take(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let found = path.ok().and_then(|Path((provider, account))| ctx.events().get(&provider, &account));
-    let Some(source) = found else { return Err(refused("unknown", "no such account")) };
+    let Some(source) = found else { return Err(refused(&ctx, "unknown", "no such account")) };
     let Verified { event, body } =
-        verify(source, &headers, body, ctx.clock().now()).map_err(|why| refused(source.account().provider, &why))?;
+        verify(source, &headers, body, ctx.clock().now()).map_err(|why| refused(&ctx, source.account().provider, &why))?;
     let id = ProviderEventId::generate(ctx.entropy(), ctx.clock().now());
     let EventAccount { provider, account, mode, .. } = source.account();
     let scope = Scope::new(account, *mode).map_err(|_| Problem::Internal)?;
@@ -83,9 +83,13 @@ fn verify(source: &dyn EventSource, headers: &HeaderMap, body: Result<Bytes, Byt
     Ok(Verified { event, body: body.to_owned() })
 }
 
-/// One and the same answer for everything: whoever tries out secrets, times and accounts learns nothing from it.
-fn refused(provider: &'static str, why: &str) -> Problem {
-    tracing::warn!(provider, why, "an event is not genuine");
+/// One and the same answer for everything: whoever tries out secrets, times and accounts learns nothing from it. Anybody can cause as many as
+/// he likes: all are counted, and the log has room for others.
+fn refused(ctx: &ApiContext, provider: &'static str, why: &str) -> Problem {
+    match ctx.not_genuine().is_due() {
+        Some(held_back) => tracing::warn!(provider, why, held_back, "an event is not genuine"),
+        None => tracing::debug!(provider, why, "an event is not genuine"),
+    }
     metrics::counter!("boxoffice_provider_events_refused_total", "provider" => provider).increment(1);
     let detail = "not signed by this provider for this account, or not just now".to_owned();
     Problem::Parameter { code: "event_not_genuine", detail, param: None }

@@ -51,7 +51,7 @@ const INTAKE: &str = "/webhooks/sandbox/test";
 pub async fn story(system: &System) {
     let shop = system.shop();
     put(&shop, "sessions", "ses_told", session(20)).await;
-    what_is_not_genuine_changes_nothing(&shop).await;
+    what_is_not_genuine_changes_nothing(system, &shop).await;
     what_the_provider_says_counts_once_and_in_any_order(&shop).await;
     what_does_not_fit_is_shown_and_changes_nothing(system, &shop).await;
     what_cannot_be_worked_on_is_tried_so_often_and_then_shown(system).await;
@@ -156,7 +156,7 @@ async fn tell_other(shop: &Client, path: &str, body: &str, sent: &str, signed: &
     shop.send(request.body(sent.to_owned())).await
 }
 
-async fn what_is_not_genuine_changes_nothing(shop: &Client) {
+async fn what_is_not_genuine_changes_nothing(system: &System, shop: &Client) {
     let (id, waiting) = asked(shop, NEVER_LOOKS).await;
     let told = Told::of(shop, &id, "captured").await;
     let body = told.body();
@@ -174,6 +174,11 @@ async fn what_is_not_genuine_changes_nothing(shop: &Client) {
     ];
     let details: Vec<Value> = answers.iter().map(|answer| answer.expect_problem(400, "event_not_genuine")["detail"].clone()).collect();
     assert!(details.iter().all(|detail| *detail == details[0]), "{details:?}");
+    // Each is counted, and the log has room for others.
+    let metrics = shop.with_key(None).get("/metrics").await.text;
+    let refused = metrics.lines().filter(|line| line.starts_with("boxoffice_provider_events_refused_total{"));
+    let refused: u64 = refused.map(|line| line.split_whitespace().last().unwrap().parse::<u64>().unwrap()).sum();
+    assert_eq!(refused, answers.len() as u64, "{metrics}");
     // A genuine one about nobody is worked on behind all of these: when it is done, they are.
     assert_eq!(tell(shop, INTAKE, &told.with("reference", json!("chk_nobody")).body(), &Signed::now()).await.status, 200);
     shop.post(&format!("/v1/checkouts/{id}/cancel"), &json!({})).await.expect(202);
@@ -181,6 +186,8 @@ async fn what_is_not_genuine_changes_nothing(shop: &Client) {
     assert_eq!((&canceled["amount_paid"], &waiting["amount_paid"]), (&json!(0), &json!(0)), "{canceled}");
     let timeline = shop.timeline(&id).await;
     assert!(!timeline.contains("charge.approved") && !timeline.contains("late_money"), "{timeline}");
+    let warned = system.server.log().into_iter().filter(|line| line.contains(" WARN ") && line.contains("an event is not genuine")).count();
+    assert_eq!(warned, 1);
 }
 
 async fn what_the_provider_says_counts_once_and_in_any_order(shop: &Client) {
