@@ -135,3 +135,32 @@ async fn what_is_wrong_or_anothers_is_refused_and_leaves_the_session_on_sale() {
     assert_eq!(server.get_with("/v1/jobs", &theirs).await.json()["data"], json!([]));
     assert_eq!(server.get("/v1/jobs/job_unknown").await.problem(), (404, "not_found".to_owned()));
 }
+
+#[tokio::test]
+async fn of_two_jobs_about_a_session_only_the_later_one_is_tried_again() {
+    let server = Server::start().await;
+    sold(&server).await;
+    let fail = async |job: &Value| {
+        let batch = server.store.take_job("lease", Duration::from_secs(60)).await.unwrap().unwrap();
+        assert_eq!(batch.job.id.as_str(), job["id"]);
+        let failed: Vec<_> = batch.checkouts.into_iter().map(|id| (id, ItemState::Failed)).collect();
+        server.store.save_job(&batch.job.id, "lease", &failed, Duration::ZERO).await.unwrap().unwrap();
+    };
+    let first = cancel(&server, &[], &json!({})).await.json();
+    fail(&first).await;
+    assert_eq!(server.put("/v1/sessions/ses_yoga", &crate::server::yoga()).await.json()["status"], "scheduled");
+    let second = cancel(&server, &[], &json!({})).await.json();
+    assert_ne!(first["id"], second["id"]);
+    let refused = server.post(&format!("{}/retry", path(&first))).await;
+    assert_eq!(refused.problem(), (409, "job_superseded".to_owned()));
+    assert!(refused.json()["detail"].as_str().unwrap().contains(second["id"].as_str().unwrap()), "it says which one: {:?}", refused.body);
+    assert_eq!(
+        (&server.get(&path(&first)).await.json()["status"], &server.get(&path(&second)).await.json()["failed"]),
+        (&json!("failed"), &json!(0))
+    );
+    fail(&second).await;
+    assert_eq!(server.post(&format!("{}/retry", path(&first))).await.problem(), (409, "job_superseded".to_owned()));
+    let again = server.post(&format!("{}/retry", path(&second))).await;
+    assert_eq!((again.code(), &again.json()["status"]), (200, &json!("running")));
+    assert_eq!(server.get(&path(&first)).await.json()["status"], "failed");
+}

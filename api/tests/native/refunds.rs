@@ -2,10 +2,21 @@
 
 use crate::server::{Reply, Server};
 use boxoffice_common::{
-    domain::scope::Mode,
-    ports::queue::{Lane, Queue},
+    domain::{
+        attempt::{AttemptKind, Outcome, Receipt},
+        begin::Begin,
+        id::CheckoutId,
+        money::Amount,
+        scope::Mode,
+        settle::Settlement,
+    },
+    ports::{
+        queue::{Lane, Queue},
+        store::{CheckoutStore, Next, Settled},
+    },
 };
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Two places for cash, sold.
 async fn cash(server: &Server) -> Value {
@@ -122,4 +133,75 @@ async fn another_tenant_sees_and_refunds_nothing() {
     server.add_key("bo_test_reader", "demo", Mode::Test, &["checkouts:read"]).await;
     let reader = [("authorization", "Bearer bo_test_reader"), ("idempotency-key", "k")];
     assert_eq!(server.post_json(&path(&sale), &reader, "{}").await.problem(), (403, "scope_missing".to_owned()));
+}
+
+/// Does a worker's work until nothing is left to be sent. What is to be taken or promised is; of a refund the provider gives a cent less than
+/// it was asked for, so that nobody knows.
+async fn work_with_a_doubtful_provider(server: &Server, id: &CheckoutId) {
+    loop {
+        let begin = Begin {
+            checkout: id.clone(),
+            lease_token: "lease".to_owned(),
+            lease_for: Duration::from_secs(30),
+            provider: "sandbox".to_owned(),
+            key_window: Duration::from_secs(3600),
+        };
+        let Next::Act { checkout, n, .. } = server.store.begin(begin).await.unwrap().next else { return };
+        let request = &checkout.attempts.iter().find(|attempt| attempt.n == n).unwrap().request;
+        let missing = Amount::from_minor(i64::from(request.kind == AttemptKind::Refund));
+        let amount = request.amount.minus(missing).unwrap();
+        let receipt = Receipt { provider_reference: format!("op_{n}"), amount, currency: request.currency };
+        let outcome = if request.capture_later { Outcome::Authorized(receipt) } else { Outcome::Approved(receipt) };
+        let (lease_token, retry_in) = ("lease".to_owned(), Duration::from_secs(1));
+        let settlement = Settlement { checkout: id.clone(), n, lease_token, outcome, retry_in, known: None };
+        assert!(matches!(server.store.settle(settlement).await.unwrap(), Settled::Moved(_)));
+    }
+}
+
+#[tokio::test]
+async fn of_a_refund_to_two_cards_an_operator_says_which_part_is_meant() {
+    let server = Server::start().await;
+    server.yoga().await;
+    let card = |amount: i64| json!({"type": "card", "token": "tok_visa", "amount": amount});
+    let mut body = crate::server::two_places();
+    body["payment"] = json!({"methods": [card(2000), card(1000)]});
+    let sale = server.checkout("sale", &body).await.json();
+    let id = CheckoutId::parse(sale["id"].as_str().unwrap()).unwrap();
+    work_with_a_doubtful_provider(&server, &id).await;
+    assert_eq!(server.get(&format!("/v1/checkouts/{id}")).await.json()["status"], "succeeded");
+    let asked = ask(&server, &sale, "k", &json!({})).await.json();
+    work_with_a_doubtful_provider(&server, &id).await;
+    let refund = format!("/v1/refunds/{}", asked["id"].as_str().unwrap());
+    let parts = async || {
+        let parts = server.get(&refund).await.json()["parts"].clone();
+        parts
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|part| (part["amount"].as_i64().unwrap(), part["status"].as_str().unwrap().to_owned()))
+            .collect::<Vec<_>>()
+    };
+    let all = |first: &str, second: &str| vec![(1000, first.to_owned()), (2000, second.to_owned())];
+    assert_eq!(parts().await, all("needs_review", "needs_review"));
+    let resolve = async |body: Value| server.post_json(&format!("{refund}/resolve"), &[], &body.to_string()).await;
+    for outcome in ["succeeded", "failed"] {
+        let which = resolve(json!({"outcome": outcome, "note": "seen"})).await;
+        assert_eq!((which.problem(), &which.json()["param"]), ((409, "which_part".to_owned()), &json!("part")));
+        assert_eq!(resolve(json!({"outcome": outcome, "part": 2})).await.problem(), (409, "not_in_review".to_owned()), "there are two");
+    }
+    for part in [json!(-1), json!(256), json!("0"), json!(0.5)] {
+        assert_eq!(resolve(json!({"outcome": "failed", "part": part})).await.problem(), (400, "parameter_invalid".to_owned()), "{part}");
+    }
+    assert_eq!(parts().await, all("needs_review", "needs_review"), "nothing has changed");
+    let second = json!({"outcome": "succeeded", "part": 1, "note": "in the book"});
+    for _ in 0..2 {
+        let resolved = resolve(second.clone()).await;
+        assert_eq!((resolved.code(), &resolved.json()["status"]), (200, &json!("needs_review")), "the other one is in doubt");
+    }
+    assert_eq!(parts().await, all("needs_review", "succeeded"));
+    assert_eq!(server.get(&format!("/v1/checkouts/{id}")).await.json()["amount_refunded"], 2000);
+    // Only one is left that could be meant.
+    let resolved = resolve(json!({"outcome": "failed"})).await;
+    assert_eq!((resolved.code(), &resolved.json()["status"]), (200, &json!("failed")));
+    assert_eq!(parts().await, all("failed", "succeeded"));
 }
