@@ -4,6 +4,7 @@ use crate::{
     auth::Keys,
     intake::Intake,
     metering::RequestSeries,
+    pages::PageMemory,
     publisher::Publisher,
     rate_limit::RateLimits,
     sandbox::SandboxBook,
@@ -96,6 +97,7 @@ struct Inner {
     publisher: Publisher,
     gate: Arc<Gate>,
     waiters: Arc<Waiters>,
+    pages: PageMemory,
     tasks: TaskTracker,
     closing: CancellationToken,
 }
@@ -131,6 +133,7 @@ impl ApiContext {
             publisher,
             gate,
             waiters,
+            pages: PageMemory::default(),
             tasks,
             closing,
             parts,
@@ -260,6 +263,11 @@ impl ApiContext {
     /// Where a checkout stands in the queue; nothing unless it is queued.
     pub fn estimate_for(&self, checkout: &Checkout) -> Option<QueueEstimate> {
         (checkout.status == Status::Queued).then(|| self.gate().estimate())
+    }
+
+    /// What pages were shown.
+    pub(crate) fn pages(&self) -> &PageMemory {
+        &self.0.pages
     }
 
     /// Who is waiting.

@@ -22,7 +22,7 @@ use boxoffice_common::domain::{
     state::Status,
 };
 use http::{HeaderValue, StatusCode, header};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use url::Url;
 
 /// After so long a browser asks for the page again that shows that something is under way.
@@ -36,7 +36,7 @@ pub(super) struct Drawing<'o> {
     pub(super) checkout: &'o Checkout,
     pub(super) hosted: &'o Hosted,
     pub(super) link: &'o str,
-    pub(super) settings: Settings,
+    pub(super) settings: Arc<Settings>,
 }
 
 impl Drawing<'_> {

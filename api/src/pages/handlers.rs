@@ -27,7 +27,7 @@ use boxoffice_common::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// Where payments go. As in the worker: routing between providers comes with the second one.
@@ -88,7 +88,7 @@ impl From<StoreError> for Trouble {
 
 /// A checkout that somebody has the link to.
 struct Opened {
-    checkout: Checkout,
+    checkout: Arc<Checkout>,
     hosted: Hosted,
     link: String,
 }
@@ -97,9 +97,22 @@ struct Opened {
 async fn open(ctx: &ApiContext, link: String) -> Result<Opened, Trouble> {
     let Some((id, token)) = hosted::read_link(&link) else { return Err(Trouble::Missing) };
     let Some(checkout) = ctx.store().checkout(&id).await? else { return Err(Trouble::Missing) };
+    opened(Arc::new(checkout), token, &link)
+}
+
+/// The same for a form that comes back: what it is held against never changes, and was read when it was shown, if that was here.
+async fn reopen(ctx: &ApiContext, link: String) -> Result<Opened, Trouble> {
+    let shown = hosted::read_link(&link).and_then(|(id, token)| Some((ctx.pages().form_of(&id)?, token)));
+    match shown {
+        Some((checkout, token)) => opened(checkout, token, &link),
+        None => open(ctx, link).await,
+    }
+}
+
+fn opened(checkout: Arc<Checkout>, token: &str, link: &str) -> Result<Opened, Trouble> {
     let hosted = checkout.order.hosted().map(|(_, hosted)| hosted.clone()).filter(|hosted| hosted.is_opened_by(token));
     let Some(hosted) = hosted else { return Err(Trouble::Missing) };
-    Ok(Opened { checkout, hosted, link })
+    Ok(Opened { checkout, hosted, link: link.to_owned() })
 }
 
 /// `GET /pay/{link}`: the form, or how it stands.
@@ -121,6 +134,9 @@ pub(super) async fn show(
             })
             .await?;
     }
+    if Standing::of(&opened.checkout) == Standing::Open {
+        ctx.pages().shown(&opened.checkout);
+    }
     opened.drawing(&ctx).await?.show(visit).await
 }
 
@@ -132,7 +148,7 @@ pub(super) async fn submit(
     headers: HeaderMap,
     form: Result<Form<Submitted>, FormRejection>,
 ) -> Result<Response, Trouble> {
-    let opened = open(&ctx, link).await?;
+    let mut opened = reopen(&ctx, link).await?;
     let refused = |refused: Refused| Trouble::Form(refused, opened.link.clone());
     if !is_from_here(&headers, &opened.hosted.origin) {
         return Err(refused(Refused::FromElsewhere));
@@ -143,7 +159,10 @@ pub(super) async fn submit(
         Intent::Pay => {
             let with = match opened.chosen(&ctx, &form).await? {
                 Ok(with) => with,
-                Err(bad) => return opened.drawing(&ctx).await?.refuse(bad).await,
+                Err(bad) => {
+                    opened.look(&ctx).await?;
+                    return opened.drawing(&ctx).await?.refuse(bad).await;
+                }
             };
             opened.pay(&ctx, form.n, with, &trace).await?;
         }
@@ -177,7 +196,8 @@ impl Opened {
     async fn pay(&self, ctx: &ApiContext, n: u32, with: PaidWith, trace: &TraceParent) -> Result<(), Trouble> {
         // Before it is submitted: what is announced from here on wakes.
         let ticket = ctx.waiters().register_guest(&self.checkout.id, Interest::Settled);
-        let pay = Pay { checkout: self.checkout.id.clone(), n, with, provider: PROVIDER.to_owned() };
+        let pay =
+            Pay { checkout: self.checkout.id.clone(), n, with, provider: PROVIDER.to_owned(), known: Some(Arc::clone(&self.checkout)) };
         if let Paid::Submitted(moved) = ctx.store().pay(pay).await? {
             ctx.after(moved, trace.as_str()).await;
             // Whatever comes of it, the answer is the way to the page that says so: nothing needs to be looked at here.
@@ -220,14 +240,21 @@ impl Opened {
 
     async fn look(&mut self, ctx: &ApiContext) -> Result<(), Trouble> {
         if let Some(checkout) = ctx.store().checkout(&self.checkout.id).await? {
-            self.checkout = checkout;
+            self.checkout = Arc::new(checkout);
         }
         Ok(())
     }
 
     /// Only a page that is shown needs to know in whose name.
     async fn drawing<'o>(&'o self, ctx: &'o ApiContext) -> Result<Drawing<'o>, Trouble> {
-        let settings = ctx.store().settings(&self.checkout.scope).await?.settings;
+        let scope = &self.checkout.scope;
+        let settings = match ctx.pages().settings_of(scope) {
+            Some(settings) => settings,
+            None => {
+                let asked = Instant::now();
+                ctx.pages().read(scope, asked, ctx.store().settings(scope).await?.settings)
+            }
+        };
         Ok(Drawing { ctx, checkout: &self.checkout, hosted: &self.hosted, link: &self.link, settings })
     }
 }

@@ -11,6 +11,7 @@
 //! | `saved` | cards that the customer has saved |
 //! | `words` | amounts, times and declines as people read them |
 //! | `redirect` | the way back to the shop, signed |
+//! | `memory` | what was shown a moment ago and need not be asked for again |
 //! | `headers` | what a browser may do with a page |
 //! | `assets` | the stylesheet, the script, a tenant's colour |
 
@@ -19,12 +20,15 @@ mod drawing;
 mod form;
 mod handlers;
 mod headers;
+mod memory;
 mod methods;
 mod redirect;
 mod saved;
 mod standing;
 mod templates;
 mod words;
+
+pub(crate) use memory::PageMemory;
 
 use crate::context::ApiContext;
 use axum::{Router, extract::DefaultBodyLimit, routing::get};

@@ -62,7 +62,9 @@ async fn put(
     bounds::optional(settings.name.as_ref(), MAX_NAME, "name")?;
     bounds::optional_email(settings.support_email.as_ref(), "support_email")?;
     settings.check(caller.scope().mode())?;
-    Ok(show(&ctx.store().put_settings(caller.scope(), &settings).await?))
+    let stored = ctx.store().put_settings(caller.scope(), &settings).await?;
+    ctx.pages().put(caller.scope(), &stored.settings);
+    Ok(show(&stored))
 }
 
 fn show(stored: &StoredSettings) -> Response {

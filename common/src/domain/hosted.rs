@@ -18,7 +18,7 @@ use super::{
 };
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use subtle::ConstantTimeEq;
 
 /// How often a customer may try to pay one checkout. *Because* a page that takes any number of cards is a machine for trying out stolen ones.
@@ -173,6 +173,8 @@ pub struct Pay {
     pub with: PaidWith,
     /// Which provider is asked.
     pub provider: String,
+    /// The checkout as it was when its page was shown: while its version is still this, it need not be read again.
+    pub known: Option<Arc<Checkout>>,
 }
 
 /// What a customer chooses on the page.

@@ -4,6 +4,7 @@ use super::{
     answers::{self, Bound, First, Key},
     bulk::{Rows, Type::Int, Type::Text},
     db::{Db, Tx, transact},
+    remembered::Remembered,
     script::Write,
     value::corrupt,
 };
@@ -12,7 +13,7 @@ use crate::{
     domain::{
         checkout::Checkout,
         customer::Customer,
-        id::{CustomerId, Entropy},
+        id::{CheckoutId, CustomerId, Entropy},
         scope::Scope,
         time::Timestamp,
         view::CheckoutView,
@@ -33,11 +34,12 @@ const ACCEPTED: u16 = 202;
 pub(super) struct Accepts {
     db: Db,
     entropy: Arc<Entropy>,
+    remembered: Arc<Remembered>,
 }
 
 impl Accepts {
-    pub(super) fn new(db: Db, entropy: Arc<Entropy>) -> Self {
-        Self { db, entropy }
+    pub(super) fn new(db: Db, entropy: Arc<Entropy>, remembered: Arc<Remembered>) -> Self {
+        Self { db, entropy, remembered }
     }
 }
 
@@ -48,7 +50,8 @@ impl BatchRun for Accepts {
     type Error = StoreError;
 
     async fn run(&self, items: &[Arc<NewCheckout>]) -> Result<Vec<Accepted>, StoreError> {
-        let answers = transact!(self.db, tx => { accept(tx, items, &self.entropy).await })?;
+        let (answers, fresh) = transact!(self.db, tx => { accept(tx, items, &self.entropy).await })?;
+        self.remembered.keep(fresh);
         let _ = failpoint::cross("accept.after_commit").await;
         Ok(answers)
     }
@@ -82,7 +85,8 @@ fn key(new: &NewCheckout) -> Key<'_> {
     answers::key(&new.scope, &new.idempotency)
 }
 
-async fn accept(tx: &mut Tx<'_>, items: &[Arc<NewCheckout>], entropy: &Entropy) -> Result<Vec<Accepted>, StoreError> {
+/// The answers, and what was written.
+async fn accept(tx: &mut Tx<'_>, items: &[Arc<NewCheckout>], entropy: &Entropy) -> Result<(Vec<Accepted>, Vec<Checkout>), StoreError> {
     let now = tx.now().await?;
     let customers = Customers::find(tx, items, entropy, now).await?;
     // The first of twins in a batch goes in; the others find its row. Sorted, so that two batches with the same keys do
@@ -103,7 +107,11 @@ async fn accept(tx: &mut Tx<'_>, items: &[Arc<NewCheckout>], entropy: &Entropy) 
     let winners = sorted.iter().filter(|(new, ..)| !known.contains_key(&key(new)));
     customers.insert(tx, winners.map(|(new, ..)| *new), now).await?;
     failpoint::cross("accept.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
-    Ok(items.iter().map(|new| answered(new, &known, &firsts, now)).collect())
+    let answers = items.iter().map(|new| answered(new, &known, &firsts, now)).collect();
+    let fresh: HashSet<CheckoutId> =
+        firsts.iter().filter(|(key, _)| !known.contains_key(*key)).map(|(_, (_, checkout, _))| checkout.id.clone()).collect();
+    let written = firsts.into_values().map(|(_, checkout, _)| checkout).filter(|checkout| fresh.contains(&checkout.id));
+    Ok((answers, written.collect()))
 }
 
 /// What a caller is told. Its own id in an answer means that its own run, this or an earlier one, has written it.

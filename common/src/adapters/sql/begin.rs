@@ -6,6 +6,7 @@ use super::{
     bulk::{Rows, Type::Text},
     db::{Db, Tx, transact},
     load,
+    remembered::Remembered,
     sessions::Sessions,
     stock,
     value::corrupt,
@@ -21,7 +22,7 @@ use crate::{
         claim::StockKey,
         effects::Effects,
         eligibility::World,
-        id::{CustomerId, Entropy},
+        id::{CheckoutId, CustomerId, Entropy},
         settings::Settings,
         state::Status,
     },
@@ -29,18 +30,22 @@ use crate::{
     ports::store::{BeginAnswer, Next, StoreError},
 };
 use async_trait::async_trait;
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 /// Runs begins.
 pub(super) struct Begins {
     db: Db,
     entropy: Arc<Entropy>,
     sessions: Sessions,
+    remembered: Arc<Remembered>,
 }
 
 impl Begins {
-    pub(super) fn new(db: Db, entropy: Arc<Entropy>) -> Self {
-        Self { db, entropy, sessions: Sessions::default() }
+    pub(super) fn new(db: Db, entropy: Arc<Entropy>, remembered: Arc<Remembered>) -> Self {
+        Self { db, entropy, sessions: Sessions::default(), remembered }
     }
 }
 
@@ -51,7 +56,8 @@ impl BatchRun for Begins {
     type Error = StoreError;
 
     async fn run(&self, items: &[Arc<Begin>]) -> Result<Vec<BeginAnswer>, StoreError> {
-        let answers = transact!(self.db, tx => { run(tx, items, &self.entropy, &self.sessions).await })?;
+        let known = self.remembered.of(items.iter().map(|item| &item.checkout));
+        let answers = transact!(self.db, tx => { run(tx, items, &known, &self.entropy, &self.sessions).await })?;
         let _ = failpoint::cross("begin.after_commit").await;
         Ok(answers)
     }
@@ -69,8 +75,15 @@ impl BatchRun for Begins {
     }
 }
 
-async fn run(tx: &mut Tx<'_>, items: &[Arc<Begin>], entropy: &Entropy, sessions: &Sessions) -> Result<Vec<BeginAnswer>, StoreError> {
-    let mut checkouts = load::lock(tx, items.iter().map(|item| &item.checkout)).await?;
+async fn run(
+    tx: &mut Tx<'_>,
+    items: &[Arc<Begin>],
+    known: &HashMap<CheckoutId, Arc<Checkout>>,
+    entropy: &Entropy,
+    sessions: &Sessions,
+) -> Result<Vec<BeginAnswer>, StoreError> {
+    let wanted = items.iter().map(|item| (&item.checkout, known.get(&item.checkout).map(|checkout| &**checkout)));
+    let mut checkouts = load::lock_known(tx, wanted).await?;
     let mut world = world(tx, checkouts.values(), sessions).await?;
     let queued = checkouts.values().filter(|checkout| checkout.status == Status::Queued);
     world.balances = balance::lock(tx, queued).await?;

@@ -148,10 +148,25 @@ pub(super) async fn lock_known<'k>(
             }
         }
     }
+    if cfg!(debug_assertions) {
+        verify(tx, &checkouts).await?;
+    }
     if !unknown.is_empty() {
         checkouts.extend(lock(tx, unknown).await?);
     }
     Ok(checkouts)
+}
+
+/// Whether what was known is what is stored. *Because* nothing may be decided on anything else; wherever tests run it is compared.
+async fn verify(tx: &mut Tx<'_>, known: &HashMap<CheckoutId, Checkout>) -> Result<(), StoreError> {
+    if known.is_empty() {
+        return Ok(());
+    }
+    let stored = lock(tx, known.keys()).await?;
+    match known.iter().find(|(id, checkout)| stored.get(*id) != Some(*checkout)) {
+        None => Ok(()),
+        Some((id, _)) => Err(StoreError::Inconsistent(format!("{id} is remembered otherwise than it is stored"))),
+    }
 }
 
 fn sorted<'i>(ids: impl IntoIterator<Item = &'i CheckoutId>) -> Rows {

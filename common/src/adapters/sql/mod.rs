@@ -8,6 +8,7 @@
 //! | `answers` | first answers, bound to their keys |
 //! | `close` | cancel, expire, resolve |
 //! | `load`, `apply` | rows into checkouts, decisions into rows |
+//! | `remembered`, `sessions` | what need not be read again, by its version |
 //! | `stock` | counters of what can run out |
 //! | `rescue` | what is overdue |
 //! | `read` | checkouts as people look at them |
@@ -53,6 +54,7 @@ mod refund;
 mod refund_look;
 mod refund_open;
 mod refund_resolve;
+mod remembered;
 mod rescue;
 mod script;
 mod seat;

@@ -9,6 +9,7 @@ use super::{
     read::Loads,
     refund_look::RefundLooks,
     refund_open::Refunds,
+    remembered::Remembered,
     seat::Seat,
     settings::SettingsLooks,
     settle::Settles,
@@ -48,6 +49,9 @@ const SQLITE_ROW_BUFFER: usize = 1024;
 const IDLE_IN_TRANSACTION_MS: &str = "4000";
 /// Reading connections to SQLite. Two of them stay with whoever uses them all the time.
 const SQLITE_READERS: u32 = 6;
+/// What a reading connection to SQLite may keep of the pages that it has read, in KiB (with a minus, as SQLite counts). Whenever somebody has written since, it forgets
+/// all of them, and goes through the whole table of where they were, which grows with this and never shrinks.
+const READER_CACHE: &str = "-2048";
 
 /// The truth, on PostgreSQL or SQLite. See the ports in `ports::store` for what it promises.
 pub struct SqlStore {
@@ -80,10 +84,12 @@ impl SqlStore {
         };
         let writes = BatchLimits { linger, ..BatchLimits::default() };
         let reads = BatchLimits { max_running: 2, linger: LOOK_LINGER, ..BatchLimits::default() };
-        let (accepts, accepting) = Batcher::new(Accepts::new(db.seated(), Arc::clone(&entropy)), writes, place());
-        let (begins, beginning) = Batcher::new(Begins::new(db.seated(), Arc::clone(&entropy)), writes, place());
+        // Embedded, whoever accepts a checkout also brings it to its end.
+        let remembered = Arc::new(Remembered::new(matches!(db, Db::Sqlite { .. })));
+        let (accepts, accepting) = Batcher::new(Accepts::new(db.seated(), Arc::clone(&entropy), Arc::clone(&remembered)), writes, place());
+        let (begins, beginning) = Batcher::new(Begins::new(db.seated(), Arc::clone(&entropy), Arc::clone(&remembered)), writes, place());
         let (settles, settling) = Batcher::new(Settles::new(db.seated(), Arc::clone(&entropy)), writes, place());
-        let (pays, paying) = Batcher::new(Pays::new(db.seated(), Arc::clone(&entropy)), writes, place());
+        let (pays, paying) = Batcher::new(Pays::new(db.seated(), Arc::clone(&entropy), remembered), writes, place());
         let (refunds, refunding) = Batcher::new(Refunds::new(db.seated(), Arc::clone(&entropy)), writes, place());
         let (takes, taking) = Batcher::new(Takes::new(db.seated(), Arc::clone(&entropy)), writes, place());
         let (records, recording) = Batcher::new(Records::new(db.seated()), writes, place());
@@ -180,7 +186,8 @@ pub(super) async fn sqlite(url: &str, clock: Arc<dyn Clock>) -> Result<Db, Store
             .after_release(|connection, _| Box::pin(is_sound(connection)))
     };
     let writer: SqlitePool = pool(1).connect_with(options.clone()).await.map_err(failed)?;
-    let readers: SqlitePool = pool(SQLITE_READERS).connect_with(options.pragma("query_only", "1")).await.map_err(failed)?;
+    let readers: SqlitePool =
+        pool(SQLITE_READERS).connect_with(options.pragma("query_only", "1").pragma("cache_size", READER_CACHE)).await.map_err(failed)?;
     Ok(Db::Sqlite { writer, seat: Seat::default(), readers, reader: Seat::default(), clock })
 }
 

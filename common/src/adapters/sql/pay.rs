@@ -5,10 +5,12 @@ use super::{
     apply::apply,
     db::{Db, Tx, transact},
     load,
+    remembered::Remembered,
 };
 use crate::{
     batch::BatchRun,
     domain::{
+        checkout::Checkout,
         hosted::{self, Pay},
         id::{CheckoutId, Entropy},
     },
@@ -22,11 +24,12 @@ use std::sync::Arc;
 pub(super) struct Pays {
     db: Db,
     entropy: Arc<Entropy>,
+    remembered: Arc<Remembered>,
 }
 
 impl Pays {
-    pub(super) fn new(db: Db, entropy: Arc<Entropy>) -> Self {
-        Self { db, entropy }
+    pub(super) fn new(db: Db, entropy: Arc<Entropy>, remembered: Arc<Remembered>) -> Self {
+        Self { db, entropy, remembered }
     }
 }
 
@@ -37,7 +40,8 @@ impl BatchRun for Pays {
     type Error = StoreError;
 
     async fn run(&self, items: &[Arc<Pay>]) -> Result<Vec<Paid>, StoreError> {
-        let answers = transact!(self.db, tx => { run(tx, items, &self.entropy).await })?;
+        let (answers, submitted) = transact!(self.db, tx => { run(tx, items, &self.entropy).await })?;
+        self.remembered.keep(submitted);
         let _ = failpoint::cross("accept.after_commit").await;
         Ok(answers)
     }
@@ -51,8 +55,9 @@ impl BatchRun for Pays {
     }
 }
 
-async fn run(tx: &mut Tx<'_>, items: &[Arc<Pay>], entropy: &Entropy) -> Result<Vec<Paid>, StoreError> {
-    let mut checkouts = load::lock(tx, items.iter().map(|item| &item.checkout)).await?;
+/// The answers, and what was written.
+async fn run(tx: &mut Tx<'_>, items: &[Arc<Pay>], entropy: &Entropy) -> Result<(Vec<Paid>, Vec<Checkout>), StoreError> {
+    let mut checkouts = load::lock_known(tx, items.iter().map(|item| (&item.checkout, item.known.as_deref()))).await?;
     let now = tx.now().await?;
     let mut submitted = Vec::new();
     // Which entry of `submitted` an item's answer comes from. A twin in the same batch finds nothing: the first has it.
@@ -66,7 +71,8 @@ async fn run(tx: &mut Tx<'_>, items: &[Arc<Pay>], entropy: &Entropy) -> Result<V
     let moved = apply(tx, &submitted, now, entropy).await?;
     failpoint::cross("accept.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
     let answer = |source: Option<usize>| source.and_then(|at| moved.get(at).cloned()).map_or(Paid::Unchanged, Paid::Submitted);
-    Ok(sources.into_iter().map(answer).collect())
+    let answers = sources.into_iter().map(answer).collect();
+    Ok((answers, submitted.into_iter().map(|effects| effects.checkout).collect()))
 }
 
 impl SqlStore {

@@ -268,7 +268,7 @@ impl Machine {
     }
 
     pub(super) fn pay_with(&mut self, n: u32, with: PaidWith) -> bool {
-        let pay = Pay { checkout: self.checkout.id.clone(), n, with, provider: SANDBOX.to_owned() };
+        let pay = Pay { checkout: self.checkout.id.clone(), n, with, provider: SANDBOX.to_owned(), known: None };
         let effects = hosted::pay(self.checkout.clone(), &pay, self.now, &self.entropy).unwrap();
         effects.map(|effects| self.apply(effects)).is_some()
     }

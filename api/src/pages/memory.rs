@@ -1,0 +1,116 @@
+//! What was shown a moment ago, so that the form that comes back, and the next page, need not ask the store for it once more.
+//!
+//! Of a checkout only what is frozen is believed (whose it is, its link, what the page offers); how it stands is the store's to say, which
+//! compares the version. Settings are a second old at the most, and in this process never older than what was put through it.
+
+use boxoffice_common::domain::{checkout::Checkout, id::CheckoutId, scope::Scope, settings::Settings};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// How many open forms are remembered. The oldest are forgotten first.
+const MOST_FORMS: usize = 1_024;
+/// How many tenants' settings are.
+const MOST_SETTINGS: usize = 256;
+/// How long what another process has put may not be seen here.
+const SETTINGS_FOR: Duration = Duration::from_secs(1);
+
+/// What is remembered.
+#[derive(Default)]
+pub(crate) struct PageMemory {
+    forms: Mutex<Forms>,
+    settings: Mutex<HashMap<Scope, (Instant, Arc<Settings>)>>,
+}
+
+#[derive(Default)]
+struct Forms {
+    by_id: HashMap<CheckoutId, Arc<Checkout>>,
+    /// The same, oldest first.
+    order: VecDeque<CheckoutId>,
+}
+
+impl PageMemory {
+    /// A form for this checkout, as it stands, was shown.
+    pub(super) fn shown(&self, checkout: &Arc<Checkout>) {
+        let mut forms = locked(&self.forms);
+        if forms.by_id.insert(checkout.id.clone(), Arc::clone(checkout)).is_some() {
+            return;
+        }
+        forms.order.push_back(checkout.id.clone());
+        if forms.order.len() > MOST_FORMS
+            && let Some(oldest) = forms.order.pop_front()
+        {
+            forms.by_id.remove(&oldest);
+        }
+    }
+
+    /// The checkout as it was when its form was shown here.
+    pub(super) fn form_of(&self, checkout: &CheckoutId) -> Option<Arc<Checkout>> {
+        locked(&self.forms).by_id.get(checkout).map(Arc::clone)
+    }
+
+    /// A tenant's settings, if they were read a moment ago.
+    pub(super) fn settings_of(&self, scope: &Scope) -> Option<Arc<Settings>> {
+        let settings = locked(&self.settings);
+        settings.get(scope).filter(|(at, _)| at.elapsed() < SETTINGS_FOR).map(|(_, settings)| Arc::clone(settings))
+    }
+
+    /// They were read just now: asked for at `at`.
+    pub(super) fn read(&self, scope: &Scope, at: Instant, settings: Settings) -> Arc<Settings> {
+        let read = Arc::new(settings);
+        let mut all = locked(&self.settings);
+        if all.len() >= MOST_SETTINGS {
+            all.clear();
+        }
+        // What was asked for before somebody put others is older than those, whenever the answer comes.
+        let slot = all.entry(scope.clone()).or_insert_with(|| (at, Arc::clone(&read)));
+        if slot.0 <= at {
+            *slot = (at, Arc::clone(&read));
+        }
+        Arc::clone(&slot.1)
+    }
+
+    /// They were put just now.
+    pub(crate) fn put(&self, scope: &Scope, settings: &Settings) {
+        self.read(scope, Instant::now(), settings.clone());
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use boxoffice_common::domain::scope::Mode;
+
+    fn named(name: &str) -> Settings {
+        Settings { name: Some(name.to_owned()), ..Settings::default() }
+    }
+
+    fn name(memory: &PageMemory, scope: &Scope) -> Option<String> {
+        memory.settings_of(scope).and_then(|settings| settings.name.clone())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn settings_are_remembered_for_a_second_and_what_is_put_counts_at_once() {
+        let (memory, scope) = (PageMemory::default(), Scope::new("demo", Mode::Test).unwrap());
+        let asked = Instant::now();
+        memory.read(&scope, asked, named("Old"));
+        assert_eq!(name(&memory, &scope).as_deref(), Some("Old"));
+        tokio::time::advance(Duration::from_millis(10)).await;
+        memory.put(&scope, &named("New"));
+        // An answer that was on its way meanwhile.
+        assert_eq!(memory.read(&scope, asked, named("Old")).name.as_deref(), Some("New"));
+        tokio::time::advance(SETTINGS_FOR).await;
+        assert_eq!(name(&memory, &scope), None);
+        for n in 0..MOST_SETTINGS * 2 {
+            memory.read(&Scope::new(&format!("tenant{n}"), Mode::Test).unwrap(), asked, named("Other"));
+        }
+        assert!(locked(&memory.settings).len() <= MOST_SETTINGS);
+    }
+}
