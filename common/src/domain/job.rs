@@ -126,13 +126,21 @@ impl Job {
     /// The id of its refund of a checkout: always the same, so that there is one. `retries`: how often somebody asked for another one
     /// after it had failed.
     pub fn refund_of(&self, checkout: &CheckoutId, retries: u32) -> Result<RefundId, BadId> {
-        fn bare<'t>(id: &'t str, prefix: &str) -> &'t str {
-            id.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_')).unwrap_or(id)
-        }
         let (job, checkout) = (bare(self.id.as_str(), JobId::PREFIX), bare(checkout.as_str(), CheckoutId::PREFIX));
         let again = if retries == 0 { String::new() } else { format!("_{retries}") };
         RefundId::parse(format!("{}_{job}_{checkout}{again}", RefundId::PREFIX))
     }
+}
+
+fn bare<'t>(id: &'t str, prefix: &str) -> &'t str {
+    id.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_')).unwrap_or(id)
+}
+
+/// Whether some job has asked for this refund: it has an id as of [`Job::refund_of`], and no client's has.
+fn is_of_a_job(refund: &Refund, checkout: &CheckoutId) -> bool {
+    let of_checkout = bare(refund.id.as_str(), RefundId::PREFIX).split_once('_').map(|(_, of_checkout)| of_checkout);
+    let again = of_checkout.and_then(|of_checkout| of_checkout.strip_prefix(bare(checkout.as_str(), CheckoutId::PREFIX)));
+    again.is_some_and(|again| again.is_empty() || again.starts_with('_'))
 }
 
 /// What is to be done about a checkout that has places of the session.
@@ -151,7 +159,9 @@ pub enum Undo {
 }
 
 /// Decides what is to be done about a checkout, of which `refunds` are all that there are; `ours` is the id of the job's own, of which
-/// earlier ones may have failed.
+/// earlier ones may have failed. What failed since the job was asked for is asked for anew when somebody says so, also where it was the
+/// refund of an earlier job about the session; what had failed before is asked for anew by calling the session off once more. Nobody is
+/// asked while it is not known what became of an earlier one.
 /// Errors: amounts that do not add up.
 pub fn undo(mut checkout: Checkout, refunds: Vec<Refund>, ours: &RefundId, job: &Job) -> Result<Undo, MoneyError> {
     match checkout.status {
@@ -200,8 +210,11 @@ pub fn undo(mut checkout: Checkout, refunds: Vec<Refund>, ours: &RefundId, job: 
             _ => Undo::Nothing,
         });
     }
-    if own.is_some() {
-        // Somebody else's refund failed meanwhile, and ours is one.
+    let is_first = job.refund_of(&checkout.id, 0).is_ok_and(|first| first == *ours);
+    let failed_since = |refund: &Refund| !refund.counts() && refund.updated_at > job.created_at && is_of_a_job(refund, &checkout.id);
+    let is_about_them = |refund: &&Refund| refund.lines.iter().any(|line| lines.contains(line));
+    // Where ours is one, somebody else's refund failed meanwhile.
+    if own.is_some() || (is_first && checkout.refunds.iter().filter(is_about_them).any(failed_since)) {
         return Ok(Undo::Stuck);
     }
     // What went back before without a word about lines may have been of these.

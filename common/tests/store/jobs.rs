@@ -3,12 +3,12 @@
 use super::fixture::{self, Shop, approved, declined, page};
 use boxoffice_common::{
     domain::{
-        attempt::Decline,
+        attempt::{Decline, Outcome},
         ends::Verdict,
         id::{CatalogueId, CheckoutId, CustomerId, JobId, RefundId, WaitingId},
         job::{self, ItemState, Job, JobStatus, Undo},
         money::Amount,
-        refund::RefundAsk,
+        refund::{RefundAsk, RefundStatus},
         state::Status,
         waiting::WaitingStatus,
     },
@@ -73,8 +73,13 @@ async fn sold_in_doubt(shop: &Shop, session: &CatalogueId) -> CheckoutId {
 }
 
 async fn undo(shop: &Shop, job: &Job, id: &CheckoutId) -> Undo {
+    undo_again(shop, job, id, 0).await
+}
+
+/// After so many retries.
+async fn undo_again(shop: &Shop, job: &Job, id: &CheckoutId, retries: u32) -> Undo {
     let refunds = shop.store.refunds(&shop.scope, id).await.unwrap();
-    job::undo(shop.checkout(id).await, refunds, &job.refund_of(id, 0).unwrap(), job).unwrap()
+    job::undo(shop.checkout(id).await, refunds, &job.refund_of(id, retries).unwrap(), job).unwrap()
 }
 
 async fn refund(shop: &Shop, id: RefundId, checkout: &CheckoutId, ask: RefundAsk) {
@@ -86,11 +91,30 @@ async fn refund(shop: &Shop, id: RefundId, checkout: &CheckoutId, ask: RefundAsk
 
 /// The job's own refund, which the provider grants.
 async fn give_back(shop: &Shop, job: &Job, id: &CheckoutId) {
-    let Undo::Refund(ask) = undo(shop, job, id).await else { panic!("nothing to give back") };
-    refund(shop, job.refund_of(id, 0).unwrap(), id, ask).await;
+    give_back_again(shop, job, id, 0).await;
+}
+
+async fn give_back_again(shop: &Shop, job: &Job, id: &CheckoutId, retries: u32) {
+    let Undo::Refund(ask) = undo_again(shop, job, id, retries).await else { panic!("nothing to give back") };
+    refund(shop, job.refund_of(id, retries).unwrap(), id, ask).await;
     let amount = shop.checkout(id).await.attempts.last().unwrap().request.amount.minor();
     let (n, token) = shop.begin_charge(id).await;
     shop.settle(id, n, &token, approved(amount)).await;
+}
+
+/// The job's own refund, of which the provider says what it wants.
+async fn ask_for_it(shop: &Shop, job: &Job, id: &CheckoutId, answer: Outcome) {
+    let Undo::Refund(ask) = undo(shop, job, id).await else { panic!("nothing to give back") };
+    refund(shop, job.refund_of(id, 0).unwrap(), id, ask).await;
+    let (n, token) = shop.begin_charge(id).await;
+    shop.settle(id, n, &token, answer).await;
+}
+
+/// The states of all refunds that there are, oldest first.
+async fn states(shop: &Shop, id: &CheckoutId) -> Vec<RefundStatus> {
+    let mut refunds = shop.store.refunds(&shop.scope, id).await.unwrap();
+    refunds.sort_by_key(|refund| refund.created_at);
+    refunds.into_iter().map(|refund| refund.status).collect()
 }
 
 fn all(batch: &JobBatch, state: ItemState) -> Vec<(CheckoutId, ItemState)> {
@@ -432,10 +456,19 @@ over_both! {
         let left = (JobStatus::Failed, 2, 1, 1);
         assert_eq!(both().await, (left, (JobStatus::Paused, 1, 0, 0)));
         shop.store.pause_job(&shop.scope, &second, false).await.unwrap();
-        let batch = take(&shop, "u").await.unwrap();
-        assert_eq!((&batch.job.id, &batch.checkouts), (&second, &vec![unclear.clone()]));
-        give_back(&shop, &batch.job, &unclear).await;
-        shop.store.save_job(&second, "u", &all(&batch, ItemState::Done), Duration::ZERO).await.unwrap().unwrap();
+        // What had not come back when the later job was made is that one's: it does not ask anew by itself, any more than the first would.
+        let tried_anew = async |token: &str, sale: &CheckoutId| {
+            let batch = take(&shop, token).await.unwrap();
+            assert_eq!((&batch.job.id, &batch.checkouts), (&second, &vec![sale.clone()]));
+            assert_eq!(undo(&shop, &batch.job, sale).await, Undo::Stuck);
+            shop.store.save_job(&second, token, &all(&batch, ItemState::Failed), Duration::ZERO).await.unwrap().unwrap();
+            assert!(matches!(shop.store.retry_job(&shop.scope, &second).await.unwrap(), JobChange::Changed(_)));
+            let batch = take(&shop, token).await.unwrap();
+            assert_eq!((&batch.checkouts, batch.retries.get(sale)), (&vec![sale.clone()], Some(&1)));
+            give_back_again(&shop, &batch.job, sale, 1).await;
+            shop.store.save_job(&second, token, &all(&batch, ItemState::Done), Duration::ZERO).await.unwrap().unwrap();
+        };
+        tried_anew("u", &unclear).await;
         assert_eq!(both().await, (left, (JobStatus::Succeeded, 1, 1, 0)));
         // Both have ended, and what the first one gave back comes back: whoever is on the first one's list alone joins the other's.
         let n = shop.checkout(&gone).await.attempts.last().unwrap().n;
@@ -443,13 +476,62 @@ over_both! {
         assert!(shop.store.refund_came_back(&gone, n, &closed).await.unwrap().is_some());
         assert_eq!(both().await, (left, (JobStatus::Running, 2, 1, 0)));
         assert_eq!(retry().await, JobChange::Superseded(second.clone()));
-        let batch = take(&shop, "v").await.unwrap();
-        assert_eq!((&batch.job.id, &batch.checkouts), (&second, &vec![gone.clone()]));
-        give_back(&shop, &batch.job, &gone).await;
-        shop.store.save_job(&second, "v", &all(&batch, ItemState::Done), Duration::ZERO).await.unwrap().unwrap();
+        tried_anew("v", &gone).await;
         assert_eq!(both().await, (left, (JobStatus::Succeeded, 2, 2, 0)));
+        for sale in [&unclear, &gone] {
+            assert_eq!((states(&shop, sale).await, shop.checkout(sale).await.amount_refunded.minor()), (vec![RefundStatus::Failed, RefundStatus::Succeeded], 1500));
+        }
         shop.put_capacity(&session, 5).await;
         call_off(&shop, &session).await;
+        shop.assert_clean().await;
+    }
+
+    async fn what_was_refused_is_asked_for_anew_by_a_later_job_once_and_what_is_not_known_is_not(shop) {
+        let session = shop.session("yoga", 5).await;
+        let (refused, pending, in_doubt) =
+            (sold(&shop, shop.buy(&session, 1)).await, sold(&shop, shop.buy(&session, 1)).await, sold(&shop, shop.buy(&session, 1)).await);
+        let first = call_off(&shop, &session).await;
+        let batch = take(&shop, "a").await.unwrap();
+        let doubtful = batch.job.refund_of(&in_doubt, 0).unwrap();
+        ask_for_it(&shop, &batch.job, &refused, declined()).await;
+        ask_for_it(&shop, &batch.job, &pending, Outcome::Unknown("silence".to_owned())).await;
+        ask_for_it(&shop, &batch.job, &in_doubt, approved(999)).await;
+        // Whatever a job says of itself: what became of the refunds is what counts.
+        shop.store.save_job(&first, "a", &all(&batch, ItemState::Failed), Duration::ZERO).await.unwrap().unwrap();
+        shop.put_capacity(&session, 5).await;
+        let second = call_off(&shop, &session).await;
+        let batch = take(&shop, "b").await.unwrap();
+        assert_eq!((&batch.job.id, batch.checkouts.len()), (&second, 3));
+        assert_eq!((undo(&shop, &batch.job, &pending).await, undo(&shop, &batch.job, &in_doubt).await), (Undo::Wait, Undo::Stuck));
+        for sale in [&pending, &in_doubt] {
+            let (id, key) = (batch.job.refund_of(sale, 0).unwrap(), "another".to_owned());
+            let lines = vec![shop.checkout(sale).await.order.lines[0].id.clone()];
+            let idempotency = IdempotencyRow { route: sale.to_string(), key, body_hash: String::new() };
+            let ask = RefundAsk { lines, ..RefundAsk::default() };
+            let new = NewRefund { id, scope: shop.scope.clone(), checkout: sale.clone(), ask, idempotency };
+            let result = shop.store.refund(&new).await.unwrap();
+            assert!(matches!(result, RefundResult::Refused(_)), "also if somebody asked, the store has the last word: {result:?}");
+        }
+        // It had been refused before the session was called off once more: that asks for it, once.
+        ask_for_it(&shop, &batch.job, &refused, approved(1500)).await;
+        assert_eq!(undo(&shop, &batch.job, &refused).await, Undo::Nothing);
+        // A definite no comes behind the later job's first look: nobody has asked for it since.
+        let n = shop.checkout(&pending).await.attempts.last().unwrap().n;
+        shop.settle(&pending, n, "the provider", declined()).await;
+        assert_eq!(undo(&shop, &batch.job, &pending).await, Undo::Stuck);
+        let end = [(refused.clone(), ItemState::Done), (pending.clone(), ItemState::Failed), (in_doubt.clone(), ItemState::Failed)];
+        shop.store.save_job(&second, "b", &end, Duration::ZERO).await.unwrap().unwrap();
+        let resolved = shop.store.resolve_refund(&shop.scope, &doubtful, None, Verdict::Succeeded, "seen").await.unwrap();
+        assert!(matches!(resolved, ResolveResult::Resolved(_)), "{resolved:?}");
+        assert!(matches!(shop.store.retry_job(&shop.scope, &second).await.unwrap(), JobChange::Changed(_)));
+        let batch = take(&shop, "c").await.unwrap();
+        assert_eq!(undo_again(&shop, &batch.job, &in_doubt, batch.retries.get(&in_doubt).copied().unwrap_or(0)).await, Undo::Nothing);
+        give_back_again(&shop, &batch.job, &pending, 1).await;
+        shop.store.save_job(&second, "c", &all(&batch, ItemState::Done), Duration::ZERO).await.unwrap().unwrap();
+        assert_eq!(standing(&shop, &second).await, (JobStatus::Succeeded, 3, 3, 0));
+        for (sale, expected) in [(&refused, vec![RefundStatus::Failed, RefundStatus::Succeeded]), (&pending, vec![RefundStatus::Failed, RefundStatus::Succeeded]), (&in_doubt, vec![RefundStatus::Succeeded])] {
+            assert_eq!((states(&shop, sale).await, shop.checkout(sale).await.amount_refunded.minor()), (expected, 1500));
+        }
         shop.assert_clean().await;
     }
 
