@@ -1,4 +1,5 @@
-//! Death at random under load: any process, and any server beneath, at any moment; then everything is reckoned up.
+//! Death at random under load: any process, and any server beneath, at any moment, also while subscriptions renew; then everything is
+//! reckoned up.
 //!
 //! Each test prints its seed. `BOXOFFICE_CHAOS_SEED` brings the same shoppers and the same deaths again.
 
@@ -15,8 +16,9 @@ use chaos::{
     reckoning::{self, Luck},
     shop::{Sale, Shop},
     site::Site,
+    subscribers::Subscribers,
 };
-use futures::future::{join, join_all};
+use futures::future::{join, join_all, join3};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use std::{ops::Range, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
@@ -167,6 +169,7 @@ async fn heavy_embedded_deaths_at_random_under_load_lose_nothing_and_charge_nobo
     let seed = seed();
     let (site, receiver) = (Site::embedded(), Receiver::start().await.unwrap());
     let mut server = Process::start("serve", site.serve()).await;
+    let subscribers = Subscribers::start(&site, vec![server.base_url().to_owned()]).await;
     let (shop, crowd) = open(vec![server.base_url().to_owned()], &site, &receiver, seed).await;
     let end = CancellationToken::new();
     let fate = Fate { deaths_at_least: 6, lives_ms: 500..3_500, away_ms: 0..600 };
@@ -174,12 +177,13 @@ async fn heavy_embedded_deaths_at_random_under_load_lose_nothing_and_charge_nobo
         tokio::time::sleep(CHAOS).await;
         end.cancel();
     };
-    join(dies_at_random(&mut server, fate, StdRng::seed_from_u64(seed), &end), chaos).await;
+    join3(dies_at_random(&mut server, fate, StdRng::seed_from_u64(seed), &end), subscribers.grow_older(&site, &end), chaos).await;
     let mut sales = crowd.go_home().await;
     sell_out(&shop, &mut sales).await;
     let ends = reckoning::of_the_living(&site, &shop, &receiver, &sales, Luck::Open).await;
+    let renewed = subscribers.settled().await;
     server.program().terminate(PATIENCE).await.unwrap();
-    reckoning::of_the_dead(&site, &sales, &ends).await;
+    reckoning::of_the_dead_and_subscribers(&site, &sales, &ends, &renewed).await;
     println!("{} checkouts, {} callbacks", sales.len(), receiver.count());
 }
 
@@ -196,7 +200,9 @@ async fn heavy_distributed_deaths_at_random_of_processes_and_servers_lose_nothin
     for name in ["worker-1", "worker-2", "worker-3"] {
         processes.push(Process::start(name, site.worker()).await);
     }
-    let bases = processes.iter().filter(|process| process.name().starts_with("api")).map(|api| api.base_url().to_owned()).collect();
+    let apis = processes.iter().filter(|process| process.name().starts_with("api"));
+    let bases: Vec<String> = apis.map(|api| api.base_url().to_owned()).collect();
+    let subscribers = Subscribers::start(&site, bases.clone()).await;
     let (shop, crowd) = open(bases, &site, &receiver, seed).await;
     let end = CancellationToken::new();
     let fate = Fate { deaths_at_least: 1, lives_ms: 2_000..9_000, away_ms: 0..2_000 };
@@ -207,13 +213,14 @@ async fn heavy_distributed_deaths_at_random_of_processes_and_servers_lose_nothin
         join(tokio::time::sleep(CHAOS), troubles(&mut postgres, &mut broker, &mut redis, dice)).await;
         end.cancel();
     };
-    join(join_all(mortals), chaos).await;
+    join3(join_all(mortals), subscribers.grow_older(&site, &end), chaos).await;
     let mut sales = crowd.go_home().await;
     sell_out(&shop, &mut sales).await;
     let ends = reckoning::of_the_living(&site, &shop, &receiver, &sales, Luck::Open).await;
+    let renewed = subscribers.settled().await;
     for process in &mut processes {
         process.program().terminate(PATIENCE).await.unwrap();
     }
-    reckoning::of_the_dead(&site, &sales, &ends).await;
+    reckoning::of_the_dead_and_subscribers(&site, &sales, &ends, &renewed).await;
     println!("{} checkouts, {} callbacks", sales.len(), receiver.count());
 }

@@ -8,6 +8,7 @@
 //! | `page` | the customer at the payment page |
 //! | `shop` | the client: posts until it is answered |
 //! | `crowd` | many shoppers at once |
+//! | `subscribers` | customers whose subscriptions renew meanwhile |
 //! | `reckoning` | the promises, held against every account that there is |
 
 #![allow(dead_code, reason = "each test file uses its part")]
@@ -20,6 +21,7 @@ pub mod process;
 pub mod reckoning;
 pub mod shop;
 pub mod site;
+pub mod subscribers;
 
 use std::time::{Duration, Instant};
 

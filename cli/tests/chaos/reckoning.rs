@@ -6,6 +6,7 @@ use super::{
     order::{MEMBER, Order},
     shop::{GIVEN, Sale, Shop},
     site::Site,
+    subscribers::Paid,
     until,
 };
 use boxoffice_common::adapters::sandbox::{Operation, OperationStatus};
@@ -60,6 +61,11 @@ pub async fn of_the_living(site: &Site, shop: &Shop, receiver: &Receiver, sales:
 
 /// The checks on what is left on disk: the provider must not be running.
 pub async fn of_the_dead(site: &Site, sales: &[Sale], ends: &Ends) {
+    of_the_dead_and_subscribers(site, sales, ends, &Paid::new()).await;
+}
+
+/// The same where subscribers were charged beside them.
+pub async fn of_the_dead_and_subscribers(site: &Site, sales: &[Sale], ends: &Ends, renewed: &Paid) {
     // The provider may have told something when nobody was at work any more: it is kept, and that is all that is promised.
     let breaches: Vec<String> = site.breaches(STUCK_AFTER).await.into_iter().filter(|breach| !breach.starts_with(LEFT_OVER)).collect();
     assert!(breaches.is_empty(), "the audit finds: {breaches:#?}");
@@ -71,7 +77,19 @@ pub async fn of_the_dead(site: &Site, sales: &[Sale], ends: &Ends) {
         let theirs = charges.remove(&sale.id).unwrap_or_default();
         assert_charged_rightly(sale, &ends[&sale.id], &theirs);
     }
+    for (id, paid) in renewed {
+        let theirs = charges.remove(id).unwrap_or_default();
+        let (kept, may_come) = (of_status(&theirs, &[OperationStatus::Captured]), of_status(&theirs, &STILL_OPEN));
+        assert_eq!((kept, may_come), (usize::from(*paid), 0), "{id} was paid: {paid}; {theirs:#?}");
+    }
     assert!(charges.is_empty(), "somebody was charged who bought nothing: {charges:?}");
+}
+
+/// What the provider may still take.
+const STILL_OPEN: [OperationStatus; 2] = [OperationStatus::Pending, OperationStatus::Authorized];
+
+fn of_status(charges: &[Operation], statuses: &[OperationStatus]) -> usize {
+    charges.iter().filter(|charge| statuses.contains(&charge.status)).count()
 }
 
 /// Polls every checkout to its end.
@@ -241,8 +259,7 @@ fn assert_charged_rightly(sale: &Sale, end: &Value, charges: &[Operation]) {
         charges.iter().filter(|charge| matches!(charge.status, OperationStatus::Captured | OperationStatus::Refunded)).collect();
     let kept: i64 = taken.iter().map(|charge| charge.amount.minor() - charge.amount_refunded.minor()).sum();
     let due = if status(end) == "succeeded" { sale.order.by_card(sale.order.total(), sale.refunded) } else { 0 };
-    let may_come = |charge: &&Operation| matches!(charge.status, OperationStatus::Pending | OperationStatus::Authorized);
-    let pending = charges.iter().filter(may_come).count();
+    let pending = of_status(charges, &STILL_OPEN);
     assert!(taken.len() <= sale.order.tender.cards(), "{} was charged {} times: {charges:#?}", sale.id, taken.len());
     assert_eq!((kept, pending), (due, 0), "kept and still pending of {}, {:?}: {charges:#?}\n{end:#}", sale.id, sale.order);
 }

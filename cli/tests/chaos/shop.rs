@@ -87,9 +87,18 @@ impl Shop {
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
     }
 
-    async fn put(&self, path: &str, body: Value) {
+    /// Puts something there.
+    pub async fn put(&self, path: &str, body: Value) {
         let answer = self.insist(|base| self.client.put(format!("{base}/v1/{path}")).json(&body)).await;
         assert!(answer.status.is_success(), "{path}: {} {}", answer.status, answer.body);
+    }
+
+    /// Posts until it is taken; what was answered.
+    pub async fn send(&self, path: &str, idempotency_key: &str, body: &Value) -> Value {
+        let request = |base: &str| self.client.post(format!("{base}{path}")).header("Idempotency-Key", idempotency_key).json(body);
+        let answer = self.insist(request).await;
+        assert!(answer.status.is_success(), "{path}: {} {}", answer.status, answer.body);
+        answer.body
     }
 
     /// A page for people.

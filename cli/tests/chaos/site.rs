@@ -7,6 +7,7 @@ use boxoffice_common::{
     ports::clock::SystemClock,
 };
 use boxoffice_testkit::{Postgres, Program, RabbitMq, Redis, program::Recipe, shared};
+use sqlx::{Connection, PgConnection, SqliteConnection};
 use std::{
     collections::BTreeMap,
     path::Path,
@@ -82,6 +83,29 @@ impl Site {
         assert!(made.status.success(), "keys create: {}", words(&made));
         self.key = String::from_utf8_lossy(&made.stdout).trim().to_owned();
         self
+    }
+
+    /// The API key of one more tenant.
+    pub async fn newcomer(&self, tenant: &str) -> String {
+        let recipe = self.recipe(&["keys", "create", "--tenant", tenant]).args(["--data-dir".as_ref(), self.folder.path()]);
+        let made = recipe.run().await.unwrap();
+        assert!(made.status.success(), "keys create: {}", words(&made));
+        String::from_utf8_lossy(&made.stdout).trim().to_owned()
+    }
+
+    /// Runs a statement on the database itself.
+    pub async fn sql(&self, sql: &str) -> Result<(), sqlx::Error> {
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        match self.env.get("DATABASE_URL") {
+            Some(url) => {
+                sqlx::query(sql).execute(&mut PgConnection::connect(url).await?).await?;
+            }
+            None => {
+                let file = format!("sqlite://{}", self.folder.path().join("boxoffice.db").display());
+                sqlx::query(sql).execute(&mut SqliteConnection::connect(&file).await?).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The API key.
