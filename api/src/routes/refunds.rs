@@ -57,6 +57,10 @@ struct CreateRefund {
     reason: Option<String>,
     /// Whether the places come free when the money is back. Left out: yes, unless it is a part that names no line.
     release_seats: Option<bool>,
+    /// That money is meant which came too late and whose refund was refused, or came back: all of it, and nothing of the sale. Of a
+    /// checkout that sold nothing it need not be said.
+    #[serde(default)]
+    late_payment: bool,
 }
 
 impl CreateRefund {
@@ -71,7 +75,7 @@ impl CreateRefund {
         }
         bounds::optional(self.reason.as_ref(), MAX_REASON, "reason")?;
         let (amount, reason, release_seats) = (self.amount, self.reason, self.release_seats);
-        Ok(RefundAsk { amount, lines: self.lines.unwrap_or_default(), reason, release_seats })
+        Ok(RefundAsk { amount, lines: self.lines.unwrap_or_default(), reason, release_seats, late_payment: self.late_payment })
     }
 }
 
@@ -88,7 +92,7 @@ impl CreateRefund {
     responses(
         (status = 202, description = "Durable: `pending` at the provider, or `succeeded` where none is asked. The same key and body again get this answer again, with `Idempotent-Replayed: true`", body = RefundView, headers(("Location" = String), ("Idempotent-Replayed" = bool))),
         (status = 404, description = "No such checkout"),
-        (status = 409, description = "`not_refundable`: only a checkout that has succeeded is given back"),
+        (status = 409, description = "`not_refundable`: only a checkout that has succeeded is given back, and late money of one that has ended otherwise"),
         (status = 413, description = "Longer than 256 KiB"),
         (status = 415, description = "Not application/json"),
         (status = 422, description = "`refund_exceeds_paid`, an unknown line, or a key that was used with another body"),

@@ -78,7 +78,7 @@ pub fn begin(checkout: Checkout, ask: &Begin, world: &mut World, now: Timestamp,
     let ours = attempt.lease_token.as_deref() == Some(ask.lease_token.as_str());
     if ours && attempt.is_leased(now) {
         // Our own COMMIT went through although its answer was lost.
-        let action = action_for(&checkout, attempt);
+        let action = action_for(&checkout, attempt, ask, now);
         return Ok(Begun::Act { effects: Box::new(Effects::start(checkout, now)), n, action });
     }
     if attempt.is_leased(now) {
@@ -163,9 +163,11 @@ fn resume(checkout: Checkout, n: u32, ask: &Begin, now: Timestamp, entropy: &Ent
     if died_holding {
         attempt.takeovers += 1;
     }
-    // Behind an operator's decision a charge is only looked up, which needs no key that is still good: as long as it was pursued before.
-    let pursued_from = ended.filter(|_| is_charge).unwrap_or(attempt.created_at);
-    let never_looked = ended.is_some() && is_charge && attempt.tries == 0;
+    // Behind an operator's decision a charge is only looked up, which needs no key that is still good: as long as it was pursued before. So
+    // is a refund that was under way before, once its key is good no more.
+    let pursued = ended.filter(|&end| is_charge || is_old_refund(attempt, end));
+    let pursued_from = pursued.unwrap_or(attempt.created_at);
+    let never_looked = pursued.is_some() && attempt.tries == 0;
     let (takeovers, status, leg) = (attempt.takeovers, attempt.status, attempt.request.leg);
     let window_ends = pursued_from.after(ask.key_window);
     if died_holding {
@@ -191,12 +193,24 @@ fn resume(checkout: Checkout, n: u32, ask: &Begin, now: Timestamp, entropy: &Ent
         return review(effects, n, "the provider gave no definite answer while its key was good");
     }
     lease(&mut effects, n, ask, now)?;
-    let action = effects.attempt(n).map(|attempt| attempt.clone()).map(|attempt| action_for(&effects.checkout, &attempt))?;
+    let attempt = effects.attempt(n)?.clone();
+    let action = action_for(&effects.checkout, &attempt, ask, now);
     Ok(Begun::Act { effects: Box::new(effects), n, action })
 }
 
-fn action_for(checkout: &Checkout, attempt: &Attempt) -> Action {
+/// Whether it was to give money back before the end.
+fn is_old_refund(attempt: &Attempt, end: Timestamp) -> bool {
+    attempt.request.kind == AttemptKind::Refund && attempt.created_at < end
+}
+
+fn action_for(checkout: &Checkout, attempt: &Attempt, ask: &Begin, now: Timestamp) -> Action {
     debug_assert!(checkout.status != Status::Queued);
+    let was_perhaps_sent = attempt.status != AttemptStatus::Started || attempt.takeovers > 0;
+    let is_old = was_perhaps_sent && checkout.completed_at.is_some_and(|end| is_old_refund(attempt, end));
+    if is_old && now > attempt.created_at.after(ask.key_window) {
+        // Its key is good no more: sent again it would give the money back twice.
+        return Action::LookUp;
+    }
     match (attempt.request.kind, attempt.status) {
         (_, AttemptStatus::RequiresAction | AttemptStatus::Pending) => Action::LookUp,
         // It has ended, and nobody wants the money any more. Whether the provider has it is all that is left to be known.

@@ -151,10 +151,12 @@ impl Checkout {
         self.attempts.iter().filter(move |a| a.request.kind == AttemptKind::Void && a.request.leg == leg && a.n > newest)
     }
 
-    /// Whether attempt `n` undoes what came behind the end: nobody has asked for it, and it was opened when the checkout had ended. Such
-    /// money is nobody's, also where the end is a sale. What was opened before is about what the sale was paid with.
+    /// Whether attempt `n` undoes what came behind the end: somebody has asked for just that, or nobody has asked for it, and it was opened
+    /// when the checkout had ended. Such money is nobody's, also where the end is a sale. What was opened before is about what the sale was
+    /// paid with.
     pub fn undoes_late_money(&self, n: u32) -> bool {
-        let is_asked_for = self.refunds.iter().flat_map(|refund| &refund.parts).any(|part| part.attempt == Some(n));
+        let carries = |refund: &&Refund| !refund.late_payment && refund.parts.iter().any(|part| part.attempt == Some(n));
+        let is_asked_for = self.refunds.iter().any(|refund| carries(&refund));
         let undoes = |attempt: &&Attempt| matches!(attempt.request.kind, AttemptKind::Refund | AttemptKind::Void) && attempt.n == n;
         let undo = self.attempts.iter().find(undoes).filter(|_| !is_asked_for);
         undo.is_some_and(|undo| self.completed_at.is_some_and(|end| undo.created_at >= end))

@@ -207,7 +207,15 @@ impl Effects {
             let booked = asked.min(self.checkout.amount_paid);
             self.take_back_unapplied(n, booked, entropy)?;
         }
-        last.map_or(Ok(()), |(n, _)| self.take_back_unapplied(n, self.checkout.amount_paid, entropy))
+        if let Some((n, _)) = last {
+            self.take_back_unapplied(n, self.checkout.amount_paid, entropy)?;
+        }
+        // What went back of it before an operator sold it went back out of the sale.
+        let gone = self.checkout.amount_refunded;
+        if !gone.is_zero() {
+            self.post(LedgerKind::Refund, ledger::moved_entries(ledger::UNAPPLIED, ledger::REVENUE, gone), entropy);
+        }
+        Ok(())
     }
 
     fn take_back_unapplied(&mut self, n: u32, booked: Amount, entropy: &Entropy) -> Result<(), DecideError> {

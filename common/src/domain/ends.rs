@@ -125,6 +125,7 @@ pub fn resolve(
         Verdict::Failed => {
             effects.fail(CodedError::new(Code::ResolvedByOperator, "an operator found that it was not paid"))?;
             pursue_unclear_charges(&mut effects)?;
+            pursue_unclear_refunds(&mut effects)?;
             give_back(&mut effects, entropy)?;
         }
     }
@@ -193,6 +194,19 @@ fn pursue_unclear_charges(effects: &mut Effects) -> Result<(), DecideError> {
         let attempt = effects.attempt(n)?;
         (attempt.status, attempt.takeovers, attempt.tries) = (AttemptStatus::Unknown, 0, 0);
         effects.note("charge.pursued", format!("attempt {n}: the provider is asked whether it has the money after all"));
+    }
+    Ok(())
+}
+
+/// What was to go back while the payment was undone, and of which nobody knows whether it did: as long as its key is good it is sent once
+/// more, later it is looked for (`begin`). Left alone it would stand in the books as money that nobody gives back.
+fn pursue_unclear_refunds(effects: &mut Effects) -> Result<(), DecideError> {
+    let unclear = |attempt: &&Attempt| attempt.request.kind == AttemptKind::Refund && attempt.status == AttemptStatus::NeedsReview;
+    let refunds: Vec<u32> = effects.checkout.attempts.iter().filter(unclear).map(|attempt| attempt.n).collect();
+    for n in refunds {
+        let attempt = effects.attempt(n)?;
+        (attempt.status, attempt.takeovers, attempt.tries) = (AttemptStatus::Unknown, 0, 0);
+        effects.note("refund.pursued", format!("attempt {n}: the provider is asked whether it has gone back"));
     }
     Ok(())
 }

@@ -179,8 +179,8 @@ pub fn undo(mut checkout: Checkout, refunds: Vec<Refund>, ours: &RefundId, job: 
     let is_ours = |line: &&Line| matches!(&line.item, Item::Session { session, .. } if *session == job.session);
     let of_ours = |id: &LineId| checkout.order.lines.iter().any(|line| line.id == *id && is_ours(&line));
     // While somebody else's may take money of these lines away, or leave it, nobody knows what is to be given back.
-    let others =
-        checkout.refunds.iter().filter(|refund| refund.id != *ours && (refund.lines.is_empty() || refund.lines.iter().any(of_ours)));
+    let is_about = |refund: &Refund| !refund.late_payment && (refund.lines.is_empty() || refund.lines.iter().any(of_ours));
+    let others = checkout.refunds.iter().filter(|refund| refund.id != *ours && is_about(refund));
     let others: Vec<RefundStatus> = others.map(|refund| refund.status).collect();
     if others.contains(&RefundStatus::NeedsReview) {
         return Ok(Undo::Stuck);
@@ -219,7 +219,7 @@ pub fn undo(mut checkout: Checkout, refunds: Vec<Refund>, ours: &RefundId, job: 
     }
     // What went back before without a word about lines may have been of these.
     let amount = (worth > left).then_some(left);
-    Ok(Undo::Refund(RefundAsk { amount, lines, reason: job.reason.clone(), release_seats: Some(true) }))
+    Ok(Undo::Refund(RefundAsk { amount, lines, reason: job.reason.clone(), release_seats: Some(true), late_payment: false }))
 }
 
 fn frees(refund: &Refund, line: &Line) -> bool {

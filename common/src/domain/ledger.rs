@@ -165,3 +165,9 @@ pub fn refund_entries(paid_into: &str, account: &str, amount: Amount, under: &st
         |account: &str, amount| Entry { account: account.to_owned(), amount, detail: "refund".to_owned(), entity: Some(under.to_owned()) };
     vec![entry(paid_into, amount.negated()), entry(account, amount)]
 }
+
+/// What was given back out of `from` is given back out of `to` instead.
+pub fn moved_entries(from: &str, to: &str, amount: Amount) -> Vec<Entry> {
+    let entry = |account: &str, amount| Entry { account: account.to_owned(), amount, detail: "refund".to_owned(), entity: None };
+    vec![entry(to, amount), entry(from, amount.negated())]
+}

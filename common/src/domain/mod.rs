@@ -19,6 +19,7 @@ pub mod event;
 pub mod hosted;
 pub mod id;
 pub mod job;
+pub mod late_money;
 pub mod ledger;
 pub mod ledger_view;
 pub mod membership;

@@ -10,6 +10,7 @@ use super::{
     error::{Code, CodedError},
     event::EventType,
     id::{CheckoutId, Entropy, LineId, RefundId},
+    late_money,
     money::{Amount, Currency, MoneyError},
     order::{Item, Line},
     refund_credits, refund_membership,
@@ -71,6 +72,8 @@ pub struct Refund {
     pub currency: Currency,
     /// For which lines; none when it is not about lines.
     pub lines: Vec<LineId>,
+    /// Whether it is about money that came too late, and not about the sale.
+    pub late_payment: bool,
     /// The client's own words.
     pub reason: Option<String>,
     /// Whether the places come free when it has succeeded.
@@ -96,6 +99,8 @@ pub struct RefundAsk {
     pub reason: Option<String>,
     /// Whether places come free. Not said: they do, unless it is a part that is about no line.
     pub release_seats: Option<bool>,
+    /// That money which came too late is meant, and not the sale. Of a checkout that sold nothing it need not be said.
+    pub late_payment: bool,
 }
 
 /// Why nothing goes back. Nothing is written.
@@ -124,6 +129,8 @@ pub struct RefundView<'a> {
     amount: Amount,
     currency: Currency,
     lines: &'a [LineId],
+    /// Whether it is about money that came too late, and not about what was sold.
+    late_payment: bool,
     parts: Vec<RefundPartView<'a>>,
     reason: Option<&'a str>,
     release_seats: bool,
@@ -152,6 +159,7 @@ impl<'a> From<&'a Refund> for RefundView<'a> {
             amount: refund.amount,
             currency: refund.currency,
             lines: &refund.lines,
+            late_payment: refund.late_payment,
             parts: refund
                 .parts
                 .iter()
@@ -192,7 +200,8 @@ impl Refund {
     }
 }
 
-/// What can still be promised back: what was paid without what went back and what is on its way, or may be.
+/// What can still be promised back of the sale: what was paid without what went back and what is on its way, or may be, and without late
+/// money.
 pub fn refundable(checkout: &Checkout) -> Result<Amount, MoneyError> {
     let may_go = |status: AttemptStatus| status.is_open() || status == AttemptStatus::NeedsReview;
     let under_way = checkout.attempts.iter().filter(|attempt| attempt.request.kind == AttemptKind::Refund && may_go(attempt.status));
@@ -200,7 +209,7 @@ pub fn refundable(checkout: &Checkout) -> Result<Amount, MoneyError> {
     let parts = checkout.refunds.iter().flat_map(|refund| &refund.parts);
     let waiting = parts.filter(|part| part.attempt.is_none() && matches!(part.status, RefundStatus::Pending | RefundStatus::NeedsReview));
     let waiting = waiting.map(|part| part.amount).try_fold(Amount::ZERO, Amount::plus)?;
-    checkout.amount_paid.minus(checkout.amount_refunded)?.minus(under_way)?.minus(waiting)
+    checkout.amount_paid.minus(checkout.amount_refunded)?.minus(under_way)?.minus(waiting)?.minus(late_money::refused(checkout)?)
 }
 
 /// Decides on a refund, and opens it or, where no provider is asked, does it.
@@ -211,6 +220,14 @@ pub fn open(
     now: Timestamp,
     entropy: &Entropy,
 ) -> Result<Result<Effects, Refusal>, DecideError> {
+    if late_money::is_meant(&checkout, ask)? && checkout.status.is_terminal() {
+        let mut effects = match late_money::open(checkout, id, ask, now, entropy)? {
+            Ok(effects) => effects,
+            Err(refused) => return Ok(Err(refused.into())),
+        };
+        finish(&mut effects, id, None)?;
+        return Ok(Ok(effects));
+    }
     if checkout.status != Status::Succeeded {
         return Ok(Err(Refusal::NotSold(checkout.status)));
     }
@@ -260,6 +277,7 @@ fn terms(checkout: &Checkout, id: &RefundId, ask: &RefundAsk, now: Timestamp) ->
         amount,
         currency: checkout.order.currency,
         lines: ask.lines.clone(),
+        late_payment: false,
         reason: ask.reason.clone(),
         release_seats,
         status: RefundStatus::Pending,

@@ -8,7 +8,7 @@ use super::{
     effects::Effects,
     error::{Code, CodedError},
     id::{BoughtMembershipId, CatalogueId},
-    ledger::{MEMBERSHIPS, REVENUE, account_of_line},
+    ledger::{MEMBERSHIPS, REVENUE, UNAPPLIED, account_of_line},
     money::{Amount, MoneyError},
     order::Line,
     refund::{Refund, RefundAsk},
@@ -68,6 +68,9 @@ pub(super) fn check_parts(checkout: &Checkout, refund: &Refund) -> Result<(), Co
 
 /// What a refund takes off which account.
 pub(super) fn taken_off(checkout: &Checkout, refund: &Refund) -> Result<Vec<(&'static str, Amount)>, MoneyError> {
+    if refund.late_payment {
+        return Ok(vec![(UNAPPLIED, refund.amount)]);
+    }
     let worth = worth(concerned(checkout, refund));
     // Exact: all, nothing, or the whole of mixed lines.
     let part = i128::from(refund.amount.minor()) * worth.memberships / worth.all.max(1);

@@ -65,9 +65,10 @@ pub(super) fn split(checkout: &Checkout, amount: Amount, credits: &[(usize, Amou
     Ok(missing.is_zero().then_some(parts))
 }
 
-/// What refunds that were asked for give back of a leg, of the parts that `is_meant` says.
+/// What refunds that were asked for give back of what a leg paid of the sale, of the parts that `is_meant` says.
 pub(super) fn given_back(checkout: &Checkout, leg: usize, is_meant: impl Fn(&RefundPart) -> bool) -> Result<Amount, MoneyError> {
-    let parts = checkout.refunds.iter().flat_map(|refund| &refund.parts).filter(|part| part.leg == leg && is_meant(part));
+    let of_sale = checkout.refunds.iter().filter(|refund| !refund.late_payment);
+    let parts = of_sale.flat_map(|refund| &refund.parts).filter(|part| part.leg == leg && is_meant(part));
     parts.map(|part| part.amount).try_fold(Amount::ZERO, Amount::plus)
 }
 

@@ -292,7 +292,7 @@ fn places_that_were_freed_for_nothing_are_not_money_that_went_back() {
             sale.apply(effects.unwrap());
         }
         assert_eq!(Sale::code(sale.ask(&free)), Code::RefundExceedsPaid, "places are freed once");
-        let ask = RefundAsk { amount: None, lines: first, reason: None, release_seats: Some(true) };
+        let ask = RefundAsk { amount: None, lines: first, release_seats: Some(true), ..RefundAsk::default() };
         assert_eq!(called_off(&sale), Undo::Refund(ask.clone()));
         sale.ask(&ask).unwrap();
         sale.work(gave);

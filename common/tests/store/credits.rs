@@ -173,7 +173,7 @@ over_both! {
         shop.begin(&id).await;
         let line = shop.checkout(&id).await.order.lines[0].id.clone();
         let ask = |amount: i64, lines: &[LineId], release| RefundAsk {
-            amount: Some(Amount::from_minor(amount)), lines: lines.to_vec(), reason: None, release_seats: Some(release),
+            amount: Some(Amount::from_minor(amount)), lines: lines.to_vec(), release_seats: Some(release), ..RefundAsk::default()
         };
         let code = |result: RefundResult| match result {
             RefundResult::Refused(Refusal::Refused(error)) => error.code,

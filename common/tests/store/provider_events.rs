@@ -8,10 +8,11 @@ use super::{
 use boxoffice_common::{
     domain::{
         attempt::{Decline, Outcome},
+        ends::Verdict,
         error::Code,
         id::{CheckoutId, ProviderEventId},
         provider_event::EventStatus,
-        refund::{RefundAsk, RefundStatus},
+        refund::{RefundAsk, RefundStatus, Refusal},
         scope::{Mode, Scope},
         state::Status,
         time::Timestamp,
@@ -43,6 +44,21 @@ async fn came_back(shop: &Shop, id: &CheckoutId, n: u32) -> Vec<String> {
         told.push(shop.store.delivery(&shop.scope, &delivery).await.unwrap().unwrap().event_type);
     }
     told
+}
+
+fn late() -> RefundAsk {
+    RefundAsk { late_payment: true, ..RefundAsk::default() }
+}
+
+/// All that the audit finds, which is late money.
+async fn left_over(shop: &Shop) -> Vec<(String, String)> {
+    let breaches = shop.store.audit(Duration::from_secs(60)).await.unwrap();
+    let told = breaches.into_iter().map(|breach| {
+        assert_eq!(breach.rule, "late_money_left", "{breach:?}");
+        let what = breach.finding.strip_suffix(": ask for it with a refund of late_payment").unwrap().to_owned();
+        (breach.subject, what)
+    });
+    told.collect()
 }
 
 async fn balance(shop: &Shop, account: &str) -> i64 {
@@ -89,15 +105,70 @@ over_both! {
         let (n, token) = shop.begin_charge(&id).await;
         shop.settle(&id, n, &token, declined()).await;
         shop.settle(&id, n, "the provider", approved(1500)).await;
-        let (refund, token) = shop.begin_charge(&id).await;
-        shop.settle(&id, refund, &token, approved(1500)).await;
+        let (undo, token) = shop.begin_charge(&id).await;
+        shop.settle(&id, undo, &token, approved(1500)).await;
         shop.assert_clean().await;
-        assert_eq!(came_back(&shop, &id, refund).await, ["refund.failed"]);
+        assert_eq!(came_back(&shop, &id, undo).await, ["refund.failed"]);
         let after = shop.checkout(&id).await;
         assert_eq!((after.status, after.amount_refunded.minor()), (Status::Failed, 0), "an end never changes");
         assert_eq!((balance(&shop, "provider:sandbox").await, balance(&shop, "unapplied").await), (1500, -1500));
-        let rules: Vec<String> = shop.store.audit(Duration::from_secs(60)).await.unwrap().into_iter().map(|breach| breach.rule).collect();
-        assert_eq!(rules, ["approved_without_sale"], "somebody has to give it back by hand");
+        assert_eq!(left_over(&shop).await, [(id.to_string(), "1500 came too late, and the provider did not give it back, or it came back".to_owned())]);
+        // It is asked for, refused again, and asked for once more; each time its owner is told.
+        for (key, outcome, unapplied) in [("a", declined(), -1500), ("b", approved(1500), 0)] {
+            let of_late = open(&shop, &id, key, RefundAsk::default()).await;
+            assert_eq!((balance(&shop, "unapplied").await, balance(&shop, "refunds_pending").await), (0, -1500), "it is promised back");
+            shop.assert_clean().await;
+            work(&shop, &id, outcome).await;
+            let status = if unapplied == 0 { RefundStatus::Succeeded } else { RefundStatus::Failed };
+            let told = refund(&shop, &of_late).await;
+            assert_eq!((told.status, told.late_payment, told.amount.minor()), (status, true, 1500));
+            assert_eq!((balance(&shop, "unapplied").await, balance(&shop, "refunds_pending").await), (unapplied, 0));
+        }
+        assert_eq!((balance(&shop, "provider:sandbox").await, shop.checkout(&id).await.amount_refunded.minor()), (0, 1500));
+        let nothing = shop.store.refund(&asked(&shop, &id, "c", RefundAsk::default())).await.unwrap();
+        assert!(matches!(nothing, RefundResult::Refused(Refusal::NotSold(Status::Failed))), "{nothing:?}");
+        assert_eq!(code(shop.store.refund(&asked(&shop, &id, "d", late())).await.unwrap()), Code::RefundExceedsPaid);
+        shop.assert_clean().await;
+    }
+
+    async fn two_ask_for_late_money_at_once_and_one_gets_it(shop) {
+        let session = shop.session("yoga", 1).await;
+        let id = shop.accept(shop.buy(&session, 1)).await;
+        let (n, token) = shop.begin_charge(&id).await;
+        shop.settle(&id, n, &token, declined()).await;
+        shop.settle(&id, n, "the provider", approved(1500)).await;
+        work(&shop, &id, declined()).await;
+        let keys = ["a", "b", "c", "d"];
+        let asked = join_all(keys.map(|key| { let (shop, new) = (&shop, asked(&shop, &id, key, late())); async move { shop.store.refund(&new).await.unwrap() } })).await;
+        let opened = asked.iter().filter(|result| matches!(result, RefundResult::Created { .. })).count();
+        assert_eq!(opened, 1, "{asked:?}");
+        work(&shop, &id, approved(1500)).await;
+        shop.assert_clean().await;
+    }
+
+    async fn an_undo_that_nobody_knows_about_is_shown_until_an_operator_has_decided(shop) {
+        let session = shop.session("yoga", 1).await;
+        for verdict in [Verdict::Succeeded, Verdict::Failed] {
+            let id = shop.accept(shop.buy(&session, 1)).await;
+            let (n, token) = shop.begin_charge(&id).await;
+            shop.settle(&id, n, &token, declined()).await;
+            shop.settle(&id, n, "the provider", approved(1500)).await;
+            let (refund_attempt, token) = shop.begin_charge(&id).await;
+            shop.settle(&id, refund_attempt, &token, approved(900)).await;
+            assert_eq!(left_over(&shop).await, [(id.to_string(), "1500 came too late, and nobody knows whether it went back".to_owned())]);
+            let asked = open(&shop, &id, "a", late()).await;
+            assert_eq!(refund(&shop, &asked).await.status, RefundStatus::NeedsReview, "nobody is sent a second time");
+            assert_eq!(shop.checkout(&id).await.attempts.len(), 2);
+            shop.assert_clean().await;
+            let resolved = shop.store.resolve_refund(&shop.scope, &asked, None, verdict, "looked").await.unwrap();
+            assert!(matches!(resolved, ResolveResult::Resolved(_)), "{resolved:?}");
+            if verdict == Verdict::Failed {
+                open(&shop, &id, "b", late()).await;
+                work(&shop, &id, approved(1500)).await;
+            }
+            assert_eq!(balance(&shop, "unapplied").await, 0);
+            shop.assert_clean().await;
+        }
     }
 
     async fn a_refund_that_gave_credits_back_is_left_to_a_person(shop) {

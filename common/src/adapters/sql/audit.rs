@@ -43,11 +43,29 @@ const RULES: &[Rule] = &[
               GROUP BY c.id, c.amount_paid, c.amount_refunded HAVING c.amount_paid - c.amount_refunded <> COALESCE(SUM(e.amount), 0)",
     },
     Rule {
+        name: "unapplied_overdrawn",
+        sql: "SELECT t.checkout, CAST(SUM(e.amount) AS BIGINT) || ' went out of unapplied that never came there' FROM ledger_entries e \
+              JOIN ledger_transactions t ON t.id = e.transaction_id WHERE e.account = 'unapplied' AND t.checkout IS NOT NULL \
+              GROUP BY t.checkout HAVING SUM(e.amount) > 0",
+    },
+    Rule {
+        name: "late_money_left",
+        // What is on its way back out of it: refunds that nobody has asked for; behind a sale those that were opened since.
+        sql: "SELECT c.id, CAST(-SUM(e.amount) AS BIGINT) || ' came too late, and ' || CASE WHEN EXISTS (SELECT 1 FROM attempts r WHERE r.checkout = c.id \
+              AND r.kind = 'refund' AND r.status = 'needs_review') THEN 'nobody knows whether it went back' ELSE 'the provider did not give it back, or it came back' END \
+              || ': ask for it with a refund of late_payment' \
+              FROM checkouts c JOIN ledger_transactions t ON t.checkout = c.id JOIN ledger_entries e ON e.transaction_id = t.id AND e.account = 'unapplied' \
+              WHERE c.completed_at IS NOT NULL GROUP BY c.id, c.status, c.completed_at \
+              HAVING -SUM(e.amount) > (SELECT COALESCE(SUM(a.amount), 0) FROM attempts a WHERE a.checkout = c.id AND a.kind = 'refund' \
+              AND a.status IN ('started', 'unknown') AND (c.status <> 'succeeded' OR a.created_at >= c.completed_at) \
+              AND NOT EXISTS (SELECT 1 FROM refund_parts p WHERE p.checkout = a.checkout AND p.attempt = a.n))",
+    },
+    Rule {
         name: "approved_without_sale",
         sql: "SELECT a.checkout, 'charge ' || a.n || ' was approved, the checkout is ' || c.status FROM attempts a JOIN checkouts c ON c.id = a.checkout \
               WHERE a.kind = 'charge' AND a.status = 'approved' AND c.status NOT IN ('succeeded', 'needs_review') \
               AND (c.completed_at IS NOT NULL OR NOT EXISTS (SELECT 1 FROM attempts s WHERE s.checkout = c.id AND s.leg > 0)) \
-              AND NOT EXISTS (SELECT 1 FROM attempts r WHERE r.checkout = a.checkout AND r.kind = 'refund' AND r.status IN ('approved', 'started', 'unknown'))",
+              AND NOT EXISTS (SELECT 1 FROM attempts r WHERE r.checkout = a.checkout AND r.kind = 'refund' AND r.status <> 'not_sent')",
     },
     Rule {
         name: "sale_without_payment",
@@ -217,7 +235,7 @@ const RULES: &[Rule] = &[
         // What came after all, when another try had paid already or the sale was off, goes back by a refund of its own.
         sql: "SELECT a.checkout, COUNT(*) || ' approved charges of one leg' FROM attempts a WHERE a.kind = 'charge' AND a.status = 'approved' \
               GROUP BY a.checkout, a.leg HAVING COUNT(*) > 1 + (SELECT COUNT(*) FROM attempts r \
-              WHERE r.checkout = a.checkout AND r.leg = a.leg AND r.kind = 'refund' AND r.status <> 'declined' \
+              WHERE r.checkout = a.checkout AND r.leg = a.leg AND r.kind = 'refund' \
               AND NOT EXISTS (SELECT 1 FROM refund_parts p WHERE p.checkout = r.checkout AND p.attempt = r.n))",
     },
     Rule {

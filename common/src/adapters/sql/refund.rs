@@ -17,7 +17,6 @@ use crate::{
         refund::{Refund, RefundStatus},
         refund_part::RefundPart,
         scope::Scope,
-        state::Status,
     },
     ports::store::StoreError,
 };
@@ -25,10 +24,10 @@ use std::collections::HashMap;
 
 /// Refunds, whose they are, and their parts: a row for each part, which `gather` reads in the order of refunds and their parts.
 pub(super) const REFUNDS: &str = "SELECT r.id, r.checkout, r.amount, r.currency, r.lines, r.reason, r.release_seats, r.status, r.error, \
-     r.created_at, r.updated_at, r.scope, p.leg, p.method, p.amount, p.attempt, p.status \
+     r.created_at, r.updated_at, r.late_payment, r.scope, p.leg, p.method, p.amount, p.attempt, p.status \
      FROM refunds r LEFT JOIN refund_parts p ON p.refund = r.id";
 /// Where a part's columns begin.
-const PART: usize = 12;
+const PART: usize = 13;
 
 fn read(row: &Row) -> Result<Refund, StoreError> {
     let status = row.text(7)?;
@@ -45,18 +44,19 @@ fn read(row: &Row) -> Result<Refund, StoreError> {
         error: row.maybe_text(8)?.map(|text| serde_json::from_str(&text)).transpose().map_err(corrupt)?,
         created_at: row.time(9)?,
         updated_at: row.time(10)?,
+        late_payment: row.int(11)? != 0,
     })
 }
 
-/// Gives locked checkouts their refunds. Only what was sold has any.
+/// Gives locked checkouts their refunds. Only what has ended has any.
 pub(super) async fn load(tx: &mut Tx<'_>, checkouts: &mut HashMap<CheckoutId, Checkout>) -> Result<(), StoreError> {
-    let sold = checkouts.values().filter(|checkout| checkout.status == Status::Succeeded);
-    let sold = Rows::ids(sold.map(|checkout| checkout.id.as_str()));
-    if sold.is_empty() {
+    let ended = checkouts.values().filter(|checkout| checkout.status.is_terminal());
+    let ended = Rows::ids(ended.map(|checkout| checkout.id.as_str()));
+    if ended.is_empty() {
         return Ok(());
     }
     let sql = format!("{REFUNDS} WHERE r.checkout IN (SELECT id FROM {{rows}}) ORDER BY r.checkout, r.id, p.n");
-    for (_, refund) in gather(&tx.fetch(&sql, Some(&sold), &[]).await?)? {
+    for (_, refund) in gather(&tx.fetch(&sql, Some(&ended), &[]).await?)? {
         if let Some(checkout) = checkouts.get_mut(&refund.checkout) {
             checkout.refunds.push(refund);
         }
@@ -70,7 +70,7 @@ pub(super) fn gather(rows: &[Row]) -> Result<Vec<(Scope, Refund)>, StoreError> {
     for row in rows {
         let id = row.text(0)?;
         if refunds.last().is_none_or(|(_, last)| last.id.as_str() != id) {
-            refunds.push((load::scope(&row.text(11)?)?, read(row)?));
+            refunds.push((load::scope(&row.text(12)?)?, read(row)?));
         }
         if let (Some((_, last)), false) = (refunds.last_mut(), row.is_null(PART)?) {
             last.parts.push(part(row)?);
@@ -105,6 +105,7 @@ pub(super) fn refunds(batch: &[Effects]) -> Result<Write, StoreError> {
         ("error", Text),
         ("created_at", Int),
         ("updated_at", Int),
+        ("late_payment", Int),
     ]);
     for Effects { checkout, refunds, .. } in batch {
         for refund in checkout.refunds.iter().filter(|refund| refunds.contains(&refund.id)) {
@@ -122,6 +123,7 @@ pub(super) fn refunds(batch: &[Effects]) -> Result<Write, StoreError> {
                 error.into(),
                 refund.created_at.into(),
                 refund.updated_at.into(),
+                i64::from(refund.late_payment).into(),
             ]);
         }
     }

@@ -315,7 +315,7 @@ fn money_of_an_older_try_waits_for_the_operator_and_goes_back_behind_his_word() 
 }
 
 /// The second try is sold, and what the refused one took after all is on its way back. The customer wants his money back, too.
-fn sold_and_taken_after_all() -> Machine {
+pub(super) fn sold_and_taken_after_all() -> Machine {
     let mut machine = waiting(Fate::Decline);
     try_to_pay(&mut machine);
     machine.fates[0] = Fate::Approve;
@@ -413,7 +413,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_page_that_is_paid_on_in_whatever_order_charges_once_at_the_most(fate in fate(), moves in prop::collection::vec(a_move(), 1..80)) {
+    fn a_page_that_is_paid_on_in_whatever_order_charges_once_at_the_most(
+        fate in fate(),
+        refuses in 0u32..3,
+        moves in prop::collection::vec(a_move(), 1..80),
+    ) {
         let mut machine = Machine::hosted(fate);
         for &step in &moves {
             make(&mut machine, step);
@@ -426,10 +430,16 @@ proptest! {
         (1..=13).for_each(|n| machine.webhook(n));
         machine.come_to_rest();
         machine.check_at_rest();
+        machine.refuses = refuses;
         // One that was refused is taken all the same: behind the end it goes back, and the books hold nothing of it.
         if machine.resolved.is_none() && machine.checkout.status.is_terminal() && (1..=13).any(|n| machine.take_after_all(n)) {
             machine.come_to_rest();
+            machine.give_back_late_money();
             machine.check_at_rest();
+        }
+        if machine.checkout.status.is_terminal() {
+            machine.give_back_late_money();
+            prop_assert_eq!(machine.unapplied, 0, "{:#?}", machine.checkout);
         }
         prop_assert!((0..=TOTAL).contains(&machine.taken()), "{:#?}", machine.checkout);
     }

@@ -65,6 +65,8 @@ pub(super) struct Machine {
     pub(super) odd_amounts: bool,
     /// The customer's balance.
     pub(super) purse: Purse,
+    /// How many refunds the provider still refuses.
+    pub(super) refuses: u32,
     /// How many transitions said that they are the end.
     pub(super) ends: u32,
     pub(super) held: bool,
@@ -122,7 +124,7 @@ impl Machine {
         let (entropy, now) = (Entropy::from_seed(7), Timestamp::from_millis(1_000_000));
         let (checkout, events) = (queued(legs, &entropy, now), Vec::new());
         let (hands, book, resolved) = Default::default();
-        let (odd_amounts, purse, ends, held, provider_balance, by_balance, unapplied, workers) = Default::default();
+        let (odd_amounts, purse, refuses, ends, held, provider_balance, by_balance, unapplied, workers) = Default::default();
         Self {
             checkout,
             now,
@@ -133,6 +135,7 @@ impl Machine {
             fates,
             odd_amounts,
             purse,
+            refuses,
             ends,
             held,
             provider_balance,

@@ -10,6 +10,7 @@
 //! | `events` | what the provider tells of its own accord |
 //! | `balance` | payments of which a balance pays a part, at random |
 //! | `hosted` | payments on our own page, suspected and at random |
+//! | `late_money` | money that is nobody's and does not go back by itself |
 //! | `shop` | a whole shop in memory, and what must hold in it after every sale and refund |
 //! | `shop_property` | such shops at random |
 
@@ -17,6 +18,7 @@ mod attacks;
 mod balance;
 mod events;
 mod hosted;
+mod late_money;
 mod machine;
 mod must_hold;
 mod property;

@@ -38,6 +38,8 @@ impl Machine {
         }
         let legs = checkout.order.legs.len();
         let most = if checkout.order.hosted().is_some() { MOST_ATTEMPTS_HOSTED } else { MOST_ATTEMPTS * legs };
+        let refused = |a: &&Attempt| (a.request.kind, a.status) == (AttemptKind::Refund, AttemptStatus::Declined);
+        let most = most + checkout.refunds.len() + checkout.attempts.iter().filter(refused).count();
         assert!(checkout.attempts.len() <= most, "attempts without end: {checkout:#?}");
         for (leg, kind) in (0..legs).flat_map(|leg| ALL_KINDS.map(|kind| (leg, kind))) {
             let about = |a: &&Attempt| (a.request.leg, a.request.kind) == (leg, kind);
@@ -103,6 +105,9 @@ impl Machine {
             let owed = if status == Status::Succeeded { self.total() } else { 0 };
             assert_eq!(self.taken(), owed, "{status}: {:#?}\n{:#?}", self.checkout, self.book);
             assert_eq!(self.unapplied, 0, "what nobody is entitled to went back: {:#?}", self.checkout);
+        }
+        if status.is_terminal() {
+            assert_eq!(-self.unapplied, self.late_money_left(), "what nobody is entitled to went back, or waits: {:#?}", self.checkout);
         }
         // An operator may sell what a worker that stalled is about to undo: then the books tell what the provider did.
         let is_undone =

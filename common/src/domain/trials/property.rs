@@ -90,8 +90,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 5_000, max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn money_and_state_agree_whatever_happens_in_whatever_order((legs, push) in legs(), moves in prop::collection::vec(a_move(), 1..60)) {
+    fn money_and_state_agree_whatever_happens_in_whatever_order(
+        (legs, push) in legs(),
+        refuses in prop_oneof![2 => Just(0u32), 1 => 1u32..4],
+        moves in prop::collection::vec(a_move(), 1..60),
+    ) {
         let mut machine = push.map_or_else(|| Machine::split(&legs), |at| Machine::split_with_push(&legs, at));
+        machine.refuses = refuses;
         for &step in &moves {
             make(&mut machine, step);
         }
@@ -101,18 +106,23 @@ proptest! {
             machine.settle(at, false);
         }
         machine.come_to_rest();
-        // What an operator failed is looked for, unless nobody had the time while it was pursued.
-        let no_longer_pursued = machine.checkout.attempts.iter().any(|a| a.status == AttemptStatus::NeedsReview);
+        // What an operator failed is looked for, unless nobody had the time while it was pursued, or the provider keeps it.
+        let is_stuck = |a: &Attempt| {
+            let refused = (a.request.kind, a.status) == (AttemptKind::Refund, AttemptStatus::Declined);
+            refused || a.status == AttemptStatus::NeedsReview
+        };
+        let no_longer_pursued = machine.checkout.attempts.iter().any(is_stuck);
         if machine.resolved == Some(Verdict::Failed) && machine.checkout.status == Status::Failed && !no_longer_pursued {
             prop_assert_eq!(machine.taken(), 0, "nobody has to tell us: {:#?}", machine.checkout);
         }
         (1..=12).for_each(|n| machine.webhook(n));
         machine.come_to_rest();
+        machine.give_back_late_money();
         machine.check_at_rest();
-        // A refund that was begun and left alone until its key was no good any more is a person's to look at.
-        let is_left = |a: &Attempt| (a.request.kind, a.status) == (AttemptKind::Refund, AttemptStatus::NeedsReview);
-        let left_refund = machine.checkout.attempts.iter().any(is_left);
-        if machine.resolved == Some(Verdict::Failed) && machine.checkout.status == Status::Failed && !left_refund {
+        if machine.checkout.status.is_terminal() {
+            prop_assert_eq!(machine.unapplied, 0, "whoever looks after it leaves nothing that nobody is entitled to: {:#?}", machine.checkout);
+        }
+        if machine.resolved == Some(Verdict::Failed) && machine.checkout.status == Status::Failed {
             prop_assert_eq!(machine.taken(), 0, "what an operator failed is given back when it turns up: {:#?}", machine.checkout);
         }
     }

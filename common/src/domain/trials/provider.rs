@@ -55,9 +55,12 @@ impl Machine {
             (AttemptKind::Capture, Some(Booked::Authorized)) if fate == Fate::BreakPromise => Booked::Declined,
             (AttemptKind::Capture, Some(Booked::Authorized)) => Booked::Done,
             (AttemptKind::Void, Some(Booked::Pending | Booked::Authorized | Booked::Voided)) => Booked::Done,
-            (AttemptKind::Refund, Some(Booked::Done)) => Booked::Done,
+            (AttemptKind::Refund, Some(Booked::Done)) if self.refuses == 0 => Booked::Done,
             _ => Booked::Declined,
         };
+        if request.kind == AttemptKind::Refund && !self.book.contains_key(&request.key) {
+            self.refuses = self.refuses.saturating_sub(1);
+        }
         if !self.book.contains_key(&request.key) {
             let (kind, amount, capture_later) = (request.kind, request.amount.minor(), request.capture_later);
             self.book.insert(request.key.clone(), Operation { kind, booked: fresh, amount, capture_later });

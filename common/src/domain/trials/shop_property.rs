@@ -95,7 +95,7 @@ fn play(tenant: &Tenant, moves: &[Move]) -> [u32; 4] {
                 let amount = part.map(|part| Amount::from_minor(of.amount_paid.minor() * part / 100));
                 let lines =
                     of.order.lines.iter().enumerate().filter(|(at, _)| lines >> at & 1 == 1).map(|(_, line)| line.id.clone()).collect();
-                let ask = RefundAsk { amount, lines, reason: None, release_seats: *free };
+                let ask = RefundAsk { amount, lines, release_seats: *free, ..RefundAsk::default() };
                 seen[1] += u32::from(shop.refund(at, &ask, *declined));
             }
         }
