@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// As in docs/ledger.md: programs read by it.
 const HEAD: &str =
-    "transaction,created_at,kind,checkout,customer,reference,currency,line,type,account,amount,amount_decimal,entity_type,entity";
+    "transaction,created_at,kind,checkout,customer,reference,currency,line,type,account,amount,amount_decimal,entity_type,entity,note";
 
 /// A sale of one place at 15.00 usd for cash.
 async fn sell(server: &Server, key: &str, reference: &str, customer: Option<&str>) -> String {
@@ -172,9 +172,9 @@ async fn an_export_quotes_what_breaks_rows_and_disarms_formulas() {
     let rows: Vec<&str> = csv.split_terminator("\r\n").collect();
     assert_eq!((rows.len(), rows[0]), (5, HEAD));
     let (newer, older) = (rows[1].split_once(",sale,").unwrap().1, rows[4].split_once(",sale,").unwrap().1);
-    assert_eq!(newer, format!("{comma},,\"Ünï, \"\"quoted\"\"\",usd,1,payment,tender:custom,1500,15.00,custom,cash"));
+    assert_eq!(newer, format!("{comma},,\"Ünï, \"\"quoted\"\"\",usd,1,payment,tender:custom,1500,15.00,custom,cash,"));
     let disarmed = "\"'=HYPERLINK(\"\"https://evil.example\"\",\"\"a\"\")\"";
-    assert_eq!(older, format!("{formula},,{disarmed},usd,2,session,revenue,-1500,-15.00,session,ses_yoga"));
+    assert_eq!(older, format!("{formula},,{disarmed},usd,2,session,revenue,-1500,-15.00,session,ses_yoga,"));
     // What is asked for in the query goes before what the client accepts.
     let json = server.get_with("/v1/ledger/transactions?format=json", &[("accept", "text/csv")]).await;
     assert_eq!(json.header("content-type"), "application/json");
@@ -199,4 +199,49 @@ async fn an_export_goes_on_over_pages_and_a_stop_breaks_it_off() {
     let response = tower::ServiceExt::oneshot(server.router.clone(), request).await.unwrap();
     assert_eq!(response.status(), 200);
     assert!(axum::body::to_bytes(response.into_body(), 4 << 20).await.is_err(), "half an export passes for a whole one");
+}
+
+#[tokio::test]
+async fn the_note_of_a_payment_made_outside_is_shown_to_the_shop_and_to_nobody_else() {
+    let server = Server::start().await;
+    server.yoga().await;
+    let notes = ["=till 3, \"Ada\"", "<b>paid & counted</b>"];
+    let body = json!({
+        "currency": "usd",
+        "lines": [{"type": "session", "session": "ses_yoga", "quantity": 1}],
+        "payment": {"methods": [
+            {"type": "custom", "name": "cash", "note": notes[0], "amount": 500},
+            {"type": "custom", "name": "invoice", "amount": 400},
+            {"type": "custom", "name": "cash", "note": notes[1], "amount": 600},
+        ]},
+    });
+    let id = server.checkout("k", &body).await.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(server.work(&id).await, Status::Succeeded);
+    let shown = server.get(&format!("/v1/checkouts/{id}")).await.json();
+    let payments = json!([
+        {"name": "cash", "note": notes[0], "amount": 500},
+        {"name": "invoice", "note": null, "amount": 400},
+        {"name": "cash", "note": notes[1], "amount": 600},
+    ]);
+    assert_eq!(shown["custom_payments"], payments);
+    let sale = server.get(&format!("/v1/ledger/transactions?checkout={id}")).await.json()["data"][0].clone();
+    let told: Vec<(i64, Value)> =
+        sale["entries"].as_array().unwrap()[..4].iter().map(|entry| (entry["amount"].as_i64().unwrap(), entry["note"].clone())).collect();
+    assert_eq!(told, [(500, json!(notes[0])), (400, Value::Null), (600, json!(notes[1])), (-1500, Value::Null)]);
+    let csv = text(&server.get(&format!("/v1/ledger/transactions?format=csv&checkout={id}")).await);
+    let rows: Vec<&str> = csv.split_terminator("\r\n").collect();
+    assert!(rows[1].ends_with(",custom,cash,\"'=till 3, \"\"Ada\"\"\""), "a comma, a quotation mark and a formula: {}", rows[1]);
+    assert!(rows[2].ends_with(",custom,invoice,") && rows[3].ends_with(",custom,cash,<b>paid & counted</b>"), "{csv}");
+    // What whoever has a link to the receipt sees.
+    let links = server.get(&format!("/v1/checkouts/{id}/receipt")).await.json();
+    for link in ["url", "pdf_url"] {
+        let url = links[link].as_str().unwrap().splitn(4, '/').nth(3).map(|path| format!("/{path}")).unwrap();
+        let page = server.get_with(&url, &[]).await;
+        assert_eq!(page.code(), 200, "{url}");
+        let page = String::from_utf8_lossy(&page.body).into_owned();
+        assert!(!page.contains("till 3") && !page.contains("counted"), "{page}");
+    }
+    // A card has none, and nothing is said of it.
+    let card = json!({"currency": "usd", "lines": body["lines"], "payment": {"methods": [{"type": "card", "token": "tok_visa"}]}});
+    assert!(server.checkout("k2", &card).await.json().get("custom_payments").is_none());
 }

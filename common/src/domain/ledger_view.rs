@@ -48,6 +48,9 @@ pub struct LedgerLine {
     pub amount: Amount,
     /// What it is about.
     pub entity: Option<LedgerEntity>,
+    /// Of a `custom` payment, the note that the client made. Left out where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// What a side of a transaction is about.
@@ -77,13 +80,19 @@ impl LedgerLine {
         if of == LedgerKind::Adjustment {
             // One side is the customer's, the other says why.
             let kind = if account == balance::ACCOUNT { "customer" } else { balance::ADJUSTMENT };
-            return Self { kind: detail, account, amount, entity: entity.map(|id| LedgerEntity { kind: kind.to_owned(), id }) };
+            let entity = entity.map(|id| LedgerEntity { kind: kind.to_owned(), id });
+            return Self { kind: detail, account, amount, entity, note: None };
         }
         // What was asked for is booked under the refund, what went back unasked under its attempt.
         let gives_back = matches!(of, LedgerKind::Refund | LedgerKind::RefundReversal);
         let kind_of = |id: &str| if gives_back && id.starts_with(RefundId::PREFIX) { "refund" } else { kind };
         let entity = entity.map(|id| LedgerEntity { kind: kind_of(&id).to_owned(), id });
-        Self { kind: detail, account, amount, entity }
+        Self { kind: detail, account, amount, entity, note: None }
+    }
+
+    /// Whether it is what was paid outside: only such a side has a note.
+    pub fn is_custom_payment(&self) -> bool {
+        self.kind == "payment" && self.account == "tender:custom"
     }
 }
 

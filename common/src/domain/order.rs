@@ -58,6 +58,20 @@ pub struct Order {
 }
 
 impl Order {
+    /// What was paid outside: its name, the note for people, and minor units.
+    pub fn custom_payments(&self) -> impl Iterator<Item = (&str, Option<&str>, Amount)> {
+        self.legs.iter().filter_map(|leg| match &leg.tender {
+            Tender::Custom { name, note } => Some((name.as_str(), note.as_deref(), leg.amount)),
+            Tender::Card { .. }
+            | Tender::SavedMethod { .. }
+            | Tender::Push(_)
+            | Tender::Hosted(_)
+            | Tender::Membership { .. }
+            | Tender::Balance {}
+            | Tender::Free {} => None,
+        })
+    }
+
     /// Everything scarce that has to be claimed before money is asked, in the order of the lines.
     pub fn wants(&self) -> Vec<Want> {
         let mut wants: Vec<Want> = self

@@ -41,6 +41,9 @@ pub struct CheckoutView<'a> {
     lines: &'a [Line],
     promo_code: Option<&'a str>,
     payment_attempts: Vec<AttemptView<'a>>,
+    /// What was paid outside and recorded here: cash, an invoice. Left out where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    custom_payments: Vec<CustomPaymentView<'a>>,
     error: Option<&'a CodedError>,
     payment_url: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,6 +75,17 @@ struct AttemptView<'a> {
     provider_reference: Option<&'a str>,
     decline_code: Option<&'a str>,
     created_at: Timestamp,
+}
+
+/// A payment of the method `custom`.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = CustomPayment)]
+struct CustomPaymentView<'a> {
+    /// What the client called it.
+    name: &'a str,
+    /// For people at the shop. No customer's page shows it.
+    note: Option<&'a str>,
+    amount: Amount,
 }
 
 /// Of a charge without a card: whom the customer is asked by.
@@ -124,6 +138,7 @@ impl<'a> CheckoutView<'a> {
                     created_at: attempt.created_at,
                 })
                 .collect(),
+            custom_payments: order.custom_payments().map(|(name, note, amount)| CustomPaymentView { name, note, amount }).collect(),
             error: checkout.error.as_ref(),
             payment_url: checkout.payment_url.as_deref(),
             queue: queue.filter(|_| !checkout.status.is_terminal()),

@@ -14,7 +14,7 @@ use http::header;
 use std::{io, sync::Arc};
 
 /// The columns, in this order. New ones are added at the end.
-pub const COLUMNS: [&str; 14] = [
+pub const COLUMNS: [&str; 15] = [
     "transaction",
     "created_at",
     "kind",
@@ -29,6 +29,7 @@ pub const COLUMNS: [&str; 14] = [
     "amount_decimal",
     "entity_type",
     "entity",
+    "note",
 ];
 
 /// As many transactions at a time.
@@ -91,6 +92,7 @@ fn rows(mut csv: Csv, records: &[LedgerRecord]) -> Bytes {
             csv.plain(record.currency).plain(n + 1).text(&line.kind).text(&line.account);
             csv.plain(line.amount).plain(record.currency.decimal(line.amount));
             csv.text(line.entity.as_ref().map_or("", |entity| &entity.kind)).text(line.entity.as_ref().map_or("", |entity| &entity.id));
+            csv.text(line.note.as_deref().unwrap_or_default());
             csv.end_row();
         }
     }

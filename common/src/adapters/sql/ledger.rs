@@ -15,6 +15,7 @@ use crate::{
         ledger::{Entry, LedgerKind},
         ledger_view::{Balance, LEDGER_TRANSACTION, LedgerLine, LedgerRecord},
         money::{Amount, Currency},
+        order::Order,
         scope::Scope,
     },
     ports::store::{BalancesOf, LedgerFilter, Page, PageRequest, StoreError},
@@ -101,7 +102,30 @@ impl SqlStore {
             let lines = entries.remove(record.id.as_str()).unwrap_or_default();
             record.entries = lines.into_iter().map(|entry| LedgerLine::new(entry, record.kind)).collect();
         }
+        self.give_notes(&mut page.data).await?;
         Ok(page)
+    }
+
+    /// Gives payments made outside their notes, which stand with their checkouts: the sides of a sale follow its legs.
+    async fn give_notes(&self, records: &mut [LedgerRecord]) -> Result<(), StoreError> {
+        let has_some = |record: &&LedgerRecord| record.kind == LedgerKind::Sale && record.entries.iter().any(LedgerLine::is_custom_payment);
+        let ids = Rows::ids(records.iter().filter(has_some).filter_map(|record| record.checkout.as_ref()).map(CheckoutId::as_str));
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let sql = "SELECT c.id, c.doc FROM checkouts c WHERE c.id IN (SELECT id FROM {rows}) AND c.doc LIKE '%\"note\":\"%'";
+        let mut orders: HashMap<String, Order> = HashMap::new();
+        for row in self.db.read(sql, Some(&ids), &[]).await? {
+            orders.insert(row.text(0)?, serde_json::from_str(&row.text(1)?).map_err(corrupt)?);
+        }
+        for record in records.iter_mut().filter(|record| record.kind == LedgerKind::Sale) {
+            let Some(order) = record.checkout.as_ref().and_then(|id| orders.get(id.as_str())) else { continue };
+            let booked = order.custom_payments().filter(|(_, _, amount)| !amount.is_zero());
+            for (line, (_, note, _)) in record.entries.iter_mut().filter(|line| line.is_custom_payment()).zip(booked) {
+                line.note = note.map(str::to_owned);
+            }
+        }
+        Ok(())
     }
 
     async fn entries_of(&self, records: &[LedgerRecord]) -> Result<HashMap<String, Vec<Entry>>, StoreError> {
