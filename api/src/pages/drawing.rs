@@ -8,7 +8,7 @@ use super::{
     redirect, saved,
     standing::Standing,
     templates::{Bank, BankPage, Bill, EndPage, FormPage, FormParts, PhonePage, Shop, WaitPage},
-    words::{Deadline, money},
+    words::Deadline,
 };
 use crate::context::ApiContext;
 use askama::Template;
@@ -121,7 +121,7 @@ impl Drawing<'_> {
     }
 
     fn ended(&self, back: Option<String>) -> Response {
-        let paid = money(self.checkout.order.currency, self.checkout.order.totals.total);
+        let paid = self.checkout.order.currency.told(self.checkout.order.totals.total);
         let (kind, mark, heading, words) = match self.checkout.status {
             Status::Succeeded => ("paid", "✓", "Thank you", format!("You have paid {paid}. The order is complete.")),
             Status::Canceled => ("", "×", "The order was canceled", "Nothing was charged.".to_owned()),

@@ -62,7 +62,7 @@ struct BillLine {
 impl Bill {
     pub(super) fn of(checkout: &Checkout) -> Self {
         let order = &checkout.order;
-        let money = |amount| words::money(order.currency, amount);
+        let money = |amount| order.currency.told(amount);
         let some = |amount: boxoffice_common::domain::money::Amount| (!amount.is_zero()).then(|| money(amount));
         let line = |line: &boxoffice_common::domain::order::Line| BillLine {
             name: line.name.clone(),

@@ -1,32 +1,16 @@
-//! Amounts, times and declines as people read them.
+//! Times and declines as people read them.
 
 use boxoffice_common::domain::{
     error::{Code, CodedError},
-    money::{Amount, Currency},
+    money::Currency,
     order::{Item, Line},
     time::Timestamp,
     time_zone::TimeZone,
 };
 
-/// `USD 1,234.50`, with as many decimals as the currency has.
-pub(super) fn money(currency: Currency, amount: Amount) -> String {
-    let decimal = currency.decimal(amount);
-    let (whole, rest) = decimal.split_at(decimal.find('.').unwrap_or(decimal.len()));
-    let (sign, digits) = whole.split_at(usize::from(whole.starts_with('-')));
-    let mut grouped = String::with_capacity(decimal.len() + 8);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    // A no-break space: a price is not torn apart.
-    format!("{}\u{a0}{sign}{grouped}{rest}", currency.as_str().to_ascii_uppercase())
-}
-
 /// Seats, or how many at which price; nothing for one of a thing.
 pub(super) fn detail(currency: Currency, line: &Line) -> Option<String> {
-    let each = money(currency, line.unit_amount);
+    let each = currency.told(line.unit_amount);
     match &line.item {
         Item::Session { seats, .. } if !seats.is_empty() => {
             let word = if seats.len() == 1 { "Seat" } else { "Seats" };
@@ -97,14 +81,6 @@ pub(super) fn no(error: &CodedError) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_amount_has_the_digits_of_its_currency_and_is_grouped() {
-        let money = |code, minor| money(Currency::parse(code).unwrap(), Amount::from_minor(minor)).replace('\u{a0}', " ");
-        assert_eq!((money("usd", 1500), money("usd", 123_456_789)), ("USD 15.00".to_owned(), "USD 1,234,567.89".to_owned()));
-        assert_eq!((money("jpy", 1500), money("kwd", 1500)), ("JPY 1,500".to_owned(), "KWD 1.500".to_owned()));
-        assert_eq!((money("usd", 0), money("usd", -100_000)), ("USD 0.00".to_owned(), "USD -1,000.00".to_owned()));
-    }
 
     #[test]
     fn a_deadline_is_told_where_the_shop_is() {

@@ -2,7 +2,7 @@
 
 use super::{
     links::Keys,
-    words::{date, moment, money},
+    words::{date, moment},
 };
 use crate::{context::ApiContext, problem::Problem};
 use boxoffice_common::domain::{
@@ -121,7 +121,7 @@ impl Receipt {
         });
         let starts = starts(ctx, scope, sessions.collect(), &settings.time_zone).await?;
         let buyer = customer(ctx, scope, order.customer.as_ref()).await?;
-        let shown = |amount: Amount| money(order.currency, amount);
+        let shown = |amount: Amount| order.currency.told(amount);
         let lines = order.lines.iter().map(|line| {
             let mut details = Vec::new();
             if let Item::Session { session, seats, participants, .. } = &line.item {

@@ -1,15 +1,6 @@
-//! Amounts and dates as people read them.
+//! Dates as people read them.
 
-use boxoffice_common::domain::{
-    money::{Amount, Currency},
-    time::Timestamp,
-    time_zone::TimeZone,
-};
-
-/// `15.00 USD`, `1500 JPY`, `1.500 KWD`.
-pub(super) fn money(currency: Currency, amount: Amount) -> String {
-    format!("{} {}", currency.decimal(amount), currency.as_str().to_ascii_uppercase())
-}
+use boxoffice_common::domain::{time::Timestamp, time_zone::TimeZone};
 
 /// `Friday, 1 January 2100`, where the tenant is.
 pub(super) fn date(zone: &TimeZone, at: Timestamp) -> String {
@@ -26,16 +17,6 @@ pub(super) fn moment(zone: &TimeZone, at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn amounts_have_the_digits_of_their_currency() {
-        let shown = |minor, code: &str| money(Currency::parse(code).unwrap(), Amount::from_minor(minor));
-        assert_eq!(
-            (shown(1500, "usd"), shown(1500, "jpy"), shown(1500, "kwd")),
-            ("15.00 USD".into(), "1500 JPY".into(), "1.500 KWD".into())
-        );
-        assert_eq!(shown(-5, "eur"), "-0.05 EUR");
-    }
 
     #[test]
     fn a_moment_is_told_where_the_tenant_is() {

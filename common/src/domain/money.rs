@@ -138,6 +138,22 @@ impl Currency {
             width => format!("{sign}{}.{:0width$}", minor / unit, minor % unit, width = width as usize),
         }
     }
+
+    /// `amount` as people read it on pages, receipts and paper: `USD 1,234.50`, with as many decimals as the currency has.
+    pub fn told(self, amount: Amount) -> String {
+        let decimal = self.decimal(amount);
+        let (whole, rest) = decimal.split_at(decimal.find('.').unwrap_or(decimal.len()));
+        let (sign, digits) = whole.split_at(usize::from(whole.starts_with('-')));
+        let mut grouped = String::with_capacity(decimal.len() + 8);
+        for (at, digit) in digits.chars().enumerate() {
+            if at > 0 && (digits.len() - at).is_multiple_of(3) {
+                grouped.push(',');
+            }
+            grouped.push(digit);
+        }
+        // A no-break space: a price is not torn apart.
+        format!("{}\u{a0}{sign}{grouped}{rest}", self.as_str().to_ascii_uppercase())
+    }
 }
 
 impl fmt::Display for Currency {
@@ -167,6 +183,17 @@ impl<'de> Deserialize<'de> for Currency {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn people_read_an_amount_with_the_digits_of_its_currency_and_grouped() {
+        let told = |code, minor| Currency::parse(code).unwrap().told(Amount::from_minor(minor)).replace('\u{a0}', " ");
+        assert_eq!((told("usd", 1500), told("usd", 123_456_789)), ("USD 15.00".to_owned(), "USD 1,234,567.89".to_owned()));
+        assert_eq!((told("jpy", 1500), told("kwd", 1500)), ("JPY 1,500".to_owned(), "KWD 1.500".to_owned()));
+        assert_eq!(
+            (told("usd", 0), told("usd", -100_000), told("eur", -5)),
+            ("USD 0.00".to_owned(), "USD -1,000.00".to_owned(), "EUR -0.05".to_owned())
+        );
+    }
 
     #[test]
     fn each_currency_has_its_own_exponent() {

@@ -84,9 +84,8 @@ fn charge_page(charge: &Operation, back: Option<&Url>) -> String {
     };
     let mut html = format!(
         "<h1>{title}</h1><p>This is a sandbox: no real money moves.</p>\
-         <dl><dt>Amount</dt><dd>{} {}</dd><dt>Reference</dt><dd>{}</dd></dl>",
-        charge.currency.decimal(charge.amount),
-        charge.currency.as_str().to_ascii_uppercase(),
+         <dl><dt>Amount</dt><dd>{}</dd><dt>Reference</dt><dd>{}</dd></dl>",
+        charge.currency.told(charge.amount),
         escape(&charge.reference),
     );
     if charge.status == OperationStatus::Pending {
