@@ -101,6 +101,11 @@ impl Drawing<'_> {
             Standing::Working => {
                 Ok(waiting("Your payment is under way…", "Please do not close this page, and do not pay again.", None, "submit"))
             }
+            Standing::TakingBack => {
+                let words =
+                    "You can pay in another way as soon as nothing can be taken any more. If you have confirmed it, the order is paid.";
+                Ok(waiting("The question is being taken back…", words, None, "submit"))
+            }
             Standing::Closing(Closing::Expire) => {
                 let words = "We are asking the payment service to call the payment off. What went through before counts.";
                 Ok(waiting("The time to pay is over", words, None, "submit"))

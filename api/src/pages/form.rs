@@ -28,6 +28,8 @@ use sha2::Sha256;
 pub(super) enum Intent {
     Pay,
     Cancel,
+    /// To have the question that a provider asks taken back, and pay in another way.
+    Another,
 }
 
 /// How it is to be paid.

@@ -65,7 +65,7 @@ impl Visit {
         match standing {
             Standing::Phone(_) => true,
             Standing::Bank(_) => self.after == Some(After::Bank),
-            Standing::Open | Standing::Working | Standing::Closing(_) | Standing::Review | Standing::Ended => false,
+            Standing::Open | Standing::Working | Standing::TakingBack | Standing::Closing(_) | Standing::Review | Standing::Ended => false,
         }
     }
 }
@@ -166,6 +166,7 @@ pub(super) async fn submit(
             };
             opened.pay(&ctx, form.n, with, &trace).await?;
         }
+        Intent::Another => opened.take_back(&ctx, form.n, &trace).await?,
         Intent::Cancel => {
             if let CancelResult::Canceled(_, Some(moved)) | CancelResult::Closing(_, Some(moved)) =
                 ctx.store().cancel(&opened.checkout.scope, &opened.checkout.id).await?
@@ -201,6 +202,18 @@ impl Opened {
         if let Paid::Submitted(moved) = ctx.store().pay(pay).await? {
             ctx.after(moved, trace.as_str()).await;
             // Whatever comes of it, the answer is the way to the page that says so: nothing needs to be looked at here.
+            if let Some(ticket) = ticket {
+                let _ = timeout(PATIENCE, ctx.shutdown().run_until_cancelled(ticket.woken())).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// The page opens again when the provider has taken its question back, which most do at once.
+    async fn take_back(&self, ctx: &ApiContext, n: u32, trace: &TraceParent) -> Result<(), Trouble> {
+        let ticket = ctx.waiters().register_guest(&self.checkout.id, Interest::Settled);
+        if let Some(moved) = ctx.store().take_back(&self.checkout.id, n).await? {
+            ctx.after(moved, trace.as_str()).await;
             if let Some(ticket) = ticket {
                 let _ = timeout(PATIENCE, ctx.shutdown().run_until_cancelled(ticket.woken())).await;
             }

@@ -17,6 +17,8 @@ pub(super) enum Standing<'c> {
     Phone(&'c Attempt),
     /// Something is under way, and tells more soon.
     Working,
+    /// The question that a provider asks is being taken back, for the customer to pay in another way.
+    TakingBack,
     /// It is being called off, or its time is over.
     Closing(Closing),
     /// A person looks at it.
@@ -29,7 +31,7 @@ impl<'c> Standing<'c> {
     pub(super) fn of(checkout: &'c Checkout) -> Self {
         match checkout.status {
             Status::Queued | Status::Processing => Self::Working,
-            Status::Reconciling => checkout.closing.map_or(Self::Working, Self::Closing),
+            Status::Reconciling => checkout.closing.map_or_else(|| Self::unclear(checkout), Self::Closing),
             Status::AwaitingPayment => {
                 let asks = |attempt: &&Attempt| attempt.request.kind == AttemptKind::Charge && attempt.status.is_the_customers();
                 match checkout.attempts.iter().find(asks) {
@@ -43,8 +45,13 @@ impl<'c> Standing<'c> {
         }
     }
 
+    fn unclear(checkout: &Checkout) -> Self {
+        let is_void = checkout.open_attempt().is_some_and(|attempt| attempt.request.kind == AttemptKind::Void);
+        if is_void { Self::TakingBack } else { Self::Working }
+    }
+
     /// Whether waiting a moment may show something else without anybody's doing.
     pub(super) fn moves_by_itself(&self) -> bool {
-        matches!(self, Self::Working | Self::Closing(_))
+        matches!(self, Self::Working | Self::TakingBack | Self::Closing(_))
     }
 }

@@ -9,7 +9,7 @@ use super::{
 use askama::Template;
 use boxoffice_common::domain::{
     checkout::Checkout,
-    hosted::{Hosted, UiMode},
+    hosted::{self, Hosted, UiMode},
     settings::Settings,
 };
 
@@ -91,6 +91,8 @@ pub(super) struct FormParts {
     n: u32,
     pay: String,
     cancel: String,
+    /// Of the form that has the question taken back, where there is one.
+    another: Option<String>,
     /// Somebody was asked for money: it may be there before the cancel is.
     may_be_paid: bool,
 }
@@ -101,7 +103,8 @@ impl FormParts {
         let proof = |intent| form::proof(hosted, &checkout.id, n, intent);
         let may_be_paid = checkout.open_attempt().is_some();
         let (pay, cancel) = (proof(Intent::Pay), proof(Intent::Cancel));
-        Self { action: link.to_owned(), checkout: checkout.id.to_string(), n, pay, cancel, may_be_paid }
+        let another = hosted::may_take_back(checkout).map(|_| proof(Intent::Another));
+        Self { action: link.to_owned(), checkout: checkout.id.to_string(), n, pay, cancel, another, may_be_paid }
     }
 }
 
@@ -132,7 +135,7 @@ impl FormPage {
                 Some(FormProblem { heading: "The payment was not sent", words, field })
             }
             None => checkout.error.as_ref().map(|error| FormProblem {
-                heading: "The payment did not go through",
+                heading: words::heading_of_no(error),
                 words: words::no(error),
                 field: methods.first_field(),
             }),

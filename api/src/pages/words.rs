@@ -2,6 +2,7 @@
 
 use boxoffice_common::domain::{
     error::{Code, CodedError},
+    hosted::TAKEN_BACK,
     money::Currency,
     order::{Item, Line},
     time::Timestamp,
@@ -53,6 +54,7 @@ impl Deadline {
 /// What came of it when the customer was asked on the phone, or on the page of a bank or a wallet.
 fn no_of_push(decline_code: Option<&str>) -> &'static str {
     match decline_code {
+        Some(TAKEN_BACK) => "The question was taken back, and nothing was charged. Choose another way to pay.",
         Some("customer_refused") => "The payment was refused on the phone. Nothing was charged. Try again, or pay in another way.",
         Some("insufficient_funds") => "There is not enough money in this account. Nothing was charged. Pay in another way.",
         Some("authentication_failed") => "The payment was not confirmed. Nothing was charged. Try again, or pay in another way.",
@@ -60,6 +62,14 @@ fn no_of_push(decline_code: Option<&str>) -> &'static str {
             "Nobody answered on the phone in time. Nothing was charged. Check the number and try again, or pay in another way."
         }
         _ => "The payment was refused. Nothing was charged. Try again, or pay in another way.",
+    }
+}
+
+/// What is above that.
+pub(super) fn heading_of_no(error: &CodedError) -> &'static str {
+    match error.decline_code.as_deref() {
+        Some(TAKEN_BACK) => "You are no longer asked",
+        _ => "The payment did not go through",
     }
 }
 

@@ -69,6 +69,17 @@ async fn customers(with_script: bool) {
     opens(&browser, "details:has(#card-1)").await;
     browser.click(PAY).await;
     scene.is_back_with(&browser, "/thanks", "succeeded").await;
+    // One never looks at the phone, and takes a card instead.
+    let id = scene.open(&browser).await;
+    opens(&browser, MONEY).await;
+    is_asked_on(&browser, NEVER_LOOKS).await;
+    browser.sees(".phone").await;
+    browser.click(".another button").await;
+    browser.sees("#problem").await;
+    opens(&browser, "details:has(#card-1)").await;
+    browser.click(PAY).await;
+    scene.is_back_with(&browser, "/thanks", "succeeded").await;
+    assert_eq!(scene.shop.charged(&id).await, ["voided", "captured"]);
     // One never looks at the phone, and calls it off on the page.
     let id = scene.open(&browser).await;
     opens(&browser, MONEY).await;
@@ -195,6 +206,9 @@ async fn heavy_every_state_of_every_way_to_pay_fits_its_screen_and_keeps_nobody_
         browser.sees(".cancel:not([open])").await;
         browser.click(".cancel summary").await;
         look("phone-cancel").await;
+        browser.click(".another button").await;
+        browser.sees("#problem").await;
+        look("phone-taken-back").await;
         scene.open(&browser).await;
         opens(&browser, BANK).await;
         browser.click("label[for=bank-1]").await;

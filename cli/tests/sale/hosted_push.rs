@@ -24,12 +24,14 @@ pub async fn story(system: &System) {
         nobody_answers_in_time_and_a_card_pays(&shop),
         a_wallet_refuses_and_a_phone_pays(&shop),
         a_customer_who_never_looks_calls_it_off_here(&shop),
+        a_customer_who_never_looks_pays_in_another_way(&shop),
+        a_question_that_cannot_be_taken_back_is_answered(&shop),
         a_page_that_nobody_answers_says_that_it_is_over(&shop),
         a_provider_who_is_not_offered_asks_nobody(&shop),
         windows_with_different_ways_are_one_payment(&shop),
     );
-    // Five are paid, three came to nothing.
-    assert_eq!(shop.left(SESSION).await, (5, 0, 45));
+    // Seven are paid, three came to nothing.
+    assert_eq!(shop.left(SESSION).await, (7, 0, 43));
     let log = system.server.log().into_iter().chain(system.workers.iter().flat_map(|worker| worker.log()));
     for line in log {
         assert!(!line.contains("232700000") && !line.contains("23276543"), "no telephone number in the log: {line}");
@@ -121,6 +123,40 @@ async fn a_customer_who_never_looks_calls_it_off_here(shop: &Client) {
     assert_eq!(browser.send(&asked, "cancel", "").await.status, 303);
     browser.follow("?after=submit").await.leads_to_the_shop(shop, &browser, CART, "canceled").await;
     assert_eq!(methods(shop, &browser).await, named(&[("mobile_money/m17", "voided")]), "the provider has taken it back");
+}
+
+async fn a_customer_who_never_looks_pays_in_another_way(shop: &Client) {
+    let browser = open(shop, json!({})).await;
+    let asked = asked_on(&browser, "23270000003").await;
+    let page = browser.load("").await;
+    let forged = browser.send(&asked.replace("name=\"form\" value=\"", "name=\"form\" value=\"A"), "another", "").await;
+    assert_eq!(forged.status, 400, "{}", forged.html);
+    // A double click, and another window beside it.
+    let clicks = [&asked, &asked, &page.html].map(|html| browser.send(html, "another", ""));
+    for click in futures::future::join_all(clicks).await {
+        assert_eq!(click.status, 303, "{}", click.html);
+    }
+    let told = browser.follow("?after=submit").await;
+    assert!(told.html.contains("You are no longer asked") && told.html.contains("Choose another way to pay."), "{}", told.html);
+    assert_eq!(methods(shop, &browser).await, named(&[("mobile_money/m17", "voided")]));
+    // The form of before does nothing any more: nobody asks.
+    assert_eq!(browser.send(&asked, "another", "").await.status, 303);
+    assert_eq!(shop.checkout(&browser.id).await["status"], "awaiting_payment");
+    browser.pay("tok_visa").await.leads_to_the_shop(shop, &browser, THANKS, "succeeded").await;
+    assert_eq!(methods(shop, &browser).await, named(&[("mobile_money/m17", "voided"), ("card", "captured")]));
+    let timeline = shop.get(&format!("/v1/checkouts/{}/timeline", browser.id)).await.expect(200).to_string();
+    assert_eq!(timeline.matches("payment.taken_back").count(), 1, "{timeline}");
+}
+
+/// Its owner agrees later, and the provider does not take it back: the page waits, and it is paid.
+async fn a_question_that_cannot_be_taken_back_is_answered(shop: &Client) {
+    let browser = open(shop, json!({})).await;
+    let asked = asked_on(&browser, "23270000004").await;
+    assert_eq!(browser.send(&asked, "another", "").await.status, 303);
+    let waiting = browser.load("?after=submit").await.html;
+    assert!(!waiting.contains("name=\"method\""), "nothing can be chosen before the provider has spoken: {waiting}");
+    browser.follow("?after=submit").await.leads_to_the_shop(shop, &browser, THANKS, "succeeded").await;
+    assert_eq!(methods(shop, &browser).await, named(&[("mobile_money/m17", "captured")]));
 }
 
 async fn a_page_that_nobody_answers_says_that_it_is_over(shop: &Client) {

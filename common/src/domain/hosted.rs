@@ -4,7 +4,7 @@
 //! (`unpaid`), until the deadline or [`MAX_TRIES`].
 
 use super::{
-    attempt::{Attempt, AttemptStatus},
+    attempt::{Attempt, AttemptKind, AttemptStatus},
     checkout::{Checkout, Closing},
     effects::{DecideError, Effects},
     error::{Code, CodedError},
@@ -25,6 +25,8 @@ use subtle::ConstantTimeEq;
 pub const MAX_TRIES: usize = 10;
 /// How often the provider is asked at the most because a customer is back. *Because* a page is loaded again in no time.
 const LOOK_AT_MOST_EVERY: Duration = Duration::from_secs(3);
+/// The `decline_code` of a question that was taken back for the customer to pay in another way.
+pub const TAKEN_BACK: &str = "taken_back";
 /// Random bytes in the link.
 const TOKEN_BYTES: usize = 32;
 
@@ -239,6 +241,29 @@ pub fn look_now(checkout: Checkout, now: Timestamp) -> Option<Effects> {
     Some(effects)
 }
 
+/// Whether the customer may have a question taken back to pay in another way: a provider asks him, and his page has another try left.
+pub fn may_take_back(checkout: &Checkout) -> Option<&Attempt> {
+    let asks = |attempt: &&Attempt| attempt.request.kind == AttemptKind::Charge && attempt.status.is_the_customers();
+    let asked = checkout.open_attempt().filter(asks)?;
+    let is_open = checkout.status == Status::AwaitingPayment && checkout.closing.is_none() && checkout.order.hosted().is_some();
+    let may = is_open && checkout.charges().count() < MAX_TRIES && !checkout.has_asked_to_void(asked.request.leg);
+    may.then_some(asked)
+}
+
+/// The customer wants to pay in another way than the one that he is being asked about: the provider is asked to take its question back, and
+/// only its word opens the page again (`unpaid`). If he turns out to have paid, he has paid. `n`: the attempt that the form was made for.
+/// `None`: nobody asks him, or this was the last try, or this form was submitted before; nothing changes.
+pub fn take_back(checkout: Checkout, n: u32, now: Timestamp, entropy: &Entropy) -> Result<Option<Effects>, DecideError> {
+    let is_new = n == checkout.next_n() && now < checkout.expires_at;
+    let Some(asked) = may_take_back(&checkout).filter(|_| is_new).map(|asked| asked.n) else { return Ok(None) };
+    let mut effects = Effects::start(checkout, now);
+    effects.step(Step::Reconcile)?;
+    effects.note("payment.taken_back", format!("attempt {asked}: the customer wants to pay in another way"));
+    // Whoever looks for the answer just now finds that it is being taken back, and waits for nobody.
+    saga::open_about(&mut effects, AttemptKind::Void, asked, None, entropy)?;
+    Ok(Some(effects))
+}
+
 /// Whether a no leaves the page open: nobody wants the end, and no provider has money of it, or can still take any. What was unclear for a
 /// while and turns out to be a no is as good a no as one that came at once.
 pub(super) fn may_go_on(checkout: &Checkout) -> bool {
@@ -247,10 +272,24 @@ pub(super) fn may_go_on(checkout: &Checkout) -> bool {
     checkout.order.hosted().is_some() && checkout.closing.is_none() && (checkout.status != Status::Reconciling || is_clear())
 }
 
+/// The void that was sent while the provider said no by itself, and that is answered before the page opens again: one thing at a time.
+pub(super) fn waits_for_void(checkout: &Checkout) -> Option<&Attempt> {
+    let may_come = |charge: &Attempt| !matches!(charge.status, AttemptStatus::Declined | AttemptStatus::NotSent);
+    let is_page = checkout.order.hosted().is_some() && checkout.status == Status::Reconciling;
+    let is_open = is_page && checkout.closing.is_none() && checkout.error.is_none() && !checkout.charges().any(may_come);
+    checkout.open_attempt().filter(|open| is_open && open.request.kind == AttemptKind::Void)
+}
+
 /// Whether a customer whom the provider asks after all, although its first answer was lost, may still answer: the page is open and waits.
 pub(super) fn may_be_asked(checkout: &Checkout, leg: usize) -> bool {
     let is_open = checkout.closing.is_none() && checkout.error.is_none() && checkout.updated_at < checkout.expires_at;
     checkout.status == Status::Reconciling && checkout.order.hosted().is_some() && is_open && !checkout.has_asked_to_void(leg)
+}
+
+/// Why it is not paid when the provider has confirmed that it takes nothing any more. On our page it was the customer's own wish.
+pub(super) fn called_off(checkout: &Checkout) -> CodedError {
+    let error = CodedError::new(Code::PaymentFailed, "the payment was called off before it was made");
+    if checkout.order.hosted().is_some() && checkout.closing.is_none() { error.declined(TAKEN_BACK) } else { error }
 }
 
 /// A definite no to what the customer submitted: another try, as long as there is time and not too many were made. What stands in

@@ -139,9 +139,14 @@ pub(super) fn give_up(effects: &mut Effects, otherwise: CodedError, entropy: &En
     if !matches!(effects.checkout.status, Status::Processing | Status::AwaitingPayment | Status::Reconciling) {
         return Ok(());
     }
+    drop_needless_voids(effects)?;
     if hosted::may_go_on(&effects.checkout) {
         // The customer may choose another way.
         return hosted::unpaid(effects, otherwise);
+    }
+    if let Some(void) = hosted::waits_for_void(&effects.checkout) {
+        effects.checkout.due_at = Some(void.lease_until.unwrap_or(effects.checkout.updated_at));
+        return Ok(());
     }
     let open_before = effects.checkout.open_attempt().is_some();
     if !undo(effects, entropy)? {

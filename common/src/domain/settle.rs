@@ -57,7 +57,7 @@ pub fn settle(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &E
         (AttemptKind::Charge, Outcome::Declined(decline)) => declined(&mut effects, what.n, decline, entropy)?,
         (AttemptKind::Capture, Outcome::Declined(decline)) => capture_refused(&mut effects, what.n, decline, entropy)?,
         (AttemptKind::Void, Outcome::Approved(_)) => voided(&mut effects, what.n, entropy)?,
-        (AttemptKind::Void, Outcome::Declined(decline)) => void_refused(&mut effects, what, decline)?,
+        (AttemptKind::Void, Outcome::Declined(decline)) => void_refused(&mut effects, what, decline, entropy)?,
         (AttemptKind::Refund, Outcome::Approved(receipt)) => refunded(&mut effects, what.n, receipt, entropy)?,
         (AttemptKind::Refund, Outcome::Declined(decline)) => refund_refused(&mut effects, what.n, decline, entropy)?,
         (AttemptKind::Charge, Outcome::RequiresAction { url, provider_reference }) => {
@@ -258,7 +258,8 @@ fn customers_turn(
             // It is being closed, or its first answer was lost and the customer does not wait at our page: nobody is sent anywhere any
             // more. Once a void was refused, all that is left is to look again.
             let asked = effects.checkout.has_asked_to_void(leg);
-            effects.checkout.due_at = Some(if asked { due } else { now });
+            let waits = asked && !effects.checkout.open_attempt().is_some_and(is_fresh);
+            effects.checkout.due_at = Some(if waits { due } else { now });
             if !asked {
                 saga::open_about(effects, AttemptKind::Void, what.n, None, entropy)?;
             }
@@ -332,11 +333,11 @@ fn voided(effects: &mut Effects, n: u32, entropy: &Entropy) -> Result<(), Decide
         }
         Some(_) | None => {}
     }
-    saga::give_up(effects, CodedError::new(Code::PaymentFailed, "the payment was called off before it was made"), entropy)
+    saga::give_up(effects, hosted::called_off(&effects.checkout), entropy)
 }
 
 /// The provider will not void: as a rule because the money came. A look-up tells.
-fn void_refused(effects: &mut Effects, what: &Settlement, decline: &Decline) -> Result<(), DecideError> {
+fn void_refused(effects: &mut Effects, what: &Settlement, decline: &Decline, entropy: &Entropy) -> Result<(), DecideError> {
     let now = effects.checkout.updated_at;
     let attempt = effects.attempt(what.n)?;
     attempt.status = AttemptStatus::Declined;
@@ -349,6 +350,10 @@ fn void_refused(effects: &mut Effects, what: &Settlement, decline: &Decline) -> 
         (charge.status, charge.tries) = (AttemptStatus::Unknown, 0);
     }
     effects.checkout.due_at = Some(now);
+    if hosted::may_go_on(&effects.checkout) && effects.checkout.status == Status::Reconciling {
+        // The customer had said no by himself, and there was nothing left to be taken back.
+        return saga::give_up(effects, hosted::called_off(&effects.checkout), entropy);
+    }
     Ok(())
 }
 

@@ -84,4 +84,18 @@ impl SqlStore {
             Ok(apply(tx, &[effects], now, &self.entropy).await?.pop())
         })
     }
+
+    pub(super) async fn take_back_now(&self, id: &CheckoutId, n: u32) -> Result<Option<Moved>, StoreError> {
+        let moved = transact!(self.db, tx => {
+            let Some(checkout) = load::lock(tx, [id]).await?.remove(id) else { return Ok(None) };
+            let now = tx.now().await?;
+            let decided = hosted::take_back(checkout, n, now, &self.entropy).map_err(|error| StoreError::Inconsistent(error.to_string()))?;
+            let Some(effects) = decided else { return Ok(None) };
+            let moved = apply(tx, &[effects], now, &self.entropy).await?.pop();
+            failpoint::cross("accept.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
+            Ok(moved)
+        })?;
+        let _ = failpoint::cross("accept.after_commit").await;
+        Ok(moved)
+    }
 }

@@ -70,6 +70,10 @@ impl CheckoutStore for SqlStore {
         self.look_now_at(id).await
     }
 
+    async fn take_back(&self, id: &CheckoutId, n: u32) -> Result<Option<Moved>, StoreError> {
+        self.take_back_now(id, n).await
+    }
+
     async fn cancel(&self, scope: &Scope, id: &CheckoutId) -> Result<CancelResult, StoreError> {
         self.cancel_one(scope, id).await
     }

@@ -19,10 +19,10 @@ use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Longer than a checkout of these trials may wait.
-const TOO_LONG: Duration = Duration::from_secs(1801);
+pub(super) const TOO_LONG: Duration = Duration::from_secs(1801);
 
 /// Everything is claimed, and the customer has the link.
-fn waiting(fate: Fate) -> Machine {
+pub(super) fn waiting(fate: Fate) -> Machine {
     let mut machine = Machine::hosted(fate);
     machine.work();
     assert_eq!(machine.checkout.status, Status::AwaitingPayment);
@@ -30,7 +30,7 @@ fn waiting(fate: Fate) -> Machine {
 }
 
 /// The customer pays, and a worker brings it to the provider.
-fn try_to_pay(machine: &mut Machine) {
+pub(super) fn try_to_pay(machine: &mut Machine) {
     assert!(machine.pay(machine.checkout.next_n()));
     assert!(machine.work());
 }
@@ -340,7 +340,7 @@ fn a_refund_of_the_sale_goes_to_the_charge_that_paid_it_and_late_money_goes_back
     }
 }
 
-fn by_push(provider: &str) -> PaidWith {
+pub(super) fn by_push(provider: &str) -> PaidWith {
     PaidWith::Push(PushMethod { method: PushKind::Bank, provider: provider.to_owned(), phone: None })
 }
 
@@ -350,6 +350,8 @@ enum Move {
     Pay(u32),
     /// The same at a bank.
     PayAtBank(u32),
+    /// To pay in another way than the one he is asked about, with the form of now or an older one.
+    TakeBack(u32),
     Fate(Fate),
     Begin,
     Ask(usize, Net),
@@ -376,6 +378,7 @@ fn a_move() -> impl Strategy<Value = Move> {
     prop_oneof![
         5 => (0u32..3).prop_map(Move::Pay),
         4 => (0u32..3).prop_map(Move::PayAtBank),
+        3 => (0u32..2).prop_map(Move::TakeBack),
         4 => fate().prop_map(Move::Fate),
         6 => Just(Move::Begin),
         6 => (0usize..3, net()).prop_map(|(at, net)| Move::Ask(at, net)),
@@ -394,6 +397,7 @@ fn make(machine: &mut Machine, step: Move) {
     match step {
         Move::Pay(back) => drop(machine.pay(machine.checkout.next_n().saturating_sub(back))),
         Move::PayAtBank(back) => drop(machine.pay_with(machine.checkout.next_n().saturating_sub(back), by_push("slb001"))),
+        Move::TakeBack(back) => drop(machine.take_back(machine.checkout.next_n().saturating_sub(back))),
         Move::Fate(fate) => machine.fates[0] = fate,
         Move::Begin => drop(machine.begin()),
         Move::Ask(at, net) => machine.ask(at, net),
@@ -427,12 +431,12 @@ proptest! {
             machine.settle(at, false);
         }
         machine.come_to_rest();
-        (1..=13).for_each(|n| machine.webhook(n));
+        (1..=23).for_each(|n| machine.webhook(n));
         machine.come_to_rest();
         machine.check_at_rest();
         machine.refuses = refuses;
         // One that was refused is taken all the same: behind the end it goes back, and the books hold nothing of it.
-        if machine.resolved.is_none() && machine.checkout.status.is_terminal() && (1..=13).any(|n| machine.take_after_all(n)) {
+        if machine.resolved.is_none() && machine.checkout.status.is_terminal() && (1..=23).any(|n| machine.take_after_all(n)) {
             machine.come_to_rest();
             machine.give_back_late_money();
             machine.check_at_rest();

@@ -276,6 +276,12 @@ impl Machine {
         effects.map(|effects| self.apply(effects)).is_some()
     }
 
+    /// The customer wants to pay in another way.
+    pub(super) fn take_back(&mut self, n: u32) -> bool {
+        let effects = hosted::take_back(self.checkout.clone(), n, self.now, &self.entropy).unwrap();
+        effects.map(|effects| self.apply(effects)).is_some()
+    }
+
     /// Everybody works without trouble until there is nothing to do. Panics if there is no end to it.
     pub(super) fn come_to_rest(&mut self) {
         for _ in 0..200 {

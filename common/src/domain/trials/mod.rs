@@ -11,6 +11,7 @@
 //! | `balance` | payments of which a balance pays a part, at random |
 //! | `hosted` | payments on our own page, suspected and at random |
 //! | `late_money` | money that is nobody's and does not go back by itself |
+//! | `take_back` | a customer who is asked, and wants to pay in another way |
 //! | `shop` | a whole shop in memory, and what must hold in it after every sale and refund |
 //! | `shop_property` | such shops at random |
 
@@ -26,3 +27,4 @@ mod provider;
 mod push;
 mod shop;
 mod shop_property;
+mod take_back;

@@ -14,8 +14,8 @@ use crate::domain::{
 
 /// More attempts than any leg needs: a charge, its capture, a void, a refund. One to spare of a single leg, which is not captured.
 const MOST_ATTEMPTS: usize = 4;
-/// The same where the customer tries on our page.
-const MOST_ATTEMPTS_HOSTED: usize = hosted::MAX_TRIES + 3;
+/// The same where the customer tries on our page, and has each question taken back.
+const MOST_ATTEMPTS_HOSTED: usize = 2 * hosted::MAX_TRIES + 3;
 
 const ALL_KINDS: [AttemptKind; 4] = [AttemptKind::Charge, AttemptKind::Capture, AttemptKind::Void, AttemptKind::Refund];
 

@@ -267,6 +267,10 @@ pub trait CheckoutStore: Send + Sync {
     /// Makes a checkout due whose customer is back from the bank. `None`: there is nothing to look for, or it was looked a moment ago.
     async fn look_now(&self, id: &CheckoutId) -> Result<Option<Moved>, StoreError>;
 
+    /// Has the question that a provider asks the customer taken back, because the customer wants to pay in another way. `n`: the attempt
+    /// that the form was made for. `None`: nobody asks, or this form was submitted before.
+    async fn take_back(&self, id: &CheckoutId, n: u32) -> Result<Option<Moved>, StoreError>;
+
     /// Cancels, or asks the provider to.
     async fn cancel(&self, scope: &Scope, id: &CheckoutId) -> Result<CancelResult, StoreError>;
 
