@@ -14,17 +14,15 @@ use boxoffice_common::{
     failpoint,
     ports::store::{CancelResult, IdempotencyRow, JobBatch, Moved, NewRefund, RefundResult, StoreError},
 };
-use futures::{StreamExt, future, stream};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Between two batches of a job, so that what is under way comes to its end, and new sales have the store and the provider to themselves.
+/// Between two batches of a job, so that what is under way comes to its end. In a batch one comes after the other: as many as share a
+/// transaction would be cheaper, and every new sale would stand in line behind them.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The most batches in one round.
 const MOST: usize = 20;
-/// How many of a batch are worked on at once. Together they share transactions; one after the other each would be one of its own.
-const AT_ONCE: usize = 25;
 /// How often a refund that is refused is decided on anew: somebody else may have given something back in between.
 const TRIES: usize = 2;
 
@@ -64,36 +62,24 @@ impl Service for Canceler {
 impl Canceler {
     /// What became of each checkout that was looked at.
     async fn work(&self, batch: &JobBatch, until: Instant, stop: &CancellationToken) -> Vec<(CheckoutId, ItemState)> {
-        // Once the store is away nobody begins any more.
-        let away = CancellationToken::new();
-        let looked_at = stream::iter(batch.checkouts.clone()).map(|checkout| self.look_at(batch, checkout, until, stop, &away));
-        looked_at.buffer_unordered(AT_ONCE).filter_map(future::ready).collect().await
-    }
-
-    /// `None`: nobody looked, or nobody knows what became of it; it is for the next batch.
-    async fn look_at(
-        &self,
-        batch: &JobBatch,
-        checkout: CheckoutId,
-        until: Instant,
-        stop: &CancellationToken,
-        away: &CancellationToken,
-    ) -> Option<(CheckoutId, ItemState)> {
-        if stop.is_cancelled() || away.is_cancelled() || Instant::now() >= until {
-            return None;
-        }
-        match self.undo(batch, &checkout).await {
-            Ok(state) => Some((checkout, state)),
-            Err(StoreError::Unavailable(cause)) => {
-                tracing::warn!(job = %batch.job.id, %cause, "the store is away; the rest is for the next batch");
-                away.cancel();
-                None
+        let mut items = Vec::with_capacity(batch.checkouts.len());
+        for checkout in &batch.checkouts {
+            if stop.is_cancelled() || Instant::now() >= until {
+                break;
             }
-            Err(error) => {
-                tracing::error!(job = %batch.job.id, %checkout, %error, "this checkout cannot be given back");
-                Some((checkout, ItemState::Failed))
+            match self.undo(batch, checkout).await {
+                Ok(state) => items.push((checkout.clone(), state)),
+                Err(StoreError::Unavailable(cause)) => {
+                    tracing::warn!(job = %batch.job.id, %cause, "the store is away; the rest is for the next batch");
+                    break;
+                }
+                Err(error) => {
+                    tracing::error!(job = %batch.job.id, %checkout, %error, "this checkout cannot be given back");
+                    items.push((checkout.clone(), ItemState::Failed));
+                }
             }
         }
+        items
     }
 
     async fn undo(&self, batch: &JobBatch, id: &CheckoutId) -> Result<ItemState, StoreError> {

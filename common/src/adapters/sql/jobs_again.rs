@@ -37,8 +37,9 @@ pub(super) async fn batch(tx: &mut Tx<'_>, job: Job, scope: Scope, now: Timestam
     let fresh = format!("{} ORDER BY checkout LIMIT {{3}}", under_way("since > {2}"));
     let mut found = tx.fetch(&format!("{ITEM} {fresh}"), None, &args([slow_since.into(), most.clone()])).await?;
     let room = MAX_UNDER_WAY.saturating_sub(found.len());
-    let open = "job = {1} AND state = {2} ORDER BY checkout LIMIT {3}";
-    found.extend(tx.fetch(&format!("{ITEM} {open}"), None, &args([ItemState::Open.as_str().into(), room.into()])).await?);
+    // Not as an argument: an index of only what is left is used where the statement itself says so.
+    let open = format!("{ITEM} job = {{1}} AND state = '{}' ORDER BY checkout LIMIT {{2}}", ItemState::Open.as_str());
+    found.extend(tx.fetch(&open, None, &[job.id.as_str().into(), room.into()]).await?);
     let slow = format!("{} ORDER BY looked_at, checkout LIMIT {{3}}", under_way("since <= {2}"));
     found.extend(tx.fetch(&format!("{ITEM} {slow}"), None, &args([slow_since.into(), most])).await?);
     let (mut checkouts, mut retries) = (Vec::with_capacity(found.len()), HashMap::new());
