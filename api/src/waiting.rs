@@ -3,10 +3,11 @@
 
 use boxoffice_common::{
     domain::{id::CheckoutId, scope::Scope, state::Status},
+    newest::Newest,
     ports::announcer::{Announcement, Announcer},
 };
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     hash::BuildHasher,
     hash::RandomState,
     sync::{
@@ -56,9 +57,7 @@ struct Shard {
     waiting: HashMap<CheckoutId, Vec<Entry>>,
     /// Checkouts that were accepted by this process and have not been heard of since. Then a client that waits needs no
     /// look at the store to know that there is something to wait for.
-    news: HashMap<CheckoutId, Arc<Scope>>,
-    /// The same, oldest first.
-    order: VecDeque<CheckoutId>,
+    news: Newest<CheckoutId, Arc<Scope>, MAX_NEWS>,
 }
 
 struct Entry {
@@ -113,12 +112,6 @@ impl Waiters {
     /// Remembers a checkout that was accepted just now.
     pub fn accepted(&self, checkout: &CheckoutId, scope: Arc<Scope>) {
         let Some(mut shard) = self.shard(checkout) else { return };
-        if shard.order.len() >= MAX_NEWS
-            && let Some(oldest) = shard.order.pop_front()
-        {
-            shard.news.remove(&oldest);
-        }
-        shard.order.push_back(checkout.clone());
         shard.news.insert(checkout.clone(), scope);
     }
 
@@ -152,7 +145,6 @@ impl Waiters {
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             shard.news.clear();
-            shard.order.clear();
             shard.waiting.values().flatten().for_each(|entry| entry.wake.notify_one());
         }
     }
@@ -298,7 +290,7 @@ mod tests {
         }
         for shard in &waiters.shards {
             let shard = shard.lock().unwrap();
-            assert!(shard.news.len() <= MAX_NEWS && shard.order.len() <= MAX_NEWS);
+            assert!(shard.news.room_taken() <= MAX_NEWS);
         }
     }
 }

@@ -8,5 +8,6 @@ pub mod batch;
 pub mod config;
 pub mod domain;
 pub mod failpoint;
+pub mod newest;
 pub mod ports;
 pub mod retry;

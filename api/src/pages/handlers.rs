@@ -9,7 +9,12 @@ use super::{
     standing::Standing,
     templates::{ProblemPage, Shop},
 };
-use crate::{context::ApiContext, problem::retry_seconds, trace::TraceParent, waiting::Interest};
+use crate::{
+    context::ApiContext,
+    problem::retry_seconds,
+    trace::TraceParent,
+    waiting::{Interest, Ticket},
+};
 use axum::{
     Extension, Form,
     extract::{
@@ -20,18 +25,17 @@ use axum::{
 };
 use boxoffice_common::{
     domain::{
+        attempt::SANDBOX,
         checkout::Checkout,
         hosted::{self, Hosted, PaidWith, Pay},
     },
-    ports::store::{CancelResult, Paid, StoreError},
+    ports::store::{CancelResult, Moved, Paid, StoreError},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// Where payments go. As in the worker: routing between providers comes with the second one.
-const PROVIDER: &str = boxoffice_common::domain::attempt::SANDBOX;
 /// How long the answer to a payment waits for what comes of it: most are quick, and need no page in between.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long a page that says that something is under way waits for news before it is sent again.
@@ -195,30 +199,27 @@ impl Opened {
     }
 
     async fn pay(&self, ctx: &ApiContext, n: u32, with: PaidWith, trace: &TraceParent) -> Result<(), Trouble> {
-        // Before it is submitted: what is announced from here on wakes.
-        let ticket = ctx.waiters().register_guest(&self.checkout.id, Interest::Settled);
+        let ticket = self.ticket(ctx);
         let pay =
-            Pay { checkout: self.checkout.id.clone(), n, with, provider: PROVIDER.to_owned(), known: Some(Arc::clone(&self.checkout)) };
+            Pay { checkout: self.checkout.id.clone(), n, with, provider: SANDBOX.to_owned(), known: Some(Arc::clone(&self.checkout)) };
         if let Paid::Submitted(moved) = ctx.store().pay(pay).await? {
-            ctx.after(moved, trace.as_str()).await;
-            // Whatever comes of it, the answer is the way to the page that says so: nothing needs to be looked at here.
-            if let Some(ticket) = ticket {
-                let _ = timeout(PATIENCE, ctx.shutdown().run_until_cancelled(ticket.woken())).await;
-            }
+            hand_on(ctx, moved, ticket, trace).await;
         }
         Ok(())
     }
 
     /// The page opens again when the provider has taken its question back, which most do at once.
     async fn take_back(&self, ctx: &ApiContext, n: u32, trace: &TraceParent) -> Result<(), Trouble> {
-        let ticket = ctx.waiters().register_guest(&self.checkout.id, Interest::Settled);
+        let ticket = self.ticket(ctx);
         if let Some(moved) = ctx.store().take_back(&self.checkout.id, n).await? {
-            ctx.after(moved, trace.as_str()).await;
-            if let Some(ticket) = ticket {
-                let _ = timeout(PATIENCE, ctx.shutdown().run_until_cancelled(ticket.woken())).await;
-            }
+            hand_on(ctx, moved, ticket, trace).await;
         }
         Ok(())
+    }
+
+    /// To be taken before anything is submitted: what is announced from here on wakes. `None`: too many wait already.
+    fn ticket(&self, ctx: &ApiContext) -> Option<Ticket> {
+        ctx.waiters().register_guest(&self.checkout.id, Interest::Settled)
     }
 
     /// While the customer waits here for the answer, a worker looks for it now, and not only at its next turn.
@@ -269,6 +270,15 @@ impl Opened {
             }
         };
         Ok(Drawing { ctx, checkout: &self.checkout, hosted: &self.hosted, link: &self.link, settings })
+    }
+}
+
+/// What follows is for others; a moment is waited for what comes of it. Whatever that is, the answer is the way to the page that says so:
+/// nothing needs to be looked at here.
+async fn hand_on(ctx: &ApiContext, moved: Moved, ticket: Option<Ticket>, trace: &TraceParent) {
+    ctx.after(moved, trace.as_str()).await;
+    if let Some(ticket) = ticket {
+        let _ = timeout(PATIENCE, ctx.shutdown().run_until_cancelled(ticket.woken())).await;
     }
 }
 

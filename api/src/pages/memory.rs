@@ -3,15 +3,18 @@
 //! Of a checkout only what is frozen is believed (whose it is, its link, what the page offers); how it stands is the store's to say, which
 //! compares the version. Settings are a second old at the most, and in this process never older than what was put through it.
 
-use boxoffice_common::domain::{checkout::Checkout, id::CheckoutId, scope::Scope, settings::Settings};
+use boxoffice_common::{
+    domain::{checkout::Checkout, id::CheckoutId, scope::Scope, settings::Settings},
+    newest::Newest,
+};
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::time::Instant;
 
-/// How many open forms are remembered. The oldest are forgotten first.
+/// How many open forms are remembered.
 const MOST_FORMS: usize = 1_024;
 /// How many tenants' settings are.
 const MOST_SETTINGS: usize = 256;
@@ -21,35 +24,19 @@ const SETTINGS_FOR: Duration = Duration::from_secs(1);
 /// What is remembered.
 #[derive(Default)]
 pub(crate) struct PageMemory {
-    forms: Mutex<Forms>,
+    forms: Mutex<Newest<CheckoutId, Arc<Checkout>, MOST_FORMS>>,
     settings: Mutex<HashMap<Scope, (Instant, Arc<Settings>)>>,
-}
-
-#[derive(Default)]
-struct Forms {
-    by_id: HashMap<CheckoutId, Arc<Checkout>>,
-    /// The same, oldest first.
-    order: VecDeque<CheckoutId>,
 }
 
 impl PageMemory {
     /// A form for this checkout, as it stands, was shown.
     pub(super) fn shown(&self, checkout: &Arc<Checkout>) {
-        let mut forms = locked(&self.forms);
-        if forms.by_id.insert(checkout.id.clone(), Arc::clone(checkout)).is_some() {
-            return;
-        }
-        forms.order.push_back(checkout.id.clone());
-        if forms.order.len() > MOST_FORMS
-            && let Some(oldest) = forms.order.pop_front()
-        {
-            forms.by_id.remove(&oldest);
-        }
+        locked(&self.forms).insert(checkout.id.clone(), Arc::clone(checkout));
     }
 
     /// The checkout as it was when its form was shown here.
     pub(super) fn form_of(&self, checkout: &CheckoutId) -> Option<Arc<Checkout>> {
-        locked(&self.forms).by_id.get(checkout).map(Arc::clone)
+        locked(&self.forms).get(checkout).map(Arc::clone)
     }
 
     /// A tenant's settings, if they were read a moment ago.

@@ -31,6 +31,15 @@ async fn is_asked_on(browser: &Browser, phone: &str) {
     submits(browser, MONEY).await;
 }
 
+/// Is asked on the phone to pay a new order, and does not look at it. Which order.
+async fn is_asked_and_never_looks(scene: &Scene, browser: &Browser) -> String {
+    let id = scene.open(browser).await;
+    opens(browser, MONEY).await;
+    is_asked_on(browser, NEVER_LOOKS).await;
+    browser.sees(".phone").await;
+    id
+}
+
 /// Everything that customers without a card do, to its end at the shop.
 async fn customers(with_script: bool) {
     let scene = Scene::set().await;
@@ -70,10 +79,7 @@ async fn customers(with_script: bool) {
     browser.click(PAY).await;
     scene.is_back_with(&browser, "/thanks", "succeeded").await;
     // One never looks at the phone, and takes a card instead.
-    let id = scene.open(&browser).await;
-    opens(&browser, MONEY).await;
-    is_asked_on(&browser, NEVER_LOOKS).await;
-    browser.sees(".phone").await;
+    let id = is_asked_and_never_looks(&scene, &browser).await;
     browser.click(".another button").await;
     browser.sees("#problem").await;
     opens(&browser, "details:has(#card-1)").await;
@@ -81,10 +87,7 @@ async fn customers(with_script: bool) {
     scene.is_back_with(&browser, "/thanks", "succeeded").await;
     assert_eq!(scene.shop.charged(&id).await, ["voided", "captured"]);
     // One never looks at the phone, and calls it off on the page.
-    let id = scene.open(&browser).await;
-    opens(&browser, MONEY).await;
-    is_asked_on(&browser, NEVER_LOOKS).await;
-    browser.sees(".phone").await;
+    let id = is_asked_and_never_looks(&scene, &browser).await;
     browser.click(".cancel summary").await;
     browser.click(".cancel button").await;
     scene.is_back_with(&browser, "/cart", "canceled").await;

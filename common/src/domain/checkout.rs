@@ -155,8 +155,8 @@ impl Checkout {
     /// when the checkout had ended. Such money is nobody's, also where the end is a sale. What was opened before is about what the sale was
     /// paid with.
     pub fn undoes_late_money(&self, n: u32) -> bool {
-        let carries = |refund: &&Refund| !refund.late_payment && refund.parts.iter().any(|part| part.attempt == Some(n));
-        let is_asked_for = self.refunds.iter().any(|refund| carries(&refund));
+        let of_sale = self.refunds.iter().filter(|refund| !refund.late_payment);
+        let is_asked_for = of_sale.flat_map(|refund| &refund.parts).any(|part| part.attempt == Some(n));
         let undoes = |attempt: &&Attempt| matches!(attempt.request.kind, AttemptKind::Refund | AttemptKind::Void) && attempt.n == n;
         let undo = self.attempts.iter().find(undoes).filter(|_| !is_asked_for);
         undo.is_some_and(|undo| self.completed_at.is_some_and(|end| undo.created_at >= end))

@@ -188,25 +188,22 @@ fn give_back(effects: &mut Effects, entropy: &Entropy) -> Result<(), DecideError
 /// An operator may be wrong, and the provider may have the money all the same: it is asked on, and what it turns out to have goes
 /// back (`approved`, `requires_action`). Nothing is sent for this, so neither key nor take-overs stand in the way.
 fn pursue_unclear_charges(effects: &mut Effects) -> Result<(), DecideError> {
-    let unclear = |attempt: &&Attempt| attempt.request.kind == AttemptKind::Charge && attempt.status == AttemptStatus::NeedsReview;
-    let charges: Vec<u32> = effects.checkout.attempts.iter().filter(unclear).map(|attempt| attempt.n).collect();
-    for n in charges {
-        let attempt = effects.attempt(n)?;
-        (attempt.status, attempt.takeovers, attempt.tries) = (AttemptStatus::Unknown, 0, 0);
-        effects.note("charge.pursued", format!("attempt {n}: the provider is asked whether it has the money after all"));
-    }
-    Ok(())
+    pursue_unclear(effects, AttemptKind::Charge, "the provider is asked whether it has the money after all")
 }
 
 /// What was to go back while the payment was undone, and of which nobody knows whether it did: as long as its key is good it is sent once
 /// more, later it is looked for (`begin`). Left alone it would stand in the books as money that nobody gives back.
 fn pursue_unclear_refunds(effects: &mut Effects) -> Result<(), DecideError> {
-    let unclear = |attempt: &&Attempt| attempt.request.kind == AttemptKind::Refund && attempt.status == AttemptStatus::NeedsReview;
-    let refunds: Vec<u32> = effects.checkout.attempts.iter().filter(unclear).map(|attempt| attempt.n).collect();
-    for n in refunds {
+    pursue_unclear(effects, AttemptKind::Refund, "the provider is asked whether it has gone back")
+}
+
+fn pursue_unclear(effects: &mut Effects, kind: AttemptKind, what: &str) -> Result<(), DecideError> {
+    let unclear = |attempt: &&Attempt| attempt.request.kind == kind && attempt.status == AttemptStatus::NeedsReview;
+    let attempts: Vec<u32> = effects.checkout.attempts.iter().filter(unclear).map(|attempt| attempt.n).collect();
+    for n in attempts {
         let attempt = effects.attempt(n)?;
         (attempt.status, attempt.takeovers, attempt.tries) = (AttemptStatus::Unknown, 0, 0);
-        effects.note("refund.pursued", format!("attempt {n}: the provider is asked whether it has gone back"));
+        effects.note(format!("{}.pursued", kind.as_str()), format!("attempt {n}: {what}"));
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use super::{
     ledger::{Entry, LedgerKind, UNAPPLIED},
     money::{Amount, MoneyError},
     refund::{MAX_REFUNDS, Refund, RefundAsk, RefundStatus},
-    refund_part::{PENDING, RefundPart},
+    refund_part::{self, PENDING, RefundPart},
     saga,
     state::Status,
     time::Timestamp,
@@ -39,7 +39,7 @@ fn left(checkout: &Checkout) -> Result<Vec<Left>, MoneyError> {
         let in_doubt = match newest.status {
             AttemptStatus::Declined => None,
             // Once it is asked for, its refund is what an operator decides about.
-            AttemptStatus::NeedsReview if !is_asked_for(checkout, newest.n) => Some(newest.n),
+            AttemptStatus::NeedsReview if refund_part::carried_by(checkout, newest.n).is_none() => Some(newest.n),
             _ => {
                 if newest.status != AttemptStatus::Approved && !is_sold {
                     most = most.minus(newest.request.amount)?;
@@ -59,20 +59,18 @@ fn left(checkout: &Checkout) -> Result<Vec<Left>, MoneyError> {
     Ok(left)
 }
 
-fn is_asked_for(checkout: &Checkout, n: u32) -> bool {
-    checkout.refunds.iter().flat_map(|refund| &refund.parts).any(|part| part.attempt == Some(n))
-}
-
 /// What of a sale's money is late and was refused on its way back: it is no part of what can be given back of the sale. Minor units.
 pub(super) fn refused(checkout: &Checkout) -> Result<Amount, MoneyError> {
     let refused = left(checkout)?.into_iter().filter(|one| one.in_doubt.is_none());
     refused.map(|one| one.amount).try_fold(Amount::ZERO, Amount::plus)
 }
 
-/// Whether what is asked is late money: nothing else can be given back of a checkout that sold nothing.
+/// Whether what is asked is late money, which comes behind an end: nothing else can be given back of a checkout that sold nothing.
 pub(super) fn is_meant(checkout: &Checkout, ask: &RefundAsk) -> Result<bool, MoneyError> {
-    let is_unsold = checkout.status != Status::Succeeded && checkout.status.is_terminal();
-    Ok(ask.late_payment || (is_unsold && !left(checkout)?.is_empty()))
+    if !checkout.status.is_terminal() {
+        return Ok(false);
+    }
+    Ok(ask.late_payment || (checkout.status != Status::Succeeded && !left(checkout)?.is_empty()))
 }
 
 /// Opens the refund of all late money that is left. What somebody has to find out about is sent to nobody: it is his to decide, as of any

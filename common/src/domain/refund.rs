@@ -220,7 +220,7 @@ pub fn open(
     now: Timestamp,
     entropy: &Entropy,
 ) -> Result<Result<Effects, Refusal>, DecideError> {
-    if late_money::is_meant(&checkout, ask)? && checkout.status.is_terminal() {
+    if late_money::is_meant(&checkout, ask)? {
         let mut effects = match late_money::open(checkout, id, ask, now, entropy)? {
             Ok(effects) => effects,
             Err(refused) => return Ok(Err(refused.into())),

@@ -23,6 +23,17 @@ pub async fn ada(shop: &Shop) -> CustomerId {
     ada
 }
 
+/// Three places are sold to Ada: two for credits of her pack, one by card.
+pub async fn sold_partly_for_credits(shop: &Shop) -> CheckoutId {
+    let ada = ada(shop).await;
+    shop.store.put_bought(&given(shop, &ada, "bmb_1", Some(3))).await.unwrap();
+    let session = shop.members_session("ses_1", 5).await;
+    let id = shop.accept(shop.with_credits(shop.buy(&session, 3), &ada, "bmb_1", 2)).await;
+    let (n, token) = shop.begin_charge(&id).await;
+    shop.settle(&id, n, &token, approved(1500)).await;
+    id
+}
+
 /// What the only line of a checkout sells.
 fn sells(new: &NewCheckout) -> BoughtMembershipId {
     match &new.order.lines[0].item {

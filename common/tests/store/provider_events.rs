@@ -2,7 +2,7 @@
 
 use super::{
     fixture::{Shop, approved, declined},
-    memberships::{ada, given},
+    memberships::sold_partly_for_credits,
     refunds::{asked, code, open, part, refund, sold, work},
 };
 use boxoffice_common::{
@@ -172,12 +172,7 @@ over_both! {
     }
 
     async fn a_refund_that_gave_credits_back_is_left_to_a_person(shop) {
-        let ada = ada(&shop).await;
-        shop.store.put_bought(&given(&shop, &ada, "bmb_1", Some(3))).await.unwrap();
-        let session = shop.members_session("ses_1", 5).await;
-        let id = shop.accept(shop.with_credits(shop.buy(&session, 3), &ada, "bmb_1", 2)).await;
-        let (n, token) = shop.begin_charge(&id).await;
-        shop.settle(&id, n, &token, approved(1500)).await;
+        let id = sold_partly_for_credits(&shop).await;
         open(&shop, &id, "k", RefundAsk::default()).await;
         let (n, token) = shop.begin_charge(&id).await;
         shop.settle(&id, n, &token, approved(1500)).await;

@@ -2,7 +2,7 @@
 
 use super::{
     fixture::{Shop, approved, declined},
-    memberships::{ada, given},
+    memberships::{ada, given, sold_partly_for_credits},
     refunds::{asked, code, open, part, refund, sold, work},
 };
 use boxoffice_common::{
@@ -209,12 +209,7 @@ over_both! {
     }
 
     async fn a_refund_that_was_refused_does_not_hide_from_the_audit_that_places_and_credits_are_lost(shop) {
-        let ada = ada(&shop).await;
-        shop.store.put_bought(&given(&shop, &ada, "bmb_1", Some(3))).await.unwrap();
-        let session = shop.members_session("ses_1", 5).await;
-        let id = shop.accept(shop.with_credits(shop.buy(&session, 3), &ada, "bmb_1", 2)).await;
-        let (n, token) = shop.begin_charge(&id).await;
-        shop.settle(&id, n, &token, approved(1500)).await;
+        let id = sold_partly_for_credits(&shop).await;
         let back = open(&shop, &id, "k", RefundAsk::default()).await;
         work(&shop, &id, declined()).await;
         let found = refund(&shop, &back).await;

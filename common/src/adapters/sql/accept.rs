@@ -13,7 +13,7 @@ use crate::{
     domain::{
         checkout::Checkout,
         customer::Customer,
-        id::{CheckoutId, CustomerId, Entropy},
+        id::{CustomerId, Entropy},
         scope::Scope,
         time::Timestamp,
         view::CheckoutView,
@@ -108,9 +108,7 @@ async fn accept(tx: &mut Tx<'_>, items: &[Arc<NewCheckout>], entropy: &Entropy) 
     customers.insert(tx, winners.map(|(new, ..)| *new), now).await?;
     failpoint::cross("accept.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
     let answers = items.iter().map(|new| answered(new, &known, &firsts, now)).collect();
-    let fresh: HashSet<CheckoutId> =
-        firsts.iter().filter(|(key, _)| !known.contains_key(*key)).map(|(_, (_, checkout, _))| checkout.id.clone()).collect();
-    let written = firsts.into_values().map(|(_, checkout, _)| checkout).filter(|checkout| fresh.contains(&checkout.id));
+    let written = firsts.into_iter().filter(|(key, _)| !known.contains_key(key)).map(|(_, (_, checkout, _))| checkout);
     Ok((answers, written.collect()))
 }
 
@@ -136,7 +134,7 @@ fn queued(new: &NewCheckout, customer: Option<CustomerId>, now: Timestamp) -> Ch
 }
 
 /// Binds keys that are new and writes their checkouts, and answers what the other keys are bound to.
-async fn insert<'a>(tx: &mut Tx<'_>, firsts: &[&'a Entrant<'a>], now: Timestamp) -> Result<HashMap<Key<'a>, First>, StoreError> {
+async fn insert<'a>(tx: &mut Tx<'_>, firsts: &[&Entrant<'a>], now: Timestamp) -> Result<HashMap<Key<'a>, First>, StoreError> {
     if firsts.is_empty() {
         return Ok(HashMap::new());
     }
@@ -147,7 +145,7 @@ async fn insert<'a>(tx: &mut Tx<'_>, firsts: &[&'a Entrant<'a>], now: Timestamp)
         return Ok(HashMap::new());
     }
     // The others were bound before: by an earlier run of our own, or by another checkout.
-    let bound_before: Vec<&&Entrant<'_>> = firsts.iter().filter(|(_, checkout, _)| !fresh.contains(checkout.id.as_str())).collect();
+    let bound_before: Vec<&&Entrant<'a>> = firsts.iter().filter(|(_, checkout, _)| !fresh.contains(checkout.id.as_str())).collect();
     let known = answers::firsts(tx, bound_before.iter().map(|(new, ..)| key(new))).await?;
     if known.len() != bound_before.len() {
         // An answer was forgotten between the two statements: run again, its key is free now.

@@ -15,6 +15,14 @@ struct Rule {
 
 const ENDED: &str = "('succeeded', 'failed', 'canceled', 'expired')";
 
+/// That no refund has freed what checkout `c` had claimed. One that failed has only if it had succeeded first, and then came back.
+macro_rules! nothing_was_freed {
+    () => {
+        "NOT EXISTS (SELECT 1 FROM refunds r WHERE r.checkout = c.id AND r.release_seats = 1 AND (r.status = 'succeeded' OR (r.status = 'failed' \
+         AND EXISTS (SELECT 1 FROM timeline t WHERE t.checkout = c.id AND t.entries LIKE '%\"refund.succeeded\",\"detail\":\"' || r.id || '\"%'))))"
+    };
+}
+
 const RULES: &[Rule] = &[
     Rule {
         name: "oversold",
@@ -76,12 +84,13 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "sale_without_claims",
-        // A refund that failed has freed its places only if it had succeeded first, and then came back.
-        sql: "SELECT c.id, 'sold places, and has none' FROM checkouts c WHERE c.status = 'succeeded' \
+        sql: concat!(
+            "SELECT c.id, 'sold places, and has none' FROM checkouts c WHERE c.status = 'succeeded' \
               AND c.doc LIKE '%\"type\":\"session\",\"session\":\"%' AND c.doc NOT LIKE '%\"metadata\":{%\"type\":\"session\"%' \
               AND NOT EXISTS (SELECT 1 FROM claims k WHERE k.checkout = c.id AND k.kind = 'session' AND k.state = 'sold') \
-              AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.checkout = c.id AND r.release_seats = 1 AND (r.status = 'succeeded' OR (r.status = 'failed' \
-              AND EXISTS (SELECT 1 FROM timeline t WHERE t.checkout = c.id AND t.entries LIKE '%\"refund.succeeded\",\"detail\":\"' || r.id || '\"%'))))",
+              AND ",
+            nothing_was_freed!()
+        ),
     },
     Rule {
         name: "membership_not_given",
@@ -99,11 +108,13 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "credits_not_taken",
-        sql: "SELECT c.id, 'was paid with a membership, and took none of its credits' FROM checkouts c WHERE c.status = 'succeeded' \
+        sql: concat!(
+            "SELECT c.id, 'was paid with a membership, and took none of its credits' FROM checkouts c WHERE c.status = 'succeeded' \
               AND c.doc LIKE '%\"type\":\"membership\",\"bought_membership\":\"%' AND c.doc NOT LIKE '%\"metadata\":{%\"type\":\"membership\"%' \
               AND NOT EXISTS (SELECT 1 FROM claims k WHERE k.checkout = c.id AND k.kind = 'bought_membership' AND k.state = 'sold') \
-              AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.checkout = c.id AND r.release_seats = 1 AND (r.status = 'succeeded' OR (r.status = 'failed' \
-              AND EXISTS (SELECT 1 FROM timeline t WHERE t.checkout = c.id AND t.entries LIKE '%\"refund.succeeded\",\"detail\":\"' || r.id || '\"%'))))",
+              AND ",
+            nothing_was_freed!()
+        ),
     },
     Rule {
         name: "credits_differ",

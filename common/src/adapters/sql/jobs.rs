@@ -67,6 +67,17 @@ pub(super) async fn current(tx: &mut Tx<'_>, key: &StockKey) -> Result<Option<Jo
     tx.fetch(&sql, None, &[key.scope.as_str().into(), key.id.as_str().into()]).await?.first().map(read).transpose()
 }
 
+/// Where a session stands in the catalogue, and in the inventory.
+fn place(key: &StockKey) -> [Value; 3] {
+    [key.scope.as_str().into(), key.kind.as_str().into(), key.id.as_str().into()]
+}
+
+/// A session's document as it is now.
+pub(super) async fn session(tx: &mut Tx<'_>, key: &StockKey) -> Result<Option<Session>, StoreError> {
+    let found = tx.fetch("SELECT doc FROM catalogue WHERE scope = {1} AND kind = {2} AND id = {3}", None, &place(key)).await?;
+    found.first().map(|row| serde_json::from_str(&row.text(0)?).map_err(corrupt)).transpose()
+}
+
 /// Puts everybody on the job's list who has places; answers how many are on it.
 async fn list_buyers(tx: &mut Tx<'_>, key: &StockKey, job: &JobId) -> Result<i64, StoreError> {
     // What an open offer of a waiting list holds is no checkout's; the expirer ends it.
@@ -116,15 +127,12 @@ impl SqlStore {
 
     /// Changes the session's document, of which the row is locked. Answers whether it was on sale, or might have been; `None` when it is not there.
     async fn take_off_sale(&self, tx: &mut Tx<'_>, key: &StockKey, now: Timestamp) -> Result<Option<bool>, StoreError> {
-        let here: [Value; 3] = [key.scope.as_str().into(), key.kind.as_str().into(), key.id.as_str().into()];
-        let found = tx.fetch("SELECT doc FROM catalogue WHERE scope = {1} AND kind = {2} AND id = {3}", None, &here).await?;
-        let Some(row) = found.first() else { return Ok(None) };
-        let session: Session = serde_json::from_str(&row.text(0)?).map_err(corrupt)?;
+        let Some(session) = session(tx, key).await? else { return Ok(None) };
         if session.status == SessionStatus::Canceled {
             return Ok(Some(false));
         }
         let doc = serde_json::to_string(&Session { status: SessionStatus::Canceled, ..session }).map_err(corrupt)?;
-        let [scope, kind, id] = here;
+        let [scope, kind, id] = place(key);
         let sql = "UPDATE catalogue SET doc = {4}, version = version + 1, updated_at = {5} WHERE scope = {1} AND kind = {2} AND id = {3} RETURNING version";
         let written = tx.fetch(sql, None, &[scope.clone(), kind.clone(), id.clone(), doc.into(), now.into()]).await?;
         let version = written.first().map_or(Ok(0), |row| row.int(0))?;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::{
-        catalogue::{Kind, Session, SessionStatus},
+        catalogue::{Kind, SessionStatus},
         claim::StockKey,
         id::{CatalogueId, CheckoutId, JobId},
         job::{ItemState, Job, JobStatus, MAX_UNDER_WAY, SLOW},
@@ -95,11 +95,7 @@ pub(super) async fn look_again<'c>(
 
 /// Whether it is still so: it may have been put on sale again.
 async fn is_called_off(tx: &mut Tx<'_>, key: &StockKey) -> Result<bool, StoreError> {
-    let here: [Value; 3] = [key.scope.as_str().into(), key.kind.as_str().into(), key.id.as_str().into()];
-    let found = tx.fetch("SELECT doc FROM catalogue WHERE scope = {1} AND kind = {2} AND id = {3}", None, &here).await?;
-    let Some(row) = found.first() else { return Ok(true) };
-    let session: Session = serde_json::from_str(&row.text(0)?).map_err(corrupt)?;
-    Ok(session.status == SessionStatus::Canceled)
+    Ok(jobs::session(tx, key).await?.is_none_or(|session| session.status == SessionStatus::Canceled))
 }
 
 impl SqlStore {

@@ -3,25 +3,21 @@
 //! Always: what is taken from here is compared with the version that the locked row tells ([`super::load::lock_known`]), and read anew when
 //! that is another one. Never remembered before its COMMIT is answered: the same version might come to say something else.
 
-use crate::domain::{checkout::Checkout, id::CheckoutId};
+use crate::{
+    domain::{checkout::Checkout, id::CheckoutId},
+    newest::Newest,
+};
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// How many are remembered. The oldest are forgotten first.
+/// How many are remembered.
 const MOST: usize = 1_024;
 
 /// What is remembered. Where many processes take turns with a checkout nothing is: the next step is mostly another's, and what is
 /// out of date costs a statement.
-pub(super) struct Remembered(Option<Mutex<Shelf>>);
-
-#[derive(Default)]
-struct Shelf {
-    by_id: HashMap<CheckoutId, Arc<Checkout>>,
-    /// The same, oldest first.
-    order: VecDeque<CheckoutId>,
-}
+pub(super) struct Remembered(Option<Mutex<Newest<CheckoutId, Arc<Checkout>, MOST>>>);
 
 impl Remembered {
     /// Remembers something only when this process is `alone` with its store.
@@ -31,27 +27,16 @@ impl Remembered {
 
     /// For as long as there is room. Called behind the COMMIT.
     pub(super) fn keep(&self, committed: impl IntoIterator<Item = Checkout>) {
-        let Some(shelf) = &self.0 else { return };
-        let mut shelf = shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        for checkout in committed {
-            let id = checkout.id.clone();
-            if shelf.by_id.insert(id.clone(), Arc::new(checkout)).is_some() {
-                continue;
-            }
-            shelf.order.push_back(id);
-            if shelf.order.len() > MOST
-                && let Some(oldest) = shelf.order.pop_front()
-            {
-                shelf.by_id.remove(&oldest);
-            }
-        }
+        let Some(newest) = &self.0 else { return };
+        let mut newest = newest.lock().unwrap_or_else(PoisonError::into_inner);
+        committed.into_iter().for_each(|checkout| newest.insert(checkout.id.clone(), Arc::new(checkout)));
     }
 
     /// What is remembered of these. They stay: who was first to ask may not be who goes on.
     pub(super) fn of<'i>(&self, ids: impl Iterator<Item = &'i CheckoutId>) -> HashMap<CheckoutId, Arc<Checkout>> {
-        let Some(shelf) = &self.0 else { return HashMap::new() };
-        let shelf = shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        ids.filter_map(|id| Some((id.clone(), Arc::clone(shelf.by_id.get(id)?)))).collect()
+        let Some(newest) = &self.0 else { return HashMap::new() };
+        let newest = newest.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.filter_map(|id| Some((id.clone(), Arc::clone(newest.get(id)?)))).collect()
     }
 }
 
