@@ -8,6 +8,8 @@ mod list;
 mod participants;
 mod receipt;
 mod request;
+mod request_line;
+mod request_payment;
 
 use crate::context::ApiContext;
 use utoipa_axum::{router::OpenApiRouter, routes};

@@ -1,6 +1,6 @@
 use super::*;
 use crate::fields::typed;
-use boxoffice_common::domain::{id::Entropy, scope::Mode};
+use boxoffice_common::domain::{id::Entropy, money::Amount, scope::Mode};
 use serde_json::json;
 
 fn submit(body: Value) -> Result<Submission, Problem> {
