@@ -4,6 +4,7 @@
 mod access;
 mod bad_input;
 mod balances;
+mod browser;
 mod catalogue;
 mod checkouts;
 mod description;
@@ -15,6 +16,7 @@ mod memberships;
 mod participants;
 mod pay;
 mod pay_push;
+mod pay_strangers;
 mod payment_methods;
 mod provider_events;
 mod receipts;

@@ -1,7 +1,7 @@
 //! Mobile money, banks and wallets on the page: who is offered, what is told of a mistake, and the waiting.
 
 use crate::{
-    pay::{approved, form, hosted, load, send, text, waiting, work},
+    browser::{approved, form, hosted, load, send, text, waiting, work},
     server::{Reply, Server},
 };
 use boxoffice_common::domain::attempt::{Decline, Outcome};
