@@ -430,8 +430,7 @@ over_both! {
         shop.settle(&id, n, &token, declined()).await;
         let spent = end_of(&shop, shop.with_balance(shop.buy_cash(&yoga, 1), &ada, 500)).await.id;
         let rules = || async {
-            let mut rules: Vec<_> =
-                shop.store.audit(Duration::from_secs(3600)).await.unwrap().into_iter().map(|breach| breach.rule).collect();
+            let mut rules = shop.broken().await;
             rules.dedup();
             rules
         };

@@ -14,7 +14,7 @@ use boxoffice_common::{
         secret::Secret,
         state::Status,
         subscription::{Subscription, SubscriptionStatus},
-        subscription_change::{Change, ChangeRefusal},
+        subscription_change::Change,
     },
     ports::store::*,
 };
@@ -32,12 +32,12 @@ fn starts(new: &NewCheckout) -> SubscriptionId {
     }
 }
 
-async fn subscription(shop: &Shop, id: &SubscriptionId) -> Subscription {
+pub async fn subscription(shop: &Shop, id: &SubscriptionId) -> Subscription {
     shop.store.subscription(&shop.scope, id).await.unwrap().unwrap()
 }
 
 /// A plan that was sold and paid.
-async fn sold(shop: &Shop, customer: &CustomerId, changes: Value) -> SubscriptionId {
+pub async fn sold(shop: &Shop, customer: &CustomerId, changes: Value) -> SubscriptionId {
     let new = shop.buy_plan(customer, &changes);
     let id = starts(&new);
     let checkout = shop.accept(new).await;
@@ -45,13 +45,13 @@ async fn sold(shop: &Shop, customer: &CustomerId, changes: Value) -> Subscriptio
     id
 }
 
-async fn charge(shop: &Shop, checkout: &CheckoutId, outcome: Outcome) {
+pub async fn charge(shop: &Shop, checkout: &CheckoutId, outcome: Outcome) {
     let (n, token) = shop.begin_charge(checkout).await;
     shop.settle(checkout, n, &token, outcome).await;
 }
 
 /// As if it had all been so much longer ago.
-async fn let_days_pass(shop: &Shop, id: &SubscriptionId, days: i64) {
+pub async fn let_days_pass(shop: &Shop, id: &SubscriptionId, days: i64) {
     let ms = days * DAY_MS;
     let moved =
         ["period_from", "period_until", "starts_at", "due_at", "created_at", "updated_at"].map(|name| format!("{name} = {name} - {ms}"));
@@ -59,21 +59,36 @@ async fn let_days_pass(shop: &Shop, id: &SubscriptionId, days: i64) {
 }
 
 /// The checkouts of the renewals that are made now.
-async fn renew(shop: &Shop) -> Vec<CheckoutId> {
+pub async fn renew(shop: &Shop) -> Vec<CheckoutId> {
     shop.store.renew(1_000).await.unwrap().checkouts.into_iter().map(|(_, checkout)| checkout).collect()
 }
 
-async fn renew_one(shop: &Shop) -> CheckoutId {
+pub async fn renew_one(shop: &Shop) -> CheckoutId {
     let mut renewed = renew(shop).await;
     assert_eq!(renewed.len(), 1, "{renewed:?}");
     renewed.remove(0)
 }
 
-async fn change(shop: &Shop, id: &SubscriptionId, change: Change) -> SubscriptionChanged {
+/// One whose period is over.
+async fn due(shop: &Shop) -> SubscriptionId {
+    let ada = ada(shop).await;
+    let id = sold(shop, &ada, json!({})).await;
+    let_days_pass(shop, &id, 32).await;
+    id
+}
+
+/// One that is being renewed, and the checkout of that.
+pub async fn renewing(shop: &Shop) -> (SubscriptionId, CheckoutId) {
+    let id = due(shop).await;
+    let checkout = renew_one(shop).await;
+    (id, checkout)
+}
+
+pub async fn change(shop: &Shop, id: &SubscriptionId, change: Change) -> SubscriptionChanged {
     shop.store.change_subscription(&shop.scope, id, &change).await.unwrap()
 }
 
-async fn changed(shop: &Shop, id: &SubscriptionId, to: Change) -> Subscription {
+pub async fn changed(shop: &Shop, id: &SubscriptionId, to: Change) -> Subscription {
     match change(shop, id, to).await {
         SubscriptionChanged::Done { subscription, .. } => *subscription,
         other => panic!("{other:?}"),
@@ -101,10 +116,6 @@ async fn save_card(shop: &Shop, customer: &CustomerId, id: &str) -> PaymentMetho
 async fn told(shop: &Shop, id: &SubscriptionId) -> Vec<String> {
     let page = shop.store.deliveries(&shop.scope, None, None, &fixture::page(100)).await.unwrap();
     page.data.into_iter().rev().filter(|delivery| delivery.subject == id.as_str()).map(|delivery| delivery.event_type).collect()
-}
-
-async fn broken(shop: &Shop) -> Vec<String> {
-    shop.store.audit(Duration::from_secs(3600)).await.unwrap().into_iter().map(|breach| breach.rule).collect()
 }
 
 over_both! {
@@ -154,9 +165,7 @@ over_both! {
     }
 
     async fn a_renewal_that_is_due_is_a_checkout_of_its_own_that_moves_the_subscription_on_when_it_is_paid(shop) {
-        let ada = ada(&shop).await;
-        let id = sold(&shop, &ada, json!({})).await;
-        let_days_pass(&shop, &id, 32).await;
+        let id = due(&shop).await;
         let before = subscription(&shop, &id).await;
         let checkout = renew_one(&shop).await;
         assert_eq!(renew(&shop).await, [], "one is under way");
@@ -251,10 +260,7 @@ over_both! {
     }
 
     async fn a_renewal_waits_for_a_customer_who_has_to_confirm_it_and_is_tried_again_when_that_comes_to_nothing(shop) {
-        let ada = ada(&shop).await;
-        let id = sold(&shop, &ada, json!({})).await;
-        let_days_pass(&shop, &id, 32).await;
-        let checkout = renew_one(&shop).await;
+        let (id, checkout) = renewing(&shop).await;
         let pending = Outcome::RequiresAction { url: "https://bank.example".to_owned(), provider_reference: "ch_1".to_owned() };
         charge(&shop, &checkout, pending).await;
         let waiting = shop.checkout(&checkout).await;
@@ -270,123 +276,11 @@ over_both! {
         shop.assert_clean().await;
     }
 
-    async fn an_end_takes_a_renewal_along_that_nobody_has_begun(shop) {
-        let ada = ada(&shop).await;
-        let id = sold(&shop, &ada, json!({})).await;
-        let_days_pass(&shop, &id, 32).await;
-        let checkout = renew_one(&shop).await;
-        assert!(matches!(change(&shop, &id, Change::Pause).await, SubscriptionChanged::Refused(ChangeRefusal::UnderWay, _)));
-        let canceled = changed(&shop, &id, Change::CancelNow).await;
-        assert_eq!((canceled.status, canceled.renewal, canceled.ended_at.is_some()), (SubscriptionStatus::Canceled, None, true));
-        assert_eq!(shop.checkout(&checkout).await.status, Status::Canceled);
-        assert!(matches!(change(&shop, &id, Change::Resume).await, SubscriptionChanged::Refused(ChangeRefusal::Ended, _)));
-        assert_eq!(renew(&shop).await, []);
-        shop.assert_clean().await;
-    }
-
-    async fn an_end_waits_for_a_charge_that_may_be_on_its_way_and_comes_with_it(shop) {
-        let ada = ada(&shop).await;
-        for (outcome, status, period) in [(approved(4900), Status::Succeeded, 2), (declined(), Status::Canceled, 1)] {
-            let id = sold(&shop, &ada, json!({})).await;
-            let_days_pass(&shop, &id, 32).await;
-            let checkout = renew_one(&shop).await;
-            let (n, token) = shop.begin_charge(&checkout).await;
-            let asked = changed(&shop, &id, Change::CancelNow).await;
-            assert!(asked.renewal.as_ref().is_some_and(|renewal| renewal.is_called_off) && asked.status == SubscriptionStatus::Active, "{asked:?}");
-            assert_eq!(changed(&shop, &id, Change::CancelNow).await, asked, "asked again");
-            shop.settle(&checkout, n, &token, outcome).await;
-            assert_eq!(shop.checkout(&checkout).await.status, status);
-            let ended = subscription(&shop, &id).await;
-            assert_eq!((ended.status, ended.period.n, ended.due_at), (SubscriptionStatus::Canceled, period, None));
-        }
-        assert_eq!(renew(&shop).await, []);
-        shop.assert_clean().await;
-    }
-
-    async fn an_end_takes_the_link_away_that_a_customer_was_to_confirm_a_renewal_by(shop) {
-        let ada = ada(&shop).await;
-        let id = sold(&shop, &ada, json!({})).await;
-        let_days_pass(&shop, &id, 32).await;
-        let checkout = renew_one(&shop).await;
-        let pending = Outcome::RequiresAction { url: "https://bank.example".to_owned(), provider_reference: "ch_1".to_owned() };
-        charge(&shop, &checkout, pending).await;
-        let asked = changed(&shop, &id, Change::CancelNow).await;
-        assert!(asked.renewal.is_some_and(|renewal| renewal.is_called_off));
-        let closing = shop.checkout(&checkout).await;
-        assert_eq!((closing.status, closing.payment_url), (Status::Reconciling, None));
-        // The provider gives it up.
-        shop.make_due(&checkout).await;
-        charge(&shop, &checkout, approved(4900)).await;
-        assert_eq!((shop.checkout(&checkout).await.status, subscription(&shop, &id).await.status), (Status::Canceled, SubscriptionStatus::Canceled));
-        shop.assert_clean().await;
-    }
-
     async fn a_renewal_that_a_shop_cancels_as_a_checkout_is_tried_again(shop) {
-        let ada = ada(&shop).await;
-        let id = sold(&shop, &ada, json!({})).await;
-        let_days_pass(&shop, &id, 32).await;
-        let checkout = renew_one(&shop).await;
+        let (id, checkout) = renewing(&shop).await;
         assert!(matches!(shop.store.cancel(&shop.scope, &checkout).await.unwrap(), CancelResult::Canceled(..)));
         let past_due = subscription(&shop, &id).await;
         assert_eq!((past_due.status, past_due.error.map(|error| error.code)), (SubscriptionStatus::PastDue, Some(Code::Canceled)));
-        shop.assert_clean().await;
-    }
-
-    async fn of_an_end_and_a_renewal_at_once_one_wins_and_behind_the_end_nobody_is_charged(shop) {
-        let ada = ada(&shop).await;
-        let mut ids = Vec::new();
-        for _ in 0..12 {
-            let id = sold(&shop, &ada, json!({})).await;
-            let_days_pass(&shop, &id, 40).await;
-            ids.push(id);
-        }
-        let work = async {
-            let mut begun = Vec::new();
-            for _ in 0..6 {
-                let renewed = shop.store.renew(2).await.unwrap().checkouts;
-                begun.extend(join_all(renewed.iter().map(async |(_, checkout)| (checkout.clone(), shop.begin(checkout).await))).await);
-            }
-            begun
-        };
-        let (begun, answers) = tokio::join!(work, join_all(ids.iter().map(|id| changed(&shop, id, Change::CancelNow))));
-        for (id, answer) in ids.iter().zip(answers) {
-            let now = subscription(&shop, id).await;
-            if answer.status == SubscriptionStatus::Canceled {
-                assert_eq!(now, answer);
-            } else {
-                assert!(now.renewal.is_some_and(|renewal| renewal.is_called_off));
-            }
-        }
-        for (checkout, (answer, token)) in begun {
-            // Whoever was canceled before it was begun is not charged.
-            match answer.next {
-                Next::Act { n, .. } => drop(shop.settle(&checkout, n, &token, approved(4900)).await),
-                other => assert!(matches!(other, Next::Done) && shop.checkout(&checkout).await.status == Status::Canceled, "{other:?}"),
-            }
-        }
-        assert_eq!(renew(&shop).await, []);
-        for id in &ids {
-            assert_eq!(subscription(&shop, id).await.status, SubscriptionStatus::Canceled);
-        }
-        shop.assert_clean().await;
-    }
-
-    async fn a_paused_subscription_is_not_renewed_and_one_that_ends_with_its_period_ends_then(shop) {
-        let ada = ada(&shop).await;
-        let (paused, ending) = (sold(&shop, &ada, json!({})).await, sold(&shop, &ada, json!({})).await);
-        assert_eq!(changed(&shop, &paused, Change::Pause).await.status, SubscriptionStatus::Paused);
-        assert!(changed(&shop, &ending, Change::CancelAtPeriodEnd).await.cancel_at_period_end);
-        for id in [&paused, &ending] {
-            let_days_pass(&shop, id, 32).await;
-        }
-        assert_eq!(renew(&shop).await, []);
-        assert_eq!(subscription(&shop, &paused).await.status, SubscriptionStatus::Paused);
-        assert_eq!(subscription(&shop, &ending).await.status, SubscriptionStatus::Canceled);
-        changed(&shop, &paused, Change::Resume).await;
-        let checkout = renew_one(&shop).await;
-        charge(&shop, &checkout, approved(4900)).await;
-        let on = subscription(&shop, &paused).await;
-        assert_eq!((on.status, on.period.n, on.period.from), (SubscriptionStatus::Active, 2, on.starts_at));
         shop.assert_clean().await;
     }
 
@@ -407,10 +301,7 @@ over_both! {
         let secret = Secret::new("whsec_1".to_owned());
         let id = boxoffice_common::domain::id::EndpointId::parse("crm").unwrap();
         shop.store.put_endpoint(&shop.scope, &id, "https://crm.example/hooks", &["*".to_owned()], true, &secret).await.unwrap();
-        let ada = ada(&shop).await;
-        let id = sold(&shop, &ada, json!({})).await;
-        let_days_pass(&shop, &id, 32).await;
-        let checkout = renew_one(&shop).await;
+        let (id, checkout) = renewing(&shop).await;
         charge(&shop, &checkout, declined()).await;
         let_days_pass(&shop, &id, 1).await;
         let checkout = renew_one(&shop).await;
@@ -455,18 +346,18 @@ over_both! {
         let other = sold(&shop, &ada, json!({})).await;
         shop.assert_clean().await;
         shop.sql(&format!("UPDATE subscriptions SET due_at = NULL WHERE id = '{id}'")).await;
-        assert_eq!(broken(&shop).await, ["stuck_subscription"]);
+        assert_eq!(shop.broken().await, ["stuck_subscription"]);
         assert_eq!(shop.store.repair().await.unwrap(), ["1 subscriptions made due"]);
         shop.assert_clean().await;
         let sale = subscription(&shop, &other).await.sold_by.0;
         shop.sql(&format!("INSERT INTO subscription_renewals VALUES ('{id}', 2, 9, '{sale}', 1)")).await;
-        assert_eq!(broken(&shop).await, ["period_paid_twice"]);
+        assert_eq!(shop.broken().await, ["period_paid_twice"]);
         shop.sql("DELETE FROM subscription_renewals WHERE attempt = 9").await;
         shop.sql(&format!("UPDATE subscriptions SET period = 1 WHERE id = '{id}'")).await;
-        assert_eq!(broken(&shop).await, ["renewal_not_followed"]);
+        assert_eq!(shop.broken().await, ["renewal_not_followed"]);
         shop.sql(&format!("UPDATE subscriptions SET period = 2, due_at = NULL, renewal = '{checkout}' WHERE id = '{id}'")).await;
-        assert_eq!(broken(&shop).await, ["renewal_of_ended_checkout"]);
+        assert_eq!(shop.broken().await, ["renewal_of_ended_checkout"]);
         shop.sql(&format!("UPDATE subscriptions SET due_at = 1, renewal = NULL, checkout = 'chk_nobodys' WHERE id = '{id}'")).await;
-        assert_eq!(broken(&shop).await, ["subscription_not_started", "subscription_not_sold", "stuck_subscription"]);
+        assert_eq!(shop.broken().await, ["subscription_not_started", "subscription_not_sold", "stuck_subscription"]);
     }
 }
