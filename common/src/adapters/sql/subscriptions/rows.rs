@@ -6,6 +6,7 @@ use super::super::{
     db::Tx,
     load,
     read::page,
+    script::Write,
     value::{Row, Value, corrupt},
 };
 use crate::{
@@ -119,36 +120,28 @@ fn values(subscription: &Subscription) -> Result<[Value; 26], StoreError> {
 }
 
 /// Writes new ones.
-pub(super) async fn insert(tx: &mut Tx<'_>, subscriptions: impl Iterator<Item = &Subscription>) -> Result<(), StoreError> {
-    let mut rows = Rows::new(COLUMNS);
-    for subscription in subscriptions {
-        rows.push(values(subscription)?);
-    }
-    if rows.is_empty() {
-        return Ok(());
-    }
-    tx.execute("INSERT INTO subscriptions ({names}) SELECT {names} FROM {rows}", Some(&rows), &[]).await.map(drop)
+pub(super) fn insert<'s>(subscriptions: impl Iterator<Item = &'s Subscription>) -> Result<Write, StoreError> {
+    Ok(Write::insert("subscriptions", rows(subscriptions)?))
 }
 
 /// Writes what changed of some, each one version on: a compare-and-set. Their rows are locked: another version is our own bug.
-pub(super) async fn update(tx: &mut Tx<'_>, subscriptions: impl Iterator<Item = &Subscription>) -> Result<(), StoreError> {
-    let mut rows = Rows::new(COLUMNS);
-    for subscription in subscriptions {
-        rows.push(values(subscription)?);
-    }
-    if rows.is_empty() {
-        return Ok(());
-    }
+pub(super) fn update<'s>(subscriptions: impl Iterator<Item = &'s Subscription>) -> Result<Write, StoreError> {
+    let rows = rows(subscriptions)?;
     let set: Vec<String> = COLUMNS.iter().skip(FROZEN).map(|(name, _)| format!("{name} = r.{name}")).collect();
     let sql = format!(
         "UPDATE subscriptions SET {} FROM {{rows}} WHERE subscriptions.id = r.id AND subscriptions.version = r.version - 1",
         set.join(", ")
     );
-    let changed = tx.execute(&sql, Some(&rows), &[]).await?;
-    if changed == rows.data.len() as u64 {
-        return Ok(());
+    let count = rows.data.len() as u64;
+    Ok(Write::new(sql, rows).must_change("subscriptions", count))
+}
+
+fn rows<'s>(subscriptions: impl Iterator<Item = &'s Subscription>) -> Result<Rows, StoreError> {
+    let mut rows = Rows::new(COLUMNS);
+    for subscription in subscriptions {
+        rows.push(values(subscription)?);
     }
-    Err(StoreError::Inconsistent(format!("subscriptions: {changed} rows changed instead of {}", rows.data.len())))
+    Ok(rows)
 }
 
 /// Locks some, in id order.

@@ -45,8 +45,9 @@ impl Turn {
 
     /// Writes all of it. Answers the deliveries that it opens, with the caller's numbers.
     pub(super) async fn write(self, tx: &mut Tx<'_>, now: Timestamp, entropy: &Entropy) -> Result<Vec<(usize, DeliveryId)>, StoreError> {
-        rows::insert(tx, self.0.iter().filter(|moved| moved.is_new).map(|moved| &moved.subscription)).await?;
-        rows::update(tx, self.0.iter().filter(|moved| !moved.is_new).map(|moved| &moved.subscription)).await?;
+        let (new, old): (Vec<&Move>, Vec<&Move>) = self.0.iter().partition(|moved| moved.is_new);
+        let mut writes =
+            vec![rows::insert(new.iter().map(|moved| &moved.subscription))?, rows::update(old.iter().map(|moved| &moved.subscription))?];
         let told = || self.0.iter().filter_map(|moved| moved.event.map(|event| (moved, event)));
         let listeners = events::listeners(tx, told().map(|(moved, _)| &moved.subscription.scope)).await?;
         let (mut out, mut deliveries) = (Outgoing::default(), Vec::new());
@@ -64,7 +65,8 @@ impl Turn {
             let opened = out.tell(event, subscription.agreement.callback_url.as_deref(), &listeners, now, entropy);
             deliveries.extend(opened.into_iter().map(|delivery| (*tag, delivery)));
         }
-        tx.run(out.into_writes().into()).await?;
+        writes.extend(out.into_writes());
+        tx.run(writes).await?;
         Ok(deliveries)
     }
 }
