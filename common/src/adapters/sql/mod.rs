@@ -11,6 +11,7 @@
 //! | `remembered`, `sessions` | what need not be read again, by its version |
 //! | `stock` | counters of what can run out |
 //! | `rescue` | what is overdue |
+//! | `look` | looks that many take at once |
 //! | `read` | checkouts as people look at them |
 //! | `catalogue`, `customers`, `keys`, `endpoints`, `deliveries` | a subject each |
 //! | `balance` | what customers' balances have, and their adjustments |
@@ -44,6 +45,7 @@ mod jobs_again;
 mod keys;
 mod ledger;
 mod load;
+mod look;
 mod memberships;
 mod open;
 mod pay;
@@ -51,7 +53,6 @@ mod payment_methods;
 mod provider_events;
 mod read;
 mod refund;
-mod refund_look;
 mod refund_open;
 mod refund_resolve;
 mod remembered;

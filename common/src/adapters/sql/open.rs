@@ -5,13 +5,14 @@ use super::{
     begin::Begins,
     db::{Db, failed},
     deliveries::{Records, Takes},
+    look::Looks,
     pay::Pays,
-    read::Loads,
-    refund_look::RefundLooks,
+    read::Checkouts,
+    refund::RefundsById,
     refund_open::Refunds,
     remembered::Remembered,
     seat::Seat,
-    settings::SettingsLooks,
+    settings::SettingsOf,
     settle::Settles,
     spendable::Spendables,
 };
@@ -62,10 +63,10 @@ pub struct SqlStore {
     pub(super) settles: Batcher<Settles>,
     pub(super) pays: Batcher<Pays>,
     pub(super) refunds: Batcher<Refunds>,
-    pub(super) loads: Batcher<Loads>,
-    pub(super) refund_looks: Batcher<RefundLooks>,
-    pub(super) settings_looks: Batcher<SettingsLooks>,
-    pub(super) spendables: Batcher<Spendables>,
+    pub(super) loads: Batcher<Looks<Checkouts>>,
+    pub(super) refund_looks: Batcher<Looks<RefundsById>>,
+    pub(super) settings_looks: Batcher<Looks<SettingsOf>>,
+    pub(super) spendables: Batcher<Looks<Spendables>>,
     pub(super) takes: Batcher<Takes>,
     pub(super) records: Batcher<Records>,
 }
@@ -98,11 +99,11 @@ impl SqlStore {
             Db::Postgres { .. } => drop(tokio::spawn(writing)),
             Db::Sqlite { .. } => on_its_own_thread(writing)?,
         }
-        let loads = Batcher::start(Loads::new(db.seated()), reads);
+        let loads = Batcher::start(Looks::new(db.seated()), reads);
         // A connection that stays with one is missing for all others: whoever does not read all the time has none to himself.
-        let refund_looks = Batcher::start(RefundLooks::new(db.clone()), reads);
-        let settings_looks = Batcher::start(SettingsLooks::new(db.clone()), reads);
-        let spendables = Batcher::start(Spendables::new(db.clone()), reads);
+        let refund_looks = Batcher::start(Looks::new(db.clone()), reads);
+        let settings_looks = Batcher::start(Looks::new(db.clone()), reads);
+        let spendables = Batcher::start(Looks::new(db.clone()), reads);
         Ok(Self { accepts, begins, settles, pays, refunds, loads, refund_looks, settings_looks, spendables, takes, records, db, entropy })
     }
 

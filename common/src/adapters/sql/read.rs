@@ -5,10 +5,10 @@ use super::{
     bulk::Rows,
     db::Db,
     load::{self, ATTEMPT, CHECKOUT},
+    look::Look,
     value::{Row, Value, corrupt},
 };
 use crate::{
-    batch::BatchRun,
     domain::{
         checkout::Checkout,
         id::CheckoutId,
@@ -21,30 +21,22 @@ use crate::{
 use async_trait::async_trait;
 use std::collections::HashMap;
 
-/// Runs look-ups by id: many waiters, one query.
-pub(super) struct Loads {
-    db: Db,
-}
-
-impl Loads {
-    pub(super) fn new(db: Db) -> Self {
-        Self { db }
-    }
-}
+/// Checkouts by id.
+pub(super) struct Checkouts;
 
 #[async_trait]
-impl BatchRun for Loads {
+impl Look for Checkouts {
     type Item = CheckoutId;
     type Answer = Option<Checkout>;
-    type Error = StoreError;
+    const NAME: &'static str = "load";
 
-    async fn run(&self, items: &[CheckoutId]) -> Result<Vec<Option<Checkout>>, StoreError> {
+    async fn look(db: &Db, items: &[CheckoutId]) -> Result<Vec<Option<Checkout>>, StoreError> {
         // One statement, one snapshot: a checkout and its attempts are of the same version.
         let sql = format!(
             "SELECT {CHECKOUT}, {ATTEMPT} FROM checkouts c LEFT JOIN attempts a ON a.checkout = c.id \
              WHERE c.id IN (SELECT id FROM {{rows}}) ORDER BY c.id, a.n"
         );
-        let rows = self.db.read(&sql, Some(&Rows::ids(items.iter().map(CheckoutId::as_str))), &[]).await?;
+        let rows = db.read(&sql, Some(&Rows::ids(items.iter().map(CheckoutId::as_str))), &[]).await?;
         let mut found: HashMap<CheckoutId, Checkout> =
             load::joined(&rows)?.into_iter().map(|checkout| (checkout.id.clone(), checkout)).collect();
         let last = |id: &CheckoutId, rest: &[CheckoutId]| !rest.contains(id);
@@ -53,14 +45,6 @@ impl BatchRun for Loads {
             .enumerate()
             .map(|(at, id)| if last(id, items.get(at + 1..).unwrap_or_default()) { found.remove(id) } else { found.get(id).cloned() })
             .collect())
-    }
-
-    fn name(&self) -> Option<&'static str> {
-        Some("load")
-    }
-
-    fn worth_retrying(&self, error: &StoreError) -> bool {
-        matches!(error, StoreError::Corrupt(_))
     }
 }
 
@@ -113,7 +97,7 @@ impl SqlStore {
         let rows = self.db.read(&sql, None, &args).await?;
         let ids: Vec<CheckoutId> = rows.iter().map(|row| Ok(load::checkout(row)?.id)).collect::<Result<_, StoreError>>()?;
         // Read again with their attempts, in one snapshot, and put back in order.
-        let full = Loads::new(self.db.clone()).run(&ids).await?;
+        let full = Checkouts::look(&self.db, &ids).await?;
         Ok(page(full.into_iter().flatten().collect(), request.limit, |checkout| checkout.id.to_string()))
     }
 

@@ -3,8 +3,9 @@
 use super::{
     SqlStore,
     bulk::{Rows, Type::Int, Type::Text},
-    db::Tx,
+    db::{Db, Tx},
     load,
+    look::Look,
     script::Write,
     value::{Row, Value, corrupt},
 };
@@ -20,10 +21,11 @@ use crate::{
     },
     ports::store::StoreError,
 };
+use async_trait::async_trait;
 use std::collections::HashMap;
 
 /// Refunds, whose they are, and their parts: a row for each part, which `gather` reads in the order of refunds and their parts.
-pub(super) const REFUNDS: &str = "SELECT r.id, r.checkout, r.amount, r.currency, r.lines, r.reason, r.release_seats, r.status, r.error, \
+const REFUNDS: &str = "SELECT r.id, r.checkout, r.amount, r.currency, r.lines, r.reason, r.release_seats, r.status, r.error, \
      r.created_at, r.updated_at, r.late_payment, r.scope, p.leg, p.method, p.amount, p.attempt, p.status \
      FROM refunds r LEFT JOIN refund_parts p ON p.refund = r.id";
 /// Where a part's columns begin.
@@ -65,7 +67,7 @@ pub(super) async fn load(tx: &mut Tx<'_>, checkouts: &mut HashMap<CheckoutId, Ch
 }
 
 /// Gathers rows of `REFUNDS`, in the rows' order.
-pub(super) fn gather(rows: &[Row]) -> Result<Vec<(Scope, Refund)>, StoreError> {
+fn gather(rows: &[Row]) -> Result<Vec<(Scope, Refund)>, StoreError> {
     let mut refunds: Vec<(Scope, Refund)> = Vec::new();
     for row in rows {
         let id = row.text(0)?;
@@ -162,6 +164,23 @@ pub(super) fn parts(batch: &[Effects]) -> Write {
     }
     let sql = "INSERT INTO refund_parts ({names}) SELECT {names} FROM {rows} WHERE true ON CONFLICT (refund, n) DO UPDATE SET status = excluded.status";
     Write::new(sql, rows)
+}
+
+/// Refunds by id.
+pub(super) struct RefundsById;
+
+#[async_trait]
+impl Look for RefundsById {
+    type Item = RefundId;
+    type Answer = Option<(Scope, Refund)>;
+    const NAME: &'static str = "refund_look";
+
+    async fn look(db: &Db, items: &[RefundId]) -> Result<Vec<Self::Answer>, StoreError> {
+        let sql = format!("{REFUNDS} WHERE r.id IN (SELECT id FROM {{rows}}) ORDER BY r.id, p.n");
+        let rows = db.read(&sql, Some(&Rows::ids(items.iter().map(RefundId::as_str))), &[]).await?;
+        let found: HashMap<RefundId, (Scope, Refund)> = gather(&rows)?.into_iter().map(|found| (found.1.id.clone(), found)).collect();
+        Ok(items.iter().map(|id| found.get(id).cloned()).collect())
+    }
 }
 
 impl SqlStore {

@@ -4,10 +4,10 @@ use super::{
     SqlStore,
     bulk::{Rows, Type::Text},
     db::{Db, transact},
+    look::Look,
     value::{Row, Value, corrupt},
 };
 use crate::{
-    batch::BatchRun,
     domain::{scope::Scope, settings::Settings},
     ports::store::{StoreError, StoredSettings},
 };
@@ -18,39 +18,23 @@ fn read(row: &Row) -> Result<StoredSettings, StoreError> {
     Ok(StoredSettings { settings: serde_json::from_str(&row.text(0)?).map_err(corrupt)?, version: row.int(1)? })
 }
 
-/// Runs looks at settings, one for each page that a customer sees: many at once, one query.
-pub(super) struct SettingsLooks {
-    db: Db,
-}
-
-impl SettingsLooks {
-    pub(super) fn new(db: Db) -> Self {
-        Self { db }
-    }
-}
+/// Tenants' settings, one look for each page that a customer sees.
+pub(super) struct SettingsOf;
 
 #[async_trait]
-impl BatchRun for SettingsLooks {
+impl Look for SettingsOf {
     type Item = Scope;
     type Answer = StoredSettings;
-    type Error = StoreError;
+    const NAME: &'static str = "settings";
 
-    async fn run(&self, items: &[Scope]) -> Result<Vec<StoredSettings>, StoreError> {
+    async fn look(db: &Db, items: &[Scope]) -> Result<Vec<StoredSettings>, StoreError> {
         let scopes: BTreeSet<&str> = items.iter().map(Scope::as_str).collect();
         let mut keys = Rows::new(&[("scope", Text)]);
         scopes.into_iter().for_each(|scope| keys.push([scope.into()]));
         let sql = "SELECT s.doc, s.version, s.scope FROM settings s WHERE s.scope IN (SELECT scope FROM {rows})";
-        let rows = self.db.read(sql, Some(&keys), &[]).await?;
+        let rows = db.read(sql, Some(&keys), &[]).await?;
         let found = rows.iter().map(|row| Ok((row.text(2)?, read(row)?))).collect::<Result<HashMap<_, _>, StoreError>>()?;
         Ok(items.iter().map(|scope| found.get(scope.as_str()).cloned().unwrap_or_default()).collect())
-    }
-
-    fn name(&self) -> Option<&'static str> {
-        Some("settings")
-    }
-
-    fn worth_retrying(&self, error: &StoreError) -> bool {
-        matches!(error, StoreError::Corrupt(_))
     }
 }
 

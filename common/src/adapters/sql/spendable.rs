@@ -5,34 +5,26 @@ use super::{
     bulk::{Rows, Type::Text},
     db::Db,
     load,
+    look::Look,
     memberships::{BOUGHT, BOUGHT_WIDTH, read},
 };
 use crate::{
-    batch::BatchRun,
     domain::{bought_membership::Spendable, id::BoughtMembershipId, scope::Scope},
     ports::store::StoreError,
 };
 use async_trait::async_trait;
 use std::collections::HashMap;
 
-/// Runs the looks.
-pub(super) struct Spendables {
-    db: Db,
-}
-
-impl Spendables {
-    pub(super) fn new(db: Db) -> Self {
-        Self { db }
-    }
-}
+/// Memberships by id.
+pub(super) struct Spendables;
 
 #[async_trait]
-impl BatchRun for Spendables {
+impl Look for Spendables {
     type Item = (Scope, BoughtMembershipId);
     type Answer = Option<Spendable>;
-    type Error = StoreError;
+    const NAME: &'static str = "spendable";
 
-    async fn run(&self, items: &[Self::Item]) -> Result<Vec<Option<Spendable>>, StoreError> {
+    async fn look(db: &Db, items: &[Self::Item]) -> Result<Vec<Option<Spendable>>, StoreError> {
         let mut keys = Rows::new(&[("scope", Text), ("id", Text)]);
         let mut asked: Vec<&Self::Item> = items.iter().collect();
         asked.sort_unstable();
@@ -45,19 +37,11 @@ impl BatchRun for Spendables {
              AND i.id = b.id WHERE (b.scope, b.id) IN (SELECT scope, id FROM {{rows}})"
         );
         let mut found = HashMap::new();
-        for row in self.db.read(&sql, Some(&keys), &[]).await? {
+        for row in db.read(&sql, Some(&keys), &[]).await? {
             let (bought, taken) = (read(&row)?, row.count(BOUGHT_WIDTH)?);
             let left = bought.credits.map(|credits| credits.saturating_sub(taken));
             found.insert((load::scope(&row.text(BOUGHT_WIDTH - 1)?)?, bought.id.clone()), Spendable { bought, left });
         }
         Ok(items.iter().map(|item| found.get(item).cloned()).collect())
-    }
-
-    fn name(&self) -> Option<&'static str> {
-        Some("spendable")
-    }
-
-    fn worth_retrying(&self, error: &StoreError) -> bool {
-        matches!(error, StoreError::Corrupt(_))
     }
 }
