@@ -86,6 +86,8 @@ mod storm;
 mod subscription_ends;
 #[path = "store/subscriptions.rs"]
 mod subscriptions;
+#[path = "store/take_back.rs"]
+mod take_back;
 #[path = "store/tickets.rs"]
 mod tickets;
 #[path = "store/upkeep.rs"]

@@ -25,7 +25,7 @@ fn hosted(shop: &Shop, mut new: NewCheckout) -> NewCheckout {
 }
 
 /// A checkout that waits for its customer.
-async fn waiting(shop: &Shop, new: NewCheckout) -> CheckoutId {
+pub async fn waiting(shop: &Shop, new: NewCheckout) -> CheckoutId {
     let id = shop.accept(hosted(shop, new)).await;
     match shop.begin(&id).await.0.next {
         Next::Moved(moved) => assert_eq!(moved.status, Status::AwaitingPayment),
@@ -34,13 +34,13 @@ async fn waiting(shop: &Shop, new: NewCheckout) -> CheckoutId {
     id
 }
 
-async fn pay(shop: &Shop, id: &CheckoutId, n: u32) -> Paid {
+pub async fn pay(shop: &Shop, id: &CheckoutId, n: u32) -> Paid {
     let token = Secret::new("tok_visa".to_owned());
     let with = PaidWith::Card(token);
     shop.store.pay(Pay { checkout: id.clone(), n, with, provider: "sandbox".to_owned(), known: None }).await.unwrap()
 }
 
-async fn submit(shop: &Shop, id: &CheckoutId, n: u32) {
+pub async fn submit(shop: &Shop, id: &CheckoutId, n: u32) {
     match pay(shop, id, n).await {
         Paid::Submitted(moved) => assert_eq!((moved.status, moved.due_in), (Status::Processing, Some(Duration::ZERO))),
         Paid::Unchanged => panic!("it is the customer's turn"),
@@ -52,7 +52,7 @@ async fn let_time_run_out(shop: &Shop, id: &CheckoutId) {
     shop.sql(&format!("UPDATE checkouts SET expires_at = 1, due_at = 1 WHERE id = '{id}'")).await;
 }
 
-async fn end(shop: &Shop, id: &CheckoutId) -> (Status, Option<Code>) {
+pub async fn end(shop: &Shop, id: &CheckoutId) -> (Status, Option<Code>) {
     let checkout = shop.checkout(id).await;
     (checkout.status, checkout.error.map(|error| error.code))
 }
