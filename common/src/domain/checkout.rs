@@ -145,6 +145,11 @@ impl Checkout {
         self.voids_of(leg).any(|void| void.status == AttemptStatus::Declined)
     }
 
+    /// Whether the provider confirmed a void of the leg's charge.
+    pub fn was_voided(&self, leg: usize) -> bool {
+        self.voids_of(leg).any(|void| void.status == AttemptStatus::Approved)
+    }
+
     fn voids_of(&self, leg: usize) -> impl Iterator<Item = &Attempt> + Clone {
         // Of an earlier charge of this leg a void is no more than history.
         let newest = self.charge_of(leg).map_or(0, |charge| charge.n);
@@ -167,8 +172,10 @@ impl Checkout {
         let is_late = |charge: &Attempt| {
             // Of this leg: the parts of a refund that is being opened are not known as asked for yet, and another provider may use the same
             // reference.
+            // Nor is a void of it meant, which was refused or found nothing to take back: late money goes back by a refund.
             let of_it = |undo: &&Attempt| {
-                undo.request.leg == leg && undo.request.target.is_some() && undo.request.target == charge.provider_reference
+                let is_refund = undo.request.kind == AttemptKind::Refund && undo.request.leg == leg;
+                is_refund && undo.request.target.is_some() && undo.request.target == charge.provider_reference
             };
             self.attempts.iter().filter(of_it).any(|undo| self.undoes_late_money(undo.n))
         };

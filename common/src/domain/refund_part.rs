@@ -73,12 +73,10 @@ pub(super) fn given_back(checkout: &Checkout, leg: usize, is_meant: impl Fn(&Ref
 }
 
 /// What a void that was confirmed late gave back of a leg although its charge had been approved: all of it, and no refund was asked for.
-/// Its charge stays approved, because it was.
+/// Its charge stays approved, because it was. One that was declined before it was approved came behind its void, which gave nothing back.
 fn voided(checkout: &Checkout, leg: usize) -> Amount {
-    let is_done = |attempt: &Attempt| attempt.request.kind == AttemptKind::Void && attempt.status == AttemptStatus::Approved;
-    let charge = checkout.charge_of(leg).filter(|charge| charge.status == AttemptStatus::Approved);
-    let void = checkout.attempts.iter().find(|attempt| attempt.request.leg == leg && is_done(attempt));
-    charge.filter(|_| void.is_some()).map_or(Amount::ZERO, |charge| charge.request.amount)
+    let is_gone = |charge: &&Attempt| charge.status == AttemptStatus::Approved && charge.decline_code.is_none() && checkout.was_voided(leg);
+    checkout.charge_of(leg).filter(is_gone).map_or(Amount::ZERO, |charge| charge.request.amount)
 }
 
 /// What can still go back of each line by its name: what it came to, less what a refund that named it gave back before another of its

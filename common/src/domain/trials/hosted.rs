@@ -446,5 +446,12 @@ proptest! {
             prop_assert_eq!(machine.unapplied, 0, "{:#?}", machine.checkout);
         }
         prop_assert!((0..=TOTAL).contains(&machine.taken()), "{:#?}", machine.checkout);
+        // Whichever way paid it in the end: what was sold can be given back.
+        if machine.resolved.is_none() && machine.checkout.status == Status::Succeeded && machine.taken() == TOTAL {
+            machine.refuses = 0;
+            machine.refund(&RefundAsk::default());
+            machine.come_to_rest();
+            prop_assert_eq!((machine.taken(), machine.unapplied), (0, 0), "{:#?}", machine.checkout);
+        }
     }
 }

@@ -145,12 +145,13 @@ impl Machine {
         self.webhook(n);
     }
 
-    /// The provider said no to charge `n`, and takes the money all the same. It tells. `false`: there is no such charge.
+    /// The provider said no to charge `n`, or that it has taken it back, and takes the money all the same. It tells. `false`: there is no
+    /// such charge.
     pub(super) fn take_after_all(&mut self, n: u32) -> bool {
         let charge = self.book.get_mut(&Attempt::key(&self.checkout.id, n));
-        let Some(charge) = charge.filter(|charge| (charge.kind, charge.booked) == (AttemptKind::Charge, Booked::Declined)) else {
-            return false;
-        };
+        let is_refused =
+            |charge: &&mut Operation| charge.kind == AttemptKind::Charge && matches!(charge.booked, Booked::Declined | Booked::Voided);
+        let Some(charge) = charge.filter(is_refused) else { return false };
         charge.booked = Booked::Done;
         self.webhook(n);
         true

@@ -8,6 +8,7 @@ use super::{
 use crate::domain::{
     error::Code,
     hosted::{MAX_TRIES, TAKEN_BACK},
+    refund::RefundAsk,
     state::Status,
 };
 
@@ -37,6 +38,25 @@ fn a_question_that_is_taken_back_opens_the_page_once_the_provider_has_confirmed_
     machine.come_to_rest();
     assert_eq!((machine.checkout.status, machine.taken()), (Status::Succeeded, TOTAL));
     machine.check_at_rest();
+}
+
+#[test]
+fn what_was_sold_behind_a_question_that_was_taken_back_goes_back_like_any_sale() {
+    for another_way in [true, false] {
+        let mut machine = asked_by_bank();
+        assert!(machine.take_back(2));
+        machine.work();
+        assert_eq!(machine.checkout.status, Status::AwaitingPayment);
+        machine.fates[0] = Fate::Approve;
+        // Or the bank takes it although it had said that it would not, and nobody has paid in another way yet.
+        assert!(if another_way { machine.pay(3) } else { machine.take_after_all(1) });
+        machine.come_to_rest();
+        assert_eq!((machine.checkout.status, machine.taken()), (Status::Succeeded, TOTAL));
+        machine.refund(&RefundAsk::default());
+        machine.come_to_rest();
+        assert_eq!((machine.taken(), machine.checkout.refunds[0].release_seats), (0, true), "{:#?}", machine.checkout);
+        assert_eq!(machine.unapplied, 0);
+    }
 }
 
 #[test]
