@@ -51,7 +51,7 @@ fn phone(number: &str) -> String {
 }
 
 /// Submits it, and is shown that the phone asks.
-async fn asked_on(browser: &Browser, number: &str) -> String {
+pub(crate) async fn asked_on(browser: &Browser, number: &str) -> String {
     let page = browser.load("").await;
     let sent = browser.send(&page.html, "pay", &phone(number)).await;
     assert_eq!(sent.status, 303, "{}", sent.html);

@@ -10,6 +10,7 @@ mod closing;
 mod hosted;
 mod hosted_push;
 mod jobs;
+mod late_money;
 mod memberships;
 mod participants;
 mod prices;
@@ -80,6 +81,7 @@ stories! {
     participants::story as one_pays_and_each_place_is_its_participants_up_to_the_door with QUICK;
     tickets::story as a_ticket_lets_in_once_is_passed_on_and_void_when_given_back with QUICK;
     closing::story as a_checkout_can_be_canceled_until_money_may_have_moved with closing::SETTINGS;
+    late_money::story as late_money_goes_back_when_it_is_asked_for_and_nothing_of_a_sale_with_it with QUICK;
     jobs::story as a_session_is_called_off_and_everybody_gets_the_money_back_once with QUICK;
     waiting_list::story as what_comes_back_is_offered_to_who_waits_and_to_nobody_else with QUICK;
     review::story as what_nobody_can_find_out_is_decided_by_an_operator with review::SETTINGS;

@@ -230,14 +230,17 @@ impl Changes {
             .touched
             .iter()
             .filter_map(|seq| self.charges.get(seq))
-            .map(|charge| (charge.id.seq, charge.status, charge.amount_refunded.minor(), charge.decline_code.as_deref()))
+            .map(|charge| {
+                (charge.id.seq, charge.status, charge.amount_refunded.minor(), charge.decline_code.as_deref(), charge.script.as_deref())
+            })
             .collect();
         if changed.is_empty() {
             return Ok(());
         }
         push_book::let_come_back(connection, &self.bouncing()).await?;
         let sql = "UPDATE operations SET status = v.value ->> 1, amount_refunded = v.value ->> 2, decline_code = v.value ->> 3, \
-                   untold = CASE WHEN script IS NOT NULL THEN 1 END FROM json_each($1) AS v WHERE operations.seq = v.value ->> 0";
+                   script = v.value ->> 4, untold = CASE WHEN script IS NOT NULL THEN 1 END \
+                   FROM json_each($1) AS v WHERE operations.seq = v.value ->> 0";
         let done = sqlx::query(sql).bind(json(&changed)?).execute(connection).await?;
         if done.rows_affected() == changed.len() as u64 { Ok(()) } else { Err(BookError::Corrupt("a charge went away")) }
     }

@@ -11,6 +11,8 @@ pub(super) const A_MOMENT: Duration = Duration::from_secs(1);
 /// When one answers who takes his time, or whose cancel is confirmed and forgotten.
 const LATE: Duration = Duration::from_secs(15);
 const AFTER_THE_CANCEL: Duration = Duration::from_secs(4);
+/// When the money comes that is kept: late enough to have been paid for in another way by then.
+const AFTER_ANOTHER_WAY: Duration = Duration::from_secs(10);
 
 /// What a customer who is asked does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub(super) enum Script {
     Late,
     /// The provider confirms a cancel, and takes the money all the same.
     Liar,
+    /// The same, later; and the first refund of it is refused.
+    Keeper,
     /// Approves; told twice.
     Twice,
     /// Approves; that it was asked is told after that.
@@ -42,7 +46,7 @@ pub(super) enum Script {
 }
 
 impl Script {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Page,
         Self::Approve,
         Self::Refuse,
@@ -51,6 +55,7 @@ impl Script {
         Self::Never,
         Self::Late,
         Self::Liar,
+        Self::Keeper,
         Self::Twice,
         Self::OutOfOrder,
         Self::OtherAmount,
@@ -68,6 +73,7 @@ impl Script {
             Self::Never => "never",
             Self::Late => "late",
             Self::Liar => "liar",
+            Self::Keeper => "keeper",
             Self::Twice => "twice",
             Self::OutOfOrder => "out_of_order",
             Self::OtherAmount => "other_amount",
@@ -94,6 +100,7 @@ impl Script {
             "+23270000009" => Self::Liar,
             "+23270000010" => Self::Bounce,
             "+23270000011" => Self::TimesOut,
+            "+23270000012" => Self::Keeper,
             _ => Self::Approve,
         }
     }
@@ -104,6 +111,7 @@ impl Script {
             Self::Page | Self::Never => None,
             Self::Late => Some(LATE),
             Self::Liar => Some(AFTER_THE_CANCEL),
+            Self::Keeper => Some(AFTER_ANOTHER_WAY),
             Self::Approve
             | Self::Refuse
             | Self::Poor
@@ -119,7 +127,7 @@ impl Script {
     pub(super) const fn act(self, status: OperationStatus) -> Option<(OperationStatus, Option<&'static str>)> {
         match (self, status) {
             (Self::Page | Self::Never, _) => None,
-            (Self::Liar, OperationStatus::Pending | OperationStatus::Voided) => Some((OperationStatus::Captured, None)),
+            (Self::Liar | Self::Keeper, OperationStatus::Pending | OperationStatus::Voided) => Some((OperationStatus::Captured, None)),
             (Self::Refuse, OperationStatus::Pending) => Some((OperationStatus::Declined, Some("customer_refused"))),
             (Self::Poor, OperationStatus::Pending) => Some((OperationStatus::Declined, Some("insufficient_funds"))),
             (Self::TimesOut, OperationStatus::Pending) => Some((OperationStatus::Declined, Some("timed_out"))),
@@ -142,6 +150,15 @@ pub(super) fn can_be_taken_back(charge: &Operation) -> bool {
 /// Whether what is given back of it comes back.
 pub(super) fn comes_back(charge: &Operation) -> bool {
     charge.script.as_deref() == Some(Script::Bounce.as_str())
+}
+
+/// Whether a refund of it is refused. It was, from now on: the next one goes.
+pub(super) fn refuses_refund(charge: &mut Operation) -> bool {
+    let refuses = charge.script.as_deref() == Some(Script::Keeper.as_str());
+    if refuses {
+        charge.script = Some(Script::Approve.as_str().to_owned());
+    }
+    refuses
 }
 
 /// Whether there is a page for a person to answer on. A card's charge that is pending has one, too.

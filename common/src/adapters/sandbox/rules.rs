@@ -122,6 +122,9 @@ fn refund(request: &OperationRequest, charge: &mut Operation) -> Verdict {
     if !is_payable(request.amount) {
         return Verdict::declined("invalid_amount");
     }
+    if push::refuses_refund(charge) {
+        return Verdict::declined("refund_not_possible");
+    }
     match charge.amount_refunded.plus(request.amount) {
         Ok(refunded) if refunded <= charge.amount => {
             charge.amount_refunded = refunded;
@@ -155,6 +158,7 @@ pub fn decline_message(code: &str) -> &'static str {
         "insufficient_funds" => "The card has insufficient funds.",
         "expired_card" => "The card has expired.",
         "account_closed" => "The customer's account is closed, and the money came back.",
+        "refund_not_possible" => "The money cannot go back to the customer now.",
         "cannot_be_canceled" => "The customer has been asked, and the question cannot be taken back.",
         "timed_out" => "The customer did not answer in time.",
         "customer_refused" => "The customer refused the payment on the phone.",
@@ -224,6 +228,15 @@ mod tests {
         assert_eq!(code(i64::MAX), Some("invalid_amount"));
         assert_eq!(code(600), None);
         assert_eq!(code(1), Some("already_refunded"));
+        assert_eq!((charge.status, charge.amount_refunded.minor()), (OperationStatus::Refunded, 1000));
+    }
+
+    #[test]
+    fn a_refund_that_is_refused_once_goes_at_the_second_time_of_asking() {
+        let mut charge = Operation { script: Some(push::Script::Keeper.as_str().to_owned()), ..charge_in(OperationStatus::Captured) };
+        let mut code = |amount| change(&request(AttemptKind::Refund, amount), Some(&mut charge)).decline_code;
+        assert_eq!(code(1000), Some("refund_not_possible"));
+        assert_eq!(code(1000), None);
         assert_eq!((charge.status, charge.amount_refunded.minor()), (OperationStatus::Refunded, 1000));
     }
 
