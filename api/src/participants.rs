@@ -11,7 +11,7 @@ use boxoffice_common::{
         customer::Customer,
         error::{Code, CodedError},
         id::CustomerId,
-        order::{Item, Line},
+        line::{Item, Line},
         participant::{Participant, check_family},
         time::Timestamp,
     },

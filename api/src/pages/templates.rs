@@ -64,7 +64,7 @@ impl Bill {
         let order = &checkout.order;
         let money = |amount| order.currency.told(amount);
         let some = |amount: boxoffice_common::domain::money::Amount| (!amount.is_zero()).then(|| money(amount));
-        let line = |line: &boxoffice_common::domain::order::Line| BillLine {
+        let line = |line: &boxoffice_common::domain::line::Line| BillLine {
             name: line.name.clone(),
             detail: words::detail(order.currency, line),
             amount: money(line.amount),

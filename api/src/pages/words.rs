@@ -3,8 +3,8 @@
 use boxoffice_common::domain::{
     error::{Code, CodedError},
     hosted::TAKEN_BACK,
+    line::{Item, Line},
     money::Currency,
-    order::{Item, Line},
     time::Timestamp,
     time_zone::TimeZone,
 };

@@ -2,7 +2,7 @@
 
 use crate::server::{Reply, Server};
 use boxoffice_common::{
-    domain::{id::CheckoutId, order::Tender, scope::Mode},
+    domain::{id::CheckoutId, leg::Tender, scope::Mode},
     ports::store::CheckoutStore,
 };
 use serde_json::{Value, json};

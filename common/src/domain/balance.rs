@@ -10,8 +10,9 @@ use super::{
     error::{Code, CodedError},
     id::{AdjustmentId, CustomerId},
     ledger::Entry,
+    leg::Tender,
     money::{Amount, Currency},
-    order::{Order, Tender},
+    order::Order,
     scope::Scope,
     time::Timestamp,
 };

@@ -7,8 +7,8 @@ use super::{
     checkout::Checkout,
     error::{Code, CodedError},
     id::{BoughtMembershipId, CatalogueId, CheckoutId, CustomerId, LineId},
+    line::{Gift, Item},
     membership::MembershipType,
-    order::{Gift, Item},
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};

@@ -3,8 +3,10 @@
 use super::*;
 use crate::domain::{
     id::{CatalogueId, CheckoutId, Entropy, LineId},
+    leg::{Leg, Tender},
+    line::{Item, Line},
     money::{Amount, Currency},
-    order::{Item, Leg, Line, Order, Tender, Totals},
+    order::{Order, Totals},
     scope::Mode,
     state::Status,
 };

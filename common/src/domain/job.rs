@@ -6,8 +6,8 @@
 use super::{
     checkout::Checkout,
     id::{BadId, CatalogueId, CheckoutId, JobId, LineId, RefundId},
+    line::{Item, Line},
     money::{Amount, MoneyError},
-    order::{Item, Line},
     refund::{Refund, RefundAsk, RefundStatus, refundable},
     refund_part::left_by_line,
     state::Status,

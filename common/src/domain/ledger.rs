@@ -6,8 +6,10 @@ use super::{
     attempt::SANDBOX,
     checkout::Checkout,
     id::{CheckoutId, LedgerId},
+    leg::{Leg, Tender},
+    line::{Item, Line},
     money::{Amount, Currency},
-    order::{Item, Leg, Line, Order, Tender},
+    order::Order,
     scope::Scope,
     time::Timestamp,
 };

@@ -22,6 +22,8 @@ pub mod job;
 pub mod late_money;
 pub mod ledger;
 pub mod ledger_view;
+pub mod leg;
+pub mod line;
 pub mod membership;
 pub mod money;
 pub mod order;

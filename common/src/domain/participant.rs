@@ -8,7 +8,7 @@ use super::{
     eligibility::{World, check_person},
     error::{Code, CodedError},
     id::{CustomerId, WaitingId},
-    order::Item,
+    line::Item,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, fmt};

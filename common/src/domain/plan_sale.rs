@@ -3,8 +3,9 @@
 use super::{
     error::{Code, CodedError},
     id::{CatalogueId, LineId, SubscriptionId},
+    leg::Tender,
+    line::{Gift, Item, Line},
     money::Amount,
-    order::{Gift, Item, Line, Tender},
     plan::{Given, Plan},
     pricing::Shelf,
     schedule::Period,

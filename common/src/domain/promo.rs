@@ -4,8 +4,8 @@ use super::{
     catalogue::PromoCode,
     error::{Code, CodedError},
     id::CatalogueId,
+    line::Line,
     money::{Amount, Currency},
-    order::Line,
     pricing::{Shelf, out_of_range},
     time::Timestamp,
 };

@@ -8,9 +8,10 @@ use super::{
     catalogue::Session,
     error::{Code, CodedError},
     id::{BoughtMembershipId, CatalogueId, CustomerId},
+    leg::{Cover, Tender},
+    line::{Item, Line},
     membership::MembershipType,
     money::{Amount, MoneyError},
-    order::{Cover, Item, Line, Tender},
     tender::Asked,
     time::Timestamp,
 };

@@ -9,8 +9,8 @@ use super::{
     error::{Code, CodedError},
     id::{BoughtMembershipId, CatalogueId},
     ledger::{MEMBERSHIPS, REVENUE, UNAPPLIED, account_of_line},
+    line::Line,
     money::{Amount, MoneyError},
-    order::Line,
     refund::{Refund, RefundAsk},
 };
 use std::collections::HashMap;

@@ -12,8 +12,8 @@ use super::{
     error::{Code, CodedError},
     id::{Entropy, LineId, RefundId},
     ledger::{self, Entry, LedgerKind},
+    leg::{Leg, Tender},
     money::{Amount, MoneyError},
-    order::{Leg, Tender},
     refund::{Refund, RefundStatus},
     refund_credits, refund_membership, saga,
 };

@@ -1,7 +1,7 @@
 use super::*;
 use crate::domain::{
+    line::Gift,
     membership::{MembershipType, Terms},
-    order::Gift,
     plan::{Given, Plan},
     scope::Mode,
     subscription_change::Change,

@@ -2,8 +2,8 @@
 
 use super::{
     error::{Code, CodedError},
+    leg::{Leg, Tender},
     money::{Amount, MoneyError},
-    order::{Leg, Tender},
 };
 
 /// The most methods that one payment is split over.

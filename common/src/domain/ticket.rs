@@ -5,7 +5,7 @@ use super::{
     checkout::Checkout,
     error::CodedError,
     id::{CatalogueId, CheckoutId, CustomerId, LineId, TicketId},
-    order::Item,
+    line::Item,
     participant::Participant,
     scope::Scope,
     state::Status,

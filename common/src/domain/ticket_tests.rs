@@ -3,8 +3,9 @@
 use super::*;
 use crate::domain::{
     id::Entropy,
+    line::Line,
     money::{Amount, Currency},
-    order::{Line, Order, Totals},
+    order::{Order, Totals},
     scope::Mode,
 };
 use proptest::prelude::*;

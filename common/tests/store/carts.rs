@@ -4,9 +4,11 @@ use super::fixture::Shop;
 use boxoffice_common::{
     domain::{
         id::{BoughtMembershipId, CatalogueId, CheckoutId, CustomerId, LineId},
+        leg::{Cover, Leg, Tender},
+        line::{Item, Line},
         membership::{MembershipType, Terms},
         money::{Amount, Currency},
-        order::{Cover, Item, Leg, Line, Order, Tender, Totals},
+        order::{Order, Totals},
         plan::Plan,
         plan_sale,
         pricing::Shelf,

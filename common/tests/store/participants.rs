@@ -6,7 +6,7 @@ use boxoffice_common::{
         customer::Customer,
         error::Code,
         id::{CatalogueId, CustomerId},
-        order::Item,
+        line::Item,
         participant::Participant,
         state::Status,
     },

@@ -6,7 +6,7 @@ use boxoffice_common::{
         attempt::{AttemptStatus, Outcome},
         begin::Action,
         id::CheckoutId,
-        order::Tender,
+        leg::Tender,
         push::{Phone, PushKind, PushMethod},
         state::Status,
     },

@@ -9,7 +9,7 @@ use boxoffice_common::{
         attempt::Outcome,
         error::Code,
         id::{CheckoutId, CustomerId, PaymentMethodId, SubscriptionId},
-        order::Item,
+        line::Item,
         payment_method::CardFace,
         secret::Secret,
         state::Status,

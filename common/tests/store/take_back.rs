@@ -10,7 +10,7 @@ use boxoffice_common::{
         error::Code,
         hosted::{PaidWith, Pay, TAKEN_BACK},
         id::{CatalogueId, CheckoutId, RefundId},
-        order::Tender,
+        leg::Tender,
         push::{Phone, PushKind, PushMethod},
         refund::RefundAsk,
         state::Status,

@@ -5,7 +5,7 @@ use boxoffice_common::{
     domain::{
         error::Code,
         id::{CatalogueId, CheckoutId, CustomerId, RefundId, WaitingId},
-        order::Item,
+        line::Item,
         refund::RefundAsk,
         state::Status,
         waiting::{WaitingEntry, WaitingStatus},

@@ -5,8 +5,8 @@ use crate::{bounds, intake::Page, problem::Problem};
 use boxoffice_common::domain::{
     hosted::{PaymentOptions, UiMode},
     id::{BoughtMembershipId, CustomerId, PaymentMethodId},
+    leg::Tender,
     money::Amount,
-    order::Tender,
     push::{PushKind, PushMethod},
     secret::Secret,
     tender::{Asked, MAX_METHODS},

@@ -12,9 +12,10 @@ use crate::domain::{
     effects::{ClaimChange, Effects},
     eligibility::World,
     id::{BoughtMembershipId, CatalogueId, CheckoutId, CustomerId, Entropy, RefundId},
+    leg::Tender,
     membership::MembershipType,
     money::{Amount, Currency},
-    order::{Order, Tender},
+    order::Order,
     plan_sale,
     pricing::{self, Cart, CartItem, CartLine, Shelf},
     redeem::{self, Redeeming, Whose},
@@ -138,7 +139,7 @@ impl Shop {
         let cart = Cart { currency: usd(), lines: lines.iter().map(line).collect(), promo_code: promo.then(|| id("CODE")) };
         let priced = pricing::price(&cart, &self.shelf, NOW, &self.entropy).ok()?;
         let total = priced.totals.total;
-        let sums = |of: fn(&crate::domain::order::Line) -> Amount| priced.lines.iter().map(|line| of(line).minor()).sum::<i64>();
+        let sums = |of: fn(&crate::domain::line::Line) -> Amount| priced.lines.iter().map(|line| of(line).minor()).sum::<i64>();
         let (subtotal, discount, tax) = (sums(|line| line.amount), sums(|line| line.discount_amount), sums(|line| line.tax_amount));
         assert_eq!(total.minor(), subtotal - discount + tax, "the lines come to the total");
         let mut asked = self.asked(methods);

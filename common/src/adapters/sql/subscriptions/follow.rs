@@ -13,7 +13,7 @@ use crate::{
         checkout::Checkout,
         effects::Effects,
         id::{DeliveryId, Entropy, SubscriptionId},
-        order::Item,
+        line::Item,
         state::Status,
         subscription,
         time::Timestamp,

@@ -1,0 +1,129 @@
+//! A leg of a payment: one way to pay, and what of the total it pays.
+
+use super::{
+    hosted::Hosted,
+    id::{BoughtMembershipId, CustomerId, LineId, PaymentMethodId},
+    ledger,
+    money::Amount,
+    push::PushMethod,
+    secret::Secret,
+};
+use serde::{Deserialize, Serialize};
+
+/// One part of a payment: a method, and what of the total it pays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leg {
+    /// Minor units, not negative.
+    pub amount: Amount,
+    /// The method.
+    #[serde(flatten)]
+    pub tender: Tender,
+}
+
+impl Leg {
+    /// Whether somebody outside is asked for the money.
+    pub fn is_outside(&self) -> bool {
+        match self.tender {
+            Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::Push(_) | Tender::Hosted(_) => !self.amount.is_zero(),
+            Tender::Membership { .. } | Tender::Balance {} | Tender::Custom { .. } | Tender::Free {} => false,
+        }
+    }
+
+    /// The account that its money comes into, `provider` being who took it.
+    pub fn account(&self, provider: &str) -> String {
+        match self.tender {
+            Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::Push(_) | Tender::Hosted(_) => ledger::provider_account(provider),
+            Tender::Membership { .. } | Tender::Balance {} | Tender::Custom { .. } | Tender::Free {} => {
+                format!("tender:{}", self.tender.type_name())
+            }
+        }
+    }
+}
+
+/// Places of a line that a membership pays for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cover {
+    /// Which line.
+    pub line: LineId,
+    /// How many of its places, at least one.
+    pub places: u32,
+}
+
+/// A way to pay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Tender {
+    /// A card, by the provider's token.
+    Card {
+        /// The token. Never a card number.
+        token: Secret<String>,
+    },
+    /// A card that the customer has saved, or somebody of the family who shares it.
+    SavedMethod {
+        /// Which of his, or of the owner's.
+        id: PaymentMethodId,
+        /// Its token, as it was when the checkout was accepted. Never shown.
+        token: Option<Secret<String>>,
+        /// Whose it is, where it is not the customer's own but shared with his family.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<CustomerId>,
+    },
+    /// Mobile money, a bank, a wallet: the customer is asked by a provider.
+    Push(PushMethod),
+    /// Whatever the customer chooses on our page.
+    Hosted(Box<Hosted>),
+    /// Credits of a membership of the customer's.
+    Membership {
+        /// Which.
+        bought_membership: BoughtMembershipId,
+        /// Which places it pays for: one credit for each.
+        covers: Vec<Cover>,
+    },
+    /// What the customer's balance has.
+    Balance {},
+    /// Cash, an invoice: paid outside, recorded here.
+    Custom {
+        /// What kind.
+        name: String,
+        /// For people.
+        #[serde(default)]
+        note: Option<String>,
+    },
+    /// Nothing is due.
+    Free {},
+}
+
+impl Tender {
+    /// As it stands in JSON.
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::Card { .. } => "card",
+            Self::SavedMethod { .. } => "saved_method",
+            Self::Push(push) => push.method.as_str(),
+            Self::Hosted(_) => "hosted",
+            Self::Membership { .. } => "membership",
+            Self::Balance {} => "balance",
+            Self::Custom { .. } => "custom",
+            Self::Free {} => "free",
+        }
+    }
+
+    /// What a provider is given to charge; on our page the customer is yet to say.
+    pub fn token(&self) -> Option<&Secret<String>> {
+        match self {
+            Self::Card { token } => Some(token),
+            Self::SavedMethod { token, .. } => token.as_ref(),
+            Self::Push(_) | Self::Hosted(_) | Self::Membership { .. } | Self::Balance {} | Self::Custom { .. } | Self::Free {} => None,
+        }
+    }
+
+    /// Who asks the customer, where a provider does.
+    pub fn push(&self) -> Option<&PushMethod> {
+        if let Self::Push(push) = self { Some(push) } else { None }
+    }
+
+    /// Whether its money is taken at the customer's word, and cannot be promised first.
+    pub const fn is_push(&self) -> bool {
+        matches!(self, Self::Push(_))
+    }
+}
