@@ -150,6 +150,9 @@ over_both! {
             }
             pays_otherwise(&shop, &id).await;
             goes_back(&shop, &id).await;
+            shop.sql(&format!("UPDATE refund_parts SET amount = 1499 WHERE checkout = '{id}'")).await;
+            assert!(shop.broken().await.contains(&"refunds_differ".to_owned()), "a void of the question is no reason to look away");
+            shop.sql(&format!("UPDATE refund_parts SET amount = 1500 WHERE checkout = '{id}'")).await;
             let told: Vec<String> = shop.store.timeline(&id).await.unwrap().into_iter().map(|entry| entry.what).collect();
             assert_eq!(told.iter().filter(|what| *what == "payment.taken_back").count(), 1, "{told:?}");
         }

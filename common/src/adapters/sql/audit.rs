@@ -194,7 +194,8 @@ const RULES: &[Rule] = &[
         // What went back unasked, of money that came too late, has an attempt and no refund; a void that undid a charge has no amount of its own.
         sql: "SELECT c.id, 'refunded ' || c.amount_refunded || ', and its refunds say otherwise' FROM checkouts c \
               WHERE c.status = 'succeeded' AND (c.amount_refunded <> 0 OR EXISTS (SELECT 1 FROM refunds r WHERE r.checkout = c.id)) \
-              AND NOT EXISTS (SELECT 1 FROM attempts v WHERE v.checkout = c.id AND v.kind = 'void' AND v.status = 'approved') \
+              AND NOT EXISTS (SELECT 1 FROM attempts v JOIN attempts p ON p.checkout = v.checkout AND p.leg = v.leg AND p.n < v.n \
+              AND p.kind = 'charge' AND p.status = 'approved' WHERE v.checkout = c.id AND v.kind = 'void' AND v.status = 'approved') \
               AND c.amount_refunded <> (SELECT COALESCE(SUM(p.amount), 0) FROM refund_parts p WHERE p.checkout = c.id AND p.status = 'succeeded') \
               + (SELECT COALESCE(SUM(a.amount), 0) FROM attempts a WHERE a.checkout = c.id AND a.kind = 'refund' AND a.status = 'approved' \
               AND NOT EXISTS (SELECT 1 FROM refund_parts p WHERE p.checkout = a.checkout AND p.attempt = a.n))",
