@@ -29,6 +29,8 @@ pub const NAMES: &[&str] = &[
     "event.after_commit",
     "event.before_close",
     "job.after_batch",
+    "change.before_commit",
+    "change.after_commit",
     "renew.before_commit",
     "renew.after_commit",
     "ack.before",

@@ -106,7 +106,7 @@ async fn accept(tx: &mut Tx<'_>, items: &[Arc<NewCheckout>], entropy: &Entropy) 
     let known = insert(tx, &sorted, now).await?;
     let winners = sorted.iter().filter(|(new, ..)| !known.contains_key(&key(new)));
     customers.insert(tx, winners.map(|(new, ..)| *new), now).await?;
-    failpoint::cross("accept.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
+    failpoint::cross("accept.before_commit").await?;
     let answers = items.iter().map(|new| answered(new, &known, &firsts, now)).collect();
     let written = firsts.into_iter().filter(|(key, _)| !known.contains_key(key)).map(|(_, (_, checkout, _))| checkout);
     Ok((answers, written.collect()))

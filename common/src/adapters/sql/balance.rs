@@ -219,7 +219,7 @@ async fn adjust(tx: &mut Tx<'_>, new: &NewAdjustment, now: Timestamp, entropy: &
     let answer = StoredAnswer { status: CREATED, object: id.to_string(), body };
     tx.run(adjustment_writes(scope, &adjustment, &LedgerId::generate(entropy, now))).await?;
     answers::bind(tx, scope, idempotency, &answer, now).await?;
-    failpoint::cross("accept.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
+    failpoint::cross("accept.before_commit").await?;
     Ok(AdjustResult::Created(answer))
 }
 

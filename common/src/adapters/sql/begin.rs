@@ -112,7 +112,7 @@ async fn run(
         decided.extend(effects.map(|effects| *effects));
     }
     let moved = apply(tx, &decided, now, entropy).await?;
-    failpoint::cross("begin.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
+    failpoint::cross("begin.before_commit").await?;
     let answer = |(next, source): (Next, Option<usize>)| match (next, source.and_then(|at| moved.get(at))) {
         (Next::Done, Some(moved)) => BeginAnswer { stock: moved.stock.clone(), next: Next::Moved(moved.clone()) },
         (next, moved) => BeginAnswer { stock: moved.map(|moved| moved.stock.clone()).unwrap_or_default(), next },

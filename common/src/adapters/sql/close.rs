@@ -17,6 +17,7 @@ use crate::{
         state::Status,
         timeline::TimelineEntry,
     },
+    failpoint,
     ports::store::{CancelResult, Moved, ResolveResult, StoreError},
 };
 
@@ -34,7 +35,7 @@ async fn resolutions(tx: &mut Tx<'_>, id: &CheckoutId) -> Result<Vec<TimelineEnt
 
 impl SqlStore {
     pub(super) async fn cancel_one(&self, scope: &Scope, id: &CheckoutId) -> Result<CancelResult, StoreError> {
-        transact!(self.db, tx => {
+        let canceled = transact!(self.db, tx => {
             let found = load::lock(tx, [id]).await?.remove(id).filter(|checkout| checkout.scope == *scope);
             let Some(checkout) = found else { return Ok(CancelResult::Missing) };
             let now = tx.now().await?;
@@ -51,8 +52,11 @@ impl SqlStore {
                     (Box::new(effects.checkout), moved)
                 }
             };
+            failpoint::cross("change.before_commit").await?;
             Ok(if canceled { CancelResult::Canceled(after, moved) } else { CancelResult::Closing(after, moved) })
-        })
+        });
+        let _ = failpoint::cross("change.after_commit").await;
+        canceled
     }
 
     pub(super) async fn resolve_one(
@@ -62,18 +66,21 @@ impl SqlStore {
         verdict: Verdict,
         note: &str,
     ) -> Result<ResolveResult, StoreError> {
-        transact!(self.db, tx => {
+        let resolved = transact!(self.db, tx => {
             let found = load::lock(tx, [id]).await?.remove(id).filter(|checkout| checkout.scope == *scope);
             let Some(checkout) = found else { return Ok(ResolveResult::Missing) };
             let (status, now) = (checkout.status, tx.now().await?);
             if let Some(effects) = ends::resolve(checkout, verdict, note, now, &self.entropy).map_err(inconsistent)? {
                 let moved = apply(tx, &[effects], now, &self.entropy).await?.pop();
                 jobs_again::look_again(tx, [id], now).await?;
+                failpoint::cross("change.before_commit").await?;
                 return moved.map(ResolveResult::Resolved).ok_or_else(|| StoreError::Inconsistent("a decision without an answer".to_owned()));
             }
             let was_resolved = ends::was_resolved(status, &resolutions(tx, id).await?, verdict, note);
             Ok(if was_resolved { ResolveResult::Already } else { ResolveResult::NotInReview })
-        })
+        });
+        let _ = failpoint::cross("change.after_commit").await;
+        resolved
     }
 
     pub(super) async fn expire_some(&self, limit: u32) -> Result<Vec<Moved>, StoreError> {

@@ -22,6 +22,7 @@ use crate::{
         scope::Scope,
         time::Timestamp,
     },
+    failpoint,
     ports::store::{CancelSession, JobBatch, JobChange, NewCancellation, Page, PageRequest, StoreError, StoredAnswer},
 };
 use std::time::Duration;
@@ -92,7 +93,7 @@ async fn list_buyers(tx: &mut Tx<'_>, key: &StockKey, job: &JobId) -> Result<i64
 impl SqlStore {
     pub(super) async fn call_off(&self, new: &NewCancellation) -> Result<CancelSession, StoreError> {
         let key = StockKey { scope: new.scope.clone(), kind: Kind::Session, id: new.session.clone() };
-        transact!(self.db, tx => {
+        let called_off = transact!(self.db, tx => {
             // Whoever has the same key, or calls the same session off, waits for the same lock.
             if stock::lock(tx, &stock::keys([&key])).await?.is_empty() {
                 return Ok(CancelSession::Missing);
@@ -120,9 +121,15 @@ impl SqlStore {
                     let job = lock(tx, &new.scope, &job.id).await?.unwrap_or(job);
                     existing(tx, new, job, now).await
                 }
-                Some(_) | None => Ok(CancelSession::Created(make(tx, new, &key, now).await?)),
+                Some(_) | None => {
+                    let answer = make(tx, new, &key, now).await?;
+                    failpoint::cross("change.before_commit").await?;
+                    Ok(CancelSession::Created(answer))
+                }
             }
-        })
+        });
+        let _ = failpoint::cross("change.after_commit").await;
+        called_off
     }
 
     /// Changes the session's document, of which the row is locked. Answers whether it was on sale, or might have been; `None` when it is not there.

@@ -69,7 +69,7 @@ async fn run(tx: &mut Tx<'_>, items: &[Arc<Pay>], entropy: &Entropy) -> Result<(
         submitted.extend(effects);
     }
     let moved = apply(tx, &submitted, now, entropy).await?;
-    failpoint::cross("accept.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
+    failpoint::cross("accept.before_commit").await?;
     let answer = |source: Option<usize>| source.and_then(|at| moved.get(at).cloned()).map_or(Paid::Unchanged, Paid::Submitted);
     let answers = sources.into_iter().map(answer).collect();
     Ok((answers, submitted.into_iter().map(|effects| effects.checkout).collect()))
@@ -92,7 +92,7 @@ impl SqlStore {
             let decided = hosted::take_back(checkout, n, now, &self.entropy).map_err(|error| StoreError::Inconsistent(error.to_string()))?;
             let Some(effects) = decided else { return Ok(None) };
             let moved = apply(tx, &[effects], now, &self.entropy).await?.pop();
-            failpoint::cross("accept.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
+            failpoint::cross("accept.before_commit").await?;
             Ok(moved)
         })?;
         let _ = failpoint::cross("accept.after_commit").await;

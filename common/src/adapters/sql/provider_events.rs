@@ -58,7 +58,7 @@ impl SqlStore {
                 let own = "SELECT 1 FROM provider_events WHERE id = {1}";
                 fresh = !tx.fetch(own, None, &[new.id.as_str().into()]).await?.is_empty();
             }
-            failpoint::cross("event.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
+            failpoint::cross("event.before_commit").await?;
             Ok(fresh)
         })?;
         let _ = failpoint::cross("event.after_commit").await;

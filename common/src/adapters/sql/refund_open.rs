@@ -110,7 +110,7 @@ async fn open(tx: &mut Tx<'_>, round: &[&NewRefund], entropy: &Entropy) -> Resul
     let answers = changes.iter().zip(&asks).map(|(change, new)| answer(change, &new.id)).collect::<Result<Vec<_>, _>>()?;
     answers::bind_many(tx, asks.iter().zip(&answers).map(|(new, answer)| (&new.scope, &new.idempotency, answer)), now).await?;
     let moved = apply(tx, &changes, now, entropy).await?;
-    failpoint::cross("accept.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
+    failpoint::cross("accept.before_commit").await?;
     let mut created: HashMap<&RefundId, RefundResult> = refused;
     for ((new, answer), moved) in asks.into_iter().zip(answers).zip(moved) {
         created.insert(&new.id, RefundResult::Created { answer, moved: Some(moved) });

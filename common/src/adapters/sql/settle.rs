@@ -81,7 +81,7 @@ async fn run(tx: &mut Tx<'_>, items: &[Arc<Settlement>], entropy: &Entropy) -> R
     let moved = apply(tx, &effects, now, entropy).await?;
     // Costs nothing where no refund was waited for.
     jobs_again::look_again(tx, out_of_doubt, now).await?;
-    failpoint::cross("settle.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
+    failpoint::cross("settle.before_commit").await?;
     let answer = |decided| match decided {
         Decided::Already(status) => Ok(Settled::Already(status)),
         Decided::Written(at) => {

@@ -21,6 +21,7 @@ use crate::{
         ticket::{Holder, Place, Ticket, TicketAct, TicketRefusal, place_of, places},
         time::Timestamp,
     },
+    failpoint,
     ports::store::{StoreError, TicketAnswer, TicketChange},
 };
 use std::collections::{HashMap, HashSet};
@@ -95,7 +96,7 @@ impl SqlStore {
 
     pub(super) async fn change_one_ticket(&self, change: &TicketChange) -> Result<TicketAnswer, StoreError> {
         let Some((id, place)) = place_of(&change.ticket) else { return Ok(TicketAnswer::Missing) };
-        transact!(self.db, tx => {
+        let changed = transact!(self.db, tx => {
             // Whoever frees the place, admits with it or passes it on waits for the same lock.
             let found = load::lock(tx, [&id]).await?.remove(&id).filter(|checkout| checkout.scope == change.scope);
             let Some(checkout) = found else { return Ok(TicketAnswer::Missing) };
@@ -115,8 +116,11 @@ impl SqlStore {
             let mut effects = Effects::start(checkout, now);
             effects.note(change.act.as_str(), ticket.id.as_str());
             apply(tx, &[effects], now, &self.entropy).await?;
+            failpoint::cross("change.before_commit").await?;
             Ok(TicketAnswer::Changed(Box::new(ticket)))
-        })
+        });
+        let _ = failpoint::cross("change.after_commit").await;
+        changed
     }
 
     pub(super) async fn ticket_keys_or(&self, scope: &Scope, candidate: &Secret<String>) -> Result<Vec<Secret<String>>, StoreError> {

@@ -1,5 +1,7 @@
 //! What can go wrong with the store.
 
+use crate::failpoint;
+
 /// What can go wrong with the store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -12,4 +14,11 @@ pub enum StoreError {
     /// A row cannot be read: written by a newer version, or damaged.
     #[error("a stored row cannot be read: {0}")]
     Corrupt(String),
+}
+
+/// A failpoint that is told to fail stands for a store that does not answer.
+impl From<failpoint::Told> for StoreError {
+    fn from(told: failpoint::Told) -> Self {
+        Self::Unavailable(told.to_string())
+    }
 }

@@ -88,7 +88,7 @@ async fn renew(tx: &mut Tx<'_>, ids: &[SubscriptionId], entropy: &Entropy) -> Re
     ])
     .await?;
     let opened = turn.write(tx, now, entropy).await?;
-    failpoint::cross("renew.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
+    failpoint::cross("renew.before_commit").await?;
     Ok(Renewed {
         checkouts: renewals.into_iter().map(|Renewal { checkout, .. }| (checkout.scope, checkout.id)).collect(),
         deliveries: opened.into_iter().filter_map(|(at, delivery)| scopes.get(at).map(|scope| (scope.clone(), delivery))).collect(),

@@ -53,7 +53,7 @@ impl SqlStore {
             if let Some(idempotency) = &new.idempotency {
                 answers::bind(tx, &new.scope, idempotency, &answer, now).await?;
             }
-            failpoint::cross("accept.before_commit").await.map_err(|told| StoreError::Unavailable(told.to_string()))?;
+            failpoint::cross("accept.before_commit").await?;
             Ok(JoinResult::Created(answer))
         })?;
         let _ = failpoint::cross("accept.after_commit").await;

@@ -1,19 +1,13 @@
-//! A place is given back, offered to who waits, and bought, and a pack is sold, spent and given back, while the server dies at each of the
-//! points that these cross: every place has one owner, every credit is spent once, and every charge is there once.
+//! A place is given back, offered to who waits, and bought, and a pack is sold, spent and given back.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
-
-mod chaos;
-mod support;
-
-use chaos::{PATIENCE, POLL, process::Process, site::Site};
-use reqwest::Method;
-use serde_json::{Value, json};
-use std::time::{Duration, Instant};
-use support::{
-    catalogue::{order, places, put, session, with},
-    client::{Client, fresh_key},
+use crate::{
+    mortal::Mortal,
+    support::{
+        catalogue::{order, places, put, session, with},
+        client::Client,
+    },
 };
+use serde_json::{Value, json};
 
 /// What a refund by card and a sale by card cross, from the POST to the end.
 const BY_CARD: [&str; 8] = [
@@ -31,65 +25,8 @@ const WITHOUT_A_CARD: [&str; 4] = ["accept.before_commit", "accept.after_commit"
 /// What a refund crosses that is done in the books at once.
 const AT_ONCE: [&str; 2] = ["accept.before_commit", "accept.after_commit"];
 
-/// A server that dies, and a client that asks again under the same key until it is answered.
-struct Mortal {
-    server: Process,
-    shop: Client,
-}
-
-impl Mortal {
-    /// Sends this while the server is to die at `point`, and once more behind its death. Answers what it came to in the end.
-    async fn post(&mut self, point: &str, path: &str, body: &Value) -> Value {
-        self.server.again_with_failpoints(&format!("{point}=kill")).await;
-        let key = fresh_key();
-        // An answer may or may not come: a client knows nothing then.
-        let _ = self.request(path, &key, body).await;
-        assert!(self.server.killed_itself(PATIENCE).await, "{point} was not crossed by {path}");
-        self.server.again_with_failpoints("").await;
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(answer) = self.request(path, &key, body).await {
-                return answer;
-            }
-            assert!(Instant::now() < deadline, "no answer to {path} behind {point}");
-            tokio::time::sleep(POLL).await;
-        }
-    }
-
-    async fn request(&self, path: &str, key: &str, body: &Value) -> Option<Value> {
-        let request = self.shop.request(Method::POST, path).header("idempotency-key", key).timeout(Duration::from_secs(10)).json(body);
-        let answer = request.send().await.ok()?;
-        let (status, text) = (answer.status().as_u16(), answer.text().await.ok()?);
-        match status {
-            202 => Some(serde_json::from_str(&text).unwrap()),
-            409 | 500.. => None,
-            _ => panic!("{path}: {status} {text}"),
-        }
-    }
-
-    async fn refund(&mut self, point: &str, sale: &Value) {
-        let sale = sale["id"].as_str().unwrap();
-        let refund = self.post(point, &format!("/v1/checkouts/{sale}/refunds"), &json!({})).await;
-        let path = format!("/v1/refunds/{}", refund["id"].as_str().unwrap());
-        self.shop.eventually(&path, |refund| refund["status"] == "succeeded").await;
-        let all = self.shop.get(&format!("/v1/checkouts/{sale}/refunds")).await.expect(200);
-        assert_eq!(all["data"].as_array().unwrap().len(), 1, "{point}: {all}");
-    }
-
-    async fn buy(&mut self, point: &str, body: &Value) -> Value {
-        let accepted = self.post(point, "/v1/checkouts", body).await;
-        let sale = self.shop.settled(accepted["id"].as_str().unwrap()).await;
-        assert_eq!(sale["status"], "succeeded", "{point}: {sale}");
-        sale
-    }
-
-    async fn charged(&self, sale: &Value) -> Vec<String> {
-        self.shop.charged(sale["id"].as_str().unwrap()).await
-    }
-}
-
 /// The last place is given back, offered to who waits, and taken; strangers get nothing in between.
-async fn offers(mortal: &mut Mortal) {
+pub async fn offers(mortal: &mut Mortal) {
     put(&mortal.shop, "customers", "cus_waits", json!({})).await;
     for (n, point) in BY_CARD.into_iter().enumerate() {
         let name = format!("ses_{n}");
@@ -116,7 +53,7 @@ async fn offers(mortal: &mut Mortal) {
 }
 
 /// Packs are sold by card, spent for a place each, and get their credit back.
-async fn packs(mortal: &mut Mortal) {
+pub async fn packs(mortal: &mut Mortal) {
     let pack = json!({"name": "Two", "unit_amount": 4000, "currency": "usd", "type": "pack", "credits": 2});
     put(&mortal.shop, "memberships", "mem_two", pack).await;
     put(&mortal.shop, "customers", "cus_member", json!({})).await;
@@ -145,16 +82,4 @@ async fn packs(mortal: &mut Mortal) {
         mortal.refund(point, &sale).await;
         assert_eq!((credits(&mortal.shop).await, mortal.shop.left("ses_members").await), ([0, 0, 2], (0, 0, 50)), "{point}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn heavy_embedded_offers_and_credits_have_one_owner_wherever_the_server_dies() {
-    let site = Site::embedded();
-    let server = Process::start("serve-offers", site.serve()).await;
-    let shop = Client::new(server.base_url(), Some(site.key()));
-    let mut mortal = Mortal { server, shop };
-    offers(&mut mortal).await;
-    packs(&mut mortal).await;
-    mortal.server.program().terminate(PATIENCE).await.unwrap();
-    site.audit(Duration::from_secs(60)).await;
 }
