@@ -77,6 +77,9 @@ pub enum ItemState {
 }
 
 impl ItemState {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::Open, Self::UnderWay, Self::Done, Self::Failed];
+
     /// As it stands in the store.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -6,7 +6,7 @@
 use super::{
     SqlStore,
     answers::{self, Bound},
-    bulk::{Rows, Type::Text},
+    bulk::Rows,
     db::{Tx, transact},
     jobs_again as again, load,
     read::page,
@@ -33,6 +33,11 @@ const ACCEPTED: u16 = 202;
 const FOUND: u16 = 200;
 /// A job's columns, in the order that `read` reads them.
 const JOB: &str = "j.id, j.session, j.status, j.total, j.done, j.failed, j.reason, j.created_at, j.updated_at, j.completed_at, j.scope";
+
+/// How items of a job stand now. By their ids, a statement for each state: of rows that are joined with a job's, SQLite goes through all of
+/// the job's.
+const STANDS: &str = "UPDATE job_items SET since = CASE WHEN state = {2} THEN since ELSE {3} END, looked_at = {3}, state = {2} \
+     WHERE job = {1} AND checkout IN (SELECT id FROM {rows})";
 
 fn read(row: &Row) -> Result<Job, StoreError> {
     let status = row.text(2)?;
@@ -211,19 +216,17 @@ impl SqlStore {
         items: &[(CheckoutId, ItemState)],
         pause: Duration,
     ) -> Result<Option<Job>, StoreError> {
-        let mut rows = Rows::new(&[("checkout", Text), ("state", Text)]);
-        for (checkout, state) in items {
-            rows.push([checkout.as_str().into(), state.as_str().into()]);
-        }
         transact!(self.db, tx => {
             let sql = format!("SELECT {JOB} FROM jobs j WHERE j.id = {{1}} AND j.lease_token = {{2}} {{lock}}");
             let found = tx.fetch(&sql, None, &[id.as_str().into(), lease_token.into()]).await?;
             let Some(mut job) = found.first().map(read).transpose()? else { return Ok(None) };
             let now = tx.now().await?;
-            if !rows.is_empty() {
-                let sql = "UPDATE job_items SET since = CASE WHEN job_items.state = r.state THEN since ELSE {2} END, looked_at = {2}, state = r.state \
-                           FROM {rows} WHERE job_items.job = {1} AND job_items.checkout = r.checkout";
-                tx.execute(sql, Some(&rows), &[id.as_str().into(), now.into()]).await?;
+            for state in ItemState::ALL {
+                let those = Rows::ids(items.iter().filter(|(_, now)| *now == state).map(|(checkout, _)| checkout.as_str()));
+                if those.is_empty() {
+                    continue;
+                }
+                tx.execute(STANDS, Some(&those), &[id.as_str().into(), state.as_str().into(), now.into()]).await?;
             }
             let sql = "SELECT state, COUNT(*) FROM job_items WHERE job = {1} GROUP BY state";
             let mut left = 0;
@@ -291,4 +294,26 @@ async fn existing(tx: &mut Tx<'_>, new: &NewCancellation, job: Job, now: Timesta
 fn answer(job: &Job, status: u16) -> Result<StoredAnswer, StoreError> {
     let body = serde_json::to_string(job).map_err(corrupt)?;
     Ok(StoredAnswer { status, object: job.id.to_string(), body })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{id::Entropy, secret::Secret},
+        ports::clock::SystemClock,
+    };
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn what_became_of_a_batch_is_written_without_going_through_the_whole_list() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = Secret::new(format!("sqlite://{}", folder.path().join("store.db").display()));
+        let store = SqlStore::open(&url, Arc::new(SystemClock::default()), Arc::new(Entropy::from_seed(1))).await.unwrap();
+        store.apply_migrations().await.unwrap();
+        let args: [Value; 3] = ["job_1".into(), "done".into(), Timestamp::from_millis(1).into()];
+        let plan = store.db.read(&format!("EXPLAIN QUERY PLAN {STANDS}"), Some(&Rows::ids(["chk_1", "chk_2"])), &args).await.unwrap();
+        let steps: Vec<String> = plan.iter().map(|row| row.text(3).unwrap()).collect();
+        assert!(steps[0].starts_with("SEARCH job_items") && steps[0].contains("checkout=?"), "{steps:?}");
+    }
 }
