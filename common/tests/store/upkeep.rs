@@ -3,8 +3,9 @@
 use super::fixture::{self, Shop};
 use boxoffice_common::{
     domain::{catalogue::Kind, ends::Verdict, id::CatalogueId, state::Status},
-    ports::store::*,
+    ports::{queue::Lane, store::*},
 };
+use std::time::Duration;
 
 over_both! {
     async fn capacity_never_goes_below_what_is_claimed(shop) {
@@ -67,6 +68,19 @@ over_both! {
         assert_eq!(shop.broken().await, ["stock_drift"]);
         assert_eq!(shop.store.repair().await.unwrap(), ["1 counters set to their claims"]);
         shop.assert_clean().await;
+    }
+
+    async fn a_row_that_cannot_be_read_keeps_nobody_else_from_being_rescued(shop) {
+        let session = shop.session("yoga", 5).await;
+        let (broken, fine) = (shop.accept(shop.buy(&session, 1)).await, shop.accept(shop.buy(&session, 1)).await);
+        shop.sql(&format!("UPDATE checkouts SET scope = 'nobody''s' WHERE id = '{broken}'")).await;
+        let overdue = loop {
+            match shop.store.rescue(Lane::Checkouts, Duration::from_millis(1), None, 10).await.unwrap() {
+                early if early.is_empty() => tokio::task::yield_now().await,
+                overdue => break overdue,
+            }
+        };
+        assert_eq!(overdue.into_iter().map(|row| row.id).collect::<Vec<_>>(), [fine.to_string()]);
     }
 
     async fn keys_are_found_by_hash_until_they_are_revoked(shop) {

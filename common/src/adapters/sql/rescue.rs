@@ -1,6 +1,12 @@
 //! What is overdue: rows whose time has come and that no worker seems to have.
 
-use super::{SqlStore, bulk::Rows, db::transact, load, value::Value};
+use super::{
+    SqlStore,
+    bulk::Rows,
+    db::transact,
+    load,
+    value::{Row, Value},
+};
 use crate::{
     domain::{state::Status, time::Timestamp},
     ports::{
@@ -39,15 +45,17 @@ impl SqlStore {
             let line = now.before(grace).min(head.unwrap_or(now));
             let args: [Value; 4] = [line.into(), grace_ms.into(), now.into(), limit.into()];
             let rows = tx.fetch(&select, None, &args).await?;
-            let mut overdue = Vec::with_capacity(rows.len());
-            for row in &rows {
-                let status = row.maybe_text(2)?.as_deref().and_then(Status::parse);
-                overdue.push(Overdue { id: row.text(0)?, scope: load::scope(&row.text(1)?)?, status });
+            let ids = rows.iter().map(|row| row.text(0)).collect::<Result<Vec<_>, _>>()?;
+            if !ids.is_empty() {
+                tx.execute(&count, Some(&Rows::ids(ids)), &[]).await?;
             }
-            if !overdue.is_empty() {
-                tx.execute(&count, Some(&Rows::ids(overdue.iter().map(|row| row.id.as_str()))), &[]).await?;
-            }
-            Ok(overdue)
+            // One that cannot be read keeps nobody else from being rescued, and comes later and later itself.
+            Ok(rows.iter().filter_map(|row| overdue(row).inspect_err(|error| tracing::error!(table, %error, "a row that is overdue")).ok()).collect())
         })
     }
+}
+
+fn overdue(row: &Row) -> Result<Overdue, StoreError> {
+    let status = row.maybe_text(2)?.as_deref().and_then(Status::parse);
+    Ok(Overdue { id: row.text(0)?, scope: load::scope(&row.text(1)?)?, status })
 }
