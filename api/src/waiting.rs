@@ -11,7 +11,7 @@ use std::{
     hash::BuildHasher,
     hash::RandomState,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -63,7 +63,15 @@ struct Shard {
 struct Entry {
     ticket: u64,
     interest: Interest,
-    wake: Arc<Notify>,
+    wake: Arc<Wake>,
+}
+
+/// How one who waits hears of it.
+#[derive(Default)]
+struct Wake {
+    notify: Notify,
+    /// How the checkout has ended, where that was announced.
+    ended: OnceLock<Status>,
 }
 
 impl Waiters {
@@ -102,7 +110,7 @@ impl Waiters {
             metrics::counter!("boxoffice_api_waits_refused_total").increment(1);
             return None;
         }
-        let wake = Arc::new(Notify::new());
+        let wake = Arc::<Wake>::default();
         let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
         let entry = Entry { ticket, interest, wake: Arc::clone(&wake) };
         shard.waiting.entry(checkout.clone()).or_default().push(entry);
@@ -134,8 +142,11 @@ impl Waiters {
             shard.news.remove(&announcement.checkout);
         }
         for entry in shard.waiting.get(&announcement.checkout).into_iter().flatten() {
+            if announcement.status.is_terminal() {
+                let _ = entry.wake.ended.set(announcement.status);
+            }
             if settled || entry.interest == Interest::Any {
-                entry.wake.notify_one();
+                entry.wake.notify.notify_one();
             }
         }
     }
@@ -145,7 +156,7 @@ impl Waiters {
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             shard.news.clear();
-            shard.waiting.values().flatten().for_each(|entry| entry.wake.notify_one());
+            shard.waiting.values().flatten().for_each(|entry| entry.wake.notify.notify_one());
         }
     }
 
@@ -177,13 +188,18 @@ pub struct Ticket {
     waiters: Arc<Waiters>,
     checkout: CheckoutId,
     ticket: u64,
-    wake: Arc<Notify>,
+    wake: Arc<Wake>,
 }
 
 impl Ticket {
     /// Comes back when something was announced since the last call (or since registering), and after a beat anyway.
     pub async fn woken(&self) {
-        let _ = tokio::time::timeout(BEAT, self.wake.notified()).await;
+        let _ = tokio::time::timeout(BEAT, self.wake.notify.notified()).await;
+    }
+
+    /// How the checkout has ended, if that was announced since registering: an end stays one, and need not be read. `None`: nothing is known.
+    pub fn heard_end(&self) -> Option<Status> {
+        self.wake.ended.get().copied()
     }
 }
 
@@ -228,8 +244,10 @@ mod tests {
         let other = waiters.register(&id("chk_2"), Interest::Any).unwrap();
         waiters.wake(&news("chk_1", Status::Processing));
         assert_eq!((waited(&any).await, waited(&settled).await, waited(&other).await), (Duration::ZERO, BEAT, BEAT));
+        assert_eq!(any.heard_end(), None);
         waiters.wake(&news("chk_1", Status::Succeeded));
         assert_eq!((waited(&any).await, waited(&settled).await), (Duration::ZERO, Duration::ZERO));
+        assert_eq!((any.heard_end(), settled.heard_end(), other.heard_end()), (Some(Status::Succeeded), Some(Status::Succeeded), None));
     }
 
     #[tokio::test(start_paused = true)]

@@ -115,7 +115,7 @@ impl Drawing<'_> {
             }
             Standing::Review => Ok(self.ended(None)),
             Standing::Ended => {
-                let back = redirect::back(self.ctx, self.checkout).await?;
+                let back = redirect::back(self.ctx, self.checkout, self.checkout.status).await?;
                 match back {
                     // A frame stays where it is: the shop's page is around it already, and what leads out of it is a link.
                     Some(url) if visit.after.is_some() && self.hosted.ui_mode == UiMode::Hosted => Ok(see_other(&url)),

@@ -5,7 +5,7 @@ use super::{
     form::{Bad, BadCard, Intent, Refused, Submitted, is_from_here},
     headers::Frame,
     methods::test_cards,
-    saved,
+    redirect, saved,
     standing::Standing,
     templates::{ProblemPage, Shop},
 };
@@ -27,7 +27,8 @@ use boxoffice_common::{
     domain::{
         attempt::SANDBOX,
         checkout::Checkout,
-        hosted::{self, Hosted, PaidWith, Pay},
+        hosted::{self, Hosted, PaidWith, Pay, UiMode},
+        state::Status,
     },
     ports::store::{CancelResult, Moved, Paid, StoreError},
 };
@@ -144,7 +145,7 @@ pub(super) async fn show(
     opened.drawing(&ctx).await?.show(visit).await
 }
 
-/// `POST /pay/{link}`: pays or cancels, and sends the browser to a page that can be loaded again without doing it twice.
+/// `POST /pay/{link}`: pays or cancels, and sends the browser on to where loading again does nothing twice.
 pub(super) async fn submit(
     State(ctx): State<ApiContext>,
     Path(link): Path<String>,
@@ -159,7 +160,7 @@ pub(super) async fn submit(
     }
     let Form(form) = form.map_err(|rejection| refused(rejection.into()))?;
     form.check(&opened.hosted, &opened.checkout.id).map_err(refused)?;
-    match form.intent {
+    let end = match form.intent {
         Intent::Pay => {
             let with = match opened.chosen(&ctx, &form).await? {
                 Ok(with) => with,
@@ -168,18 +169,12 @@ pub(super) async fn submit(
                     return opened.drawing(&ctx).await?.refuse(bad).await;
                 }
             };
-            opened.pay(&ctx, form.n, with, &trace).await?;
+            opened.pay(&ctx, form.n, with, &trace).await?
         }
         Intent::Another => opened.take_back(&ctx, form.n, &trace).await?,
-        Intent::Cancel => {
-            if let CancelResult::Canceled(_, Some(moved)) | CancelResult::Closing(_, Some(moved)) =
-                ctx.store().cancel(&opened.checkout.scope, &opened.checkout.id).await?
-            {
-                ctx.after(moved, trace.as_str()).await;
-            }
-        }
-    }
-    Ok(see_other(&format!("{}?after=submit", opened.link)))
+        Intent::Cancel => opened.cancel(&ctx, &trace).await?,
+    };
+    opened.leave(&ctx, end).await
 }
 
 impl Opened {
@@ -198,23 +193,48 @@ impl Opened {
         Ok(token.map(PaidWith::Card).map_err(Bad::Card))
     }
 
-    async fn pay(&self, ctx: &ApiContext, n: u32, with: PaidWith, trace: &TraceParent) -> Result<(), Trouble> {
+    /// How it has ended by that, as far as it was heard.
+    async fn pay(&self, ctx: &ApiContext, n: u32, with: PaidWith, trace: &TraceParent) -> Result<Option<Status>, Trouble> {
         let ticket = self.ticket(ctx);
         let pay =
             Pay { checkout: self.checkout.id.clone(), n, with, provider: SANDBOX.to_owned(), known: Some(Arc::clone(&self.checkout)) };
-        if let Paid::Submitted(moved) = ctx.store().pay(pay).await? {
-            hand_on(ctx, moved, ticket, trace).await;
-        }
-        Ok(())
+        Ok(match ctx.store().pay(pay).await? {
+            Paid::Submitted(moved) => hand_on(ctx, moved, ticket, trace).await,
+            Paid::Unchanged => None,
+        })
     }
 
     /// The page opens again when the provider has taken its question back, which most do at once.
-    async fn take_back(&self, ctx: &ApiContext, n: u32, trace: &TraceParent) -> Result<(), Trouble> {
+    async fn take_back(&self, ctx: &ApiContext, n: u32, trace: &TraceParent) -> Result<Option<Status>, Trouble> {
         let ticket = self.ticket(ctx);
-        if let Some(moved) = ctx.store().take_back(&self.checkout.id, n).await? {
-            hand_on(ctx, moved, ticket, trace).await;
+        Ok(match ctx.store().take_back(&self.checkout.id, n).await? {
+            Some(moved) => hand_on(ctx, moved, ticket, trace).await,
+            None => None,
+        })
+    }
+
+    async fn cancel(&self, ctx: &ApiContext, trace: &TraceParent) -> Result<Option<Status>, Trouble> {
+        let (checkout, moved) = match ctx.store().cancel(&self.checkout.scope, &self.checkout.id).await? {
+            CancelResult::Canceled(checkout, moved) | CancelResult::Closing(checkout, moved) => (checkout, moved),
+            CancelResult::NotCancelable(checkout) => (checkout, None),
+            CancelResult::Missing => return Ok(None),
+        };
+        if let Some(moved) = moved {
+            ctx.after(moved, trace.as_str()).await;
         }
-        Ok(())
+        Ok(Some(checkout.status))
+    }
+
+    /// Sends the browser on: back to the shop when it has ended, as the page would; else to the page, which says how it stands, and can be
+    /// loaded again without doing anything twice.
+    async fn leave(&self, ctx: &ApiContext, end: Option<Status>) -> Result<Response, Trouble> {
+        // A frame stays where it is: see `Drawing::show`.
+        if let Some(end) = end.filter(|end| end.is_terminal() && self.hosted.ui_mode == UiMode::Hosted)
+            && let Some(shop) = redirect::back(ctx, &self.checkout, end).await?
+        {
+            return Ok(see_other(&shop));
+        }
+        Ok(see_other(&format!("{}?after=submit", self.link)))
     }
 
     /// To be taken before anything is submitted: what is announced from here on wakes. `None`: too many wait already.
@@ -273,13 +293,13 @@ impl Opened {
     }
 }
 
-/// What follows is for others; a moment is waited for what comes of it. Whatever that is, the answer is the way to the page that says so:
-/// nothing needs to be looked at here.
-async fn hand_on(ctx: &ApiContext, moved: Moved, ticket: Option<Ticket>, trace: &TraceParent) {
+/// What follows is for others; a moment is waited for what comes of it. Answers how it has ended, if that was heard: nothing needs to be
+/// looked at here.
+async fn hand_on(ctx: &ApiContext, moved: Moved, ticket: Option<Ticket>, trace: &TraceParent) -> Option<Status> {
     ctx.after(moved, trace.as_str()).await;
-    if let Some(ticket) = ticket {
-        let _ = timeout(PATIENCE, ctx.shutdown().run_until_cancelled(ticket.woken())).await;
-    }
+    let ticket = ticket?;
+    let _ = timeout(PATIENCE, ctx.shutdown().run_until_cancelled(ticket.woken())).await;
+    ticket.heard_end()
 }
 
 impl IntoResponse for Trouble {

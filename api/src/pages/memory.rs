@@ -1,10 +1,11 @@
 //! What was shown a moment ago, so that the form that comes back, and the next page, need not ask the store for it once more.
 //!
 //! Of a checkout only what is frozen is believed (whose it is, its link, what the page offers); how it stands is the store's to say, which
-//! compares the version. Settings are a second old at the most, and in this process never older than what was put through it.
+//! compares the version. Settings and the secret that the way back is signed with are a second old at the most, and settings in this process
+//! never older than what was put through it.
 
 use boxoffice_common::{
-    domain::{checkout::Checkout, id::CheckoutId, scope::Scope, settings::Settings},
+    domain::{checkout::Checkout, id::CheckoutId, scope::Scope, secret::Secret, settings::Settings},
     newest::Newest,
 };
 use std::{
@@ -16,16 +17,47 @@ use tokio::time::Instant;
 
 /// How many open forms are remembered.
 const MOST_FORMS: usize = 1_024;
-/// How many tenants' settings are.
-const MOST_SETTINGS: usize = 256;
+/// How many tenants' settings, and how many of their secrets, are.
+const MOST_TENANTS: usize = 256;
 /// How long what another process has put may not be seen here.
-const SETTINGS_FOR: Duration = Duration::from_secs(1);
+const BELIEVED_FOR: Duration = Duration::from_secs(1);
+
+/// Something of each tenant, and when it was asked for.
+struct Lately<V>(Mutex<HashMap<Scope, (Instant, Arc<V>)>>);
+
+impl<V> Default for Lately<V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<V> Lately<V> {
+    fn get(&self, scope: &Scope) -> Option<Arc<V>> {
+        let all = locked(&self.0);
+        all.get(scope).filter(|(at, _)| at.elapsed() < BELIEVED_FOR).map(|(_, value)| Arc::clone(value))
+    }
+
+    fn read(&self, scope: &Scope, at: Instant, value: V) -> Arc<V> {
+        let read = Arc::new(value);
+        let mut all = locked(&self.0);
+        if all.len() >= MOST_TENANTS {
+            all.clear();
+        }
+        // What was asked for before somebody put another one is older than that, whenever the answer comes.
+        let slot = all.entry(scope.clone()).or_insert_with(|| (at, Arc::clone(&read)));
+        if slot.0 <= at {
+            *slot = (at, Arc::clone(&read));
+        }
+        Arc::clone(&slot.1)
+    }
+}
 
 /// What is remembered.
 #[derive(Default)]
 pub(crate) struct PageMemory {
     forms: Mutex<Newest<CheckoutId, Arc<Checkout>, MOST_FORMS>>,
-    settings: Mutex<HashMap<Scope, (Instant, Arc<Settings>)>>,
+    settings: Lately<Settings>,
+    secrets: Lately<Secret<String>>,
 }
 
 impl PageMemory {
@@ -41,23 +73,22 @@ impl PageMemory {
 
     /// A tenant's settings, if they were read a moment ago.
     pub(super) fn settings_of(&self, scope: &Scope) -> Option<Arc<Settings>> {
-        let settings = locked(&self.settings);
-        settings.get(scope).filter(|(at, _)| at.elapsed() < SETTINGS_FOR).map(|(_, settings)| Arc::clone(settings))
+        self.settings.get(scope)
     }
 
     /// They were read just now: asked for at `at`.
     pub(super) fn read(&self, scope: &Scope, at: Instant, settings: Settings) -> Arc<Settings> {
-        let read = Arc::new(settings);
-        let mut all = locked(&self.settings);
-        if all.len() >= MOST_SETTINGS {
-            all.clear();
-        }
-        // What was asked for before somebody put others is older than those, whenever the answer comes.
-        let slot = all.entry(scope.clone()).or_insert_with(|| (at, Arc::clone(&read)));
-        if slot.0 <= at {
-            *slot = (at, Arc::clone(&read));
-        }
-        Arc::clone(&slot.1)
+        self.settings.read(scope, at, settings)
+    }
+
+    /// What a tenant's ways back are signed with, if it was read a moment ago.
+    pub(super) fn secret_of(&self, scope: &Scope) -> Option<Arc<Secret<String>>> {
+        self.secrets.get(scope)
+    }
+
+    /// It was read just now: asked for at `at`.
+    pub(super) fn read_secret(&self, scope: &Scope, at: Instant, secret: Secret<String>) -> Arc<Secret<String>> {
+        self.secrets.read(scope, at, secret)
     }
 
     /// They were put just now.
@@ -93,11 +124,11 @@ mod tests {
         memory.put(&scope, &named("New"));
         // An answer that was on its way meanwhile.
         assert_eq!(memory.read(&scope, asked, named("Old")).name.as_deref(), Some("New"));
-        tokio::time::advance(SETTINGS_FOR).await;
+        tokio::time::advance(BELIEVED_FOR).await;
         assert_eq!(name(&memory, &scope), None);
-        for n in 0..MOST_SETTINGS * 2 {
+        for n in 0..MOST_TENANTS * 2 {
             memory.read(&Scope::new(&format!("tenant{n}"), Mode::Test).unwrap(), asked, named("Other"));
         }
-        assert!(locked(&memory.settings).len() <= MOST_SETTINGS);
+        assert!(locked(&memory.settings.0).len() <= MOST_TENANTS);
     }
 }

@@ -6,28 +6,29 @@ use boxoffice_common::{
     domain::{checkout::Checkout, secret::Secret, state::Status},
     ports::store::StoreError,
 };
+use tokio::time::Instant;
 use url::Url;
 
 /// What is signed: four lines, the last one empty where the checkout has no `callback_state`. No part can hold a line break.
-fn canonical(checkout: &Checkout) -> String {
+fn canonical(checkout: &Checkout, end: Status) -> String {
     let state = checkout.order.callback_state.as_deref().unwrap_or_default();
-    format!("v1\n{}\n{}\n{state}", checkout.id, checkout.status)
+    format!("v1\n{}\n{end}\n{state}", checkout.id)
 }
 
 /// The address that fits how it ended: `success_url` when it is paid, else `cancel_url`.
-fn address(checkout: &Checkout) -> Option<&str> {
-    match checkout.status {
+fn address(checkout: &Checkout, end: Status) -> Option<&str> {
+    match end {
         Status::Succeeded => checkout.order.success_url.as_deref(),
         Status::Canceled | Status::Expired | Status::Failed => checkout.order.cancel_url.as_deref(),
         _ => None,
     }
 }
 
-fn with_query(address: &str, checkout: &Checkout, secret: &Secret<String>) -> Option<Url> {
+fn with_query(address: &str, checkout: &Checkout, end: Status, secret: &Secret<String>) -> Option<Url> {
     let filled = address.replace("{CHECKOUT_ID}", checkout.id.as_str());
     // Addresses were checked when the checkout was made; what is not one is nowhere to go.
     let mut url = Url::parse(&filled).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
-    let signature = signature::sign_text(secret, &canonical(checkout)).ok()?;
+    let signature = signature::sign_text(secret, &canonical(checkout, end)).ok()?;
     let ours = ["checkout_id", "status", "callback_state", "signature"];
     if url.query_pairs().any(|(name, _)| ours.contains(&name.as_ref())) {
         // One value for each name: what reads the query must not have to choose.
@@ -35,7 +36,7 @@ fn with_query(address: &str, checkout: &Checkout, secret: &Secret<String>) -> Op
         url.query_pairs_mut().clear().extend_pairs(kept);
     }
     let mut query = url.query_pairs_mut();
-    query.append_pair("checkout_id", checkout.id.as_str()).append_pair("status", checkout.status.as_str());
+    query.append_pair("checkout_id", checkout.id.as_str()).append_pair("status", end.as_str());
     if let Some(state) = &checkout.order.callback_state {
         query.append_pair("callback_state", state);
     }
@@ -44,11 +45,18 @@ fn with_query(address: &str, checkout: &Checkout, secret: &Secret<String>) -> Op
     Some(url)
 }
 
-/// Where the browser goes from a checkout that has ended, if the shop said so.
-pub(super) async fn back(ctx: &ApiContext, checkout: &Checkout) -> Result<Option<String>, StoreError> {
-    let Some(address) = address(checkout) else { return Ok(None) };
-    let secret = ctx.store().default_secret(&checkout.scope, &generate_secret(ctx.entropy())).await?;
-    Ok(with_query(address, checkout, &secret).map(String::from))
+/// Where the browser goes from a checkout that has ended so, if the shop said so. Of the checkout only what is frozen is looked at.
+pub(super) async fn back(ctx: &ApiContext, checkout: &Checkout, end: Status) -> Result<Option<String>, StoreError> {
+    let Some(address) = address(checkout, end) else { return Ok(None) };
+    let secret = match ctx.pages().secret_of(&checkout.scope) {
+        Some(secret) => secret,
+        None => {
+            let asked = Instant::now();
+            let secret = ctx.store().default_secret(&checkout.scope, &generate_secret(ctx.entropy())).await?;
+            ctx.pages().read_secret(&checkout.scope, asked, secret)
+        }
+    };
+    Ok(with_query(address, checkout, end, &secret).map(String::from))
 }
 
 #[cfg(test)]

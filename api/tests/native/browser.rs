@@ -11,7 +11,10 @@ use boxoffice_common::{
         settle::Settlement,
         state::Status,
     },
-    ports::store::{CheckoutStore, Next},
+    ports::{
+        announcer::{Announcement, Announcer},
+        store::{CheckoutStore, Next, Settled},
+    },
 };
 use http::Request;
 use serde_json::{Value, json};
@@ -97,7 +100,21 @@ pub(crate) async fn work(server: &Server, id: &str, outcome: Outcome) {
         assert!(tokio::time::Instant::now() < deadline, "nothing was submitted");
         tokio::time::sleep(Duration::from_millis(5)).await;
     };
-    server.store.settle(Settlement { checkout, n, lease_token, outcome, retry_in: Duration::ZERO, known: None }).await.unwrap();
+    let settlement = Settlement { checkout, n, lease_token, outcome, retry_in: Duration::ZERO, known: None };
+    if let Settled::Moved(moved) = server.store.settle(settlement).await.unwrap() {
+        server.announcer.announce(Announcement { checkout: moved.checkout, version: moved.version, status: moved.status });
+    }
+}
+
+/// Where an answer leads, as the query of the way back to the shop says: its status; `None` where it leads to our page.
+pub(crate) fn leads_to(reply: &Reply, path: &str) -> Option<String> {
+    assert_eq!(reply.code(), 303, "{:?}", reply.body);
+    let location = reply.header("location");
+    if location == format!("{}?after=submit", path.strip_prefix("/pay/").unwrap()) {
+        return None;
+    }
+    let shop = url::Url::parse(location).unwrap();
+    shop.query_pairs().find(|(name, _)| name == "status").map(|(_, status)| status.into_owned())
 }
 
 pub(crate) fn approved(minor: i64) -> Outcome {

@@ -104,8 +104,8 @@ async fn post(connection: &mut Connection, order: &Order) -> Result<Checkout, St
 async fn until_paid(connection: &mut Connection, posted: Checkout, on_a_page: bool) -> Result<Checkout, String> {
     let mut checkout = until_ended(connection, posted).await?;
     if on_a_page && checkout.status == "awaiting_payment" {
-        page::pay(connection, checkout.payment_url.as_deref().unwrap_or_default()).await?;
-        checkout.status = "processing".to_owned();
+        let end = page::pay(connection, checkout.payment_url.as_deref().unwrap_or_default()).await?;
+        checkout.status = end.unwrap_or_else(|| "processing".to_owned());
         checkout = until_ended(connection, checkout).await?;
     }
     Ok(checkout)

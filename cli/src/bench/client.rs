@@ -80,6 +80,8 @@ impl Origin {
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
+    /// Where it leads on to.
+    pub(super) location: Option<String>,
     pub(super) body: Bytes,
 }
 
@@ -174,7 +176,8 @@ impl Connection {
         sender.ready().await.map_err(broken)?;
         let (parts, body) = sender.send_request(request).await.map_err(broken)?.into_parts();
         let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|error| Fault::Broken(error.to_string()))?;
-        Ok(Answer { status: parts.status, body: body.to_bytes() })
+        let location = parts.headers.get(header::LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        Ok(Answer { status: parts.status, location, body: body.to_bytes() })
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a customer does on the payment page: opens it, and sends its form.
+//! What a customer does on the payment page: opens it, sends its form, and goes where that leads.
 
 use super::client::{Connection, Question};
 use http::StatusCode;
@@ -6,8 +6,9 @@ use http::StatusCode;
 /// What every form for a payment holds, and no other.
 const PAYS: &str = r#"name="intent" value="pay""#;
 
-/// Pays with a card that is approved. The answer to the form waits for what comes of it, up to a bound.
-pub(super) async fn pay(connection: &mut Connection, payment_url: &str) -> Result<(), String> {
+/// Pays with a card that is approved. The answer to the form waits for what comes of it, up to a bound: when that was the end, it leads back to
+/// the shop and says which one; nothing when it leads to our page.
+pub(super) async fn pay(connection: &mut Connection, payment_url: &str) -> Result<Option<String>, String> {
     let url = url::Url::parse(payment_url).map_err(|_| "a payment_url that is none".to_owned())?;
     let page = connection.ask(Question::get(url.path())).await.map_err(|fault| fault.label().to_owned())?;
     if page.status != StatusCode::OK {
@@ -19,9 +20,15 @@ pub(super) async fn pay(connection: &mut Connection, payment_url: &str) -> Resul
     let body = format!("intent=pay&n={n}&form={proof}&card=tok_visa");
     let sent = connection.ask(Question::form(url.path(), body)).await.map_err(|fault| fault.label().to_owned())?;
     match sent.status {
-        StatusCode::SEE_OTHER => Ok(()),
+        StatusCode::SEE_OTHER => Ok(sent.location.as_deref().and_then(end)),
         other => Err(format!("{} for the payment form", other.as_u16())),
     }
+}
+
+/// How it has ended, as the signed way back to the shop says.
+fn end(location: &str) -> Option<String> {
+    let shop = url::Url::parse(location).ok()?;
+    shop.query_pairs().find(|(name, _)| name == "status").map(|(_, status)| status.into_owned())
 }
 
 /// What a hidden field says: digits, or letters that need no escape.
@@ -33,6 +40,13 @@ fn value<'a>(form: &'a str, name: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_way_back_to_the_shop_says_how_it_ended_and_the_way_to_the_page_says_nothing() {
+        assert_eq!(end("https://shop.example/thanks?a=1&status=succeeded&signature=x").as_deref(), Some("succeeded"));
+        assert_eq!(end("/chk_1_token?after=submit"), None);
+        assert_eq!(end("https://shop.example/pay?after=submit"), None);
+    }
 
     #[test]
     fn a_hidden_field_is_read_from_the_form_that_pays() {

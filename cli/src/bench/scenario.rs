@@ -26,6 +26,8 @@ const CREDITS: u32 = 100_000;
 const GIFT: i64 = 1_000_000_000_000;
 /// The most that a session may have: with 100 of them, nothing but `hot` and `seats` sells out before ten million sales.
 const PLENTY: u32 = 100_000;
+/// Where the payment page sends its customers on to; nobody goes there.
+const SHOP: &str = "https://shop.example";
 /// Sessions prepared or checked at once.
 const AT_ONCE: usize = 16;
 
@@ -322,7 +324,7 @@ impl Scenario {
         let id = self.session(session);
         let customer = if self.kind.has_members() { format!(r#""customer":"{id}-member","#) } else { String::new() };
         let payment = match self.kind {
-            Kind::Hosted => r#"{"hosted":{}}"#.to_owned(),
+            Kind::Hosted => format!(r#"{{"hosted":{{}}}},"success_url":"{SHOP}/thanks","cancel_url":"{SHOP}/cart""#),
             _ => format!(r#"{{"methods":[{}]}}"#, tender.json().replace("{session}", &id)),
         };
         let body = format!(r#"{{{customer}"currency":"usd","lines":[{{"type":"session","session":"{id}",{what}}}],"payment":{payment}}}"#);
