@@ -13,7 +13,7 @@ use crate::{
     context::ApiContext,
     problem::retry_seconds,
     trace::TraceParent,
-    waiting::{Interest, Ticket},
+    waiting::{BEAT, Interest, Ticket},
 };
 use axum::{
     Extension, Form,
@@ -38,7 +38,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// How long the answer to a payment waits for what comes of it: most are quick, and need no page in between.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = BEAT;
 /// How long a page that says that something is under way waits for news before it is sent again.
 const NEWS: Duration = Duration::from_secs(10);
 /// When the store does not answer.
@@ -174,7 +174,7 @@ pub(super) async fn submit(
         Intent::Another => opened.take_back(&ctx, form.n, &trace).await?,
         Intent::Cancel => opened.cancel(&ctx, &trace).await?,
     };
-    opened.leave(&ctx, end).await
+    Ok(opened.leave(&ctx, end).await)
 }
 
 impl Opened {
@@ -227,14 +227,30 @@ impl Opened {
 
     /// Sends the browser on: back to the shop when it has ended, as the page would; else to the page, which says how it stands, and can be
     /// loaded again without doing anything twice.
-    async fn leave(&self, ctx: &ApiContext, end: Option<Status>) -> Result<Response, Trouble> {
+    async fn leave(&self, ctx: &ApiContext, end: Option<Status>) -> Response {
         // A frame stays where it is: see `Drawing::show`.
-        if let Some(end) = end.filter(|end| end.is_terminal() && self.hosted.ui_mode == UiMode::Hosted)
-            && let Some(shop) = redirect::back(ctx, &self.checkout, end).await?
-        {
-            return Ok(see_other(&shop));
+        if end.is_some_and(Status::is_terminal) && self.hosted.ui_mode == UiMode::Hosted {
+            match self.way_back(ctx, end).await {
+                Ok(Some(shop)) => return see_other(&shop),
+                Ok(None) => {}
+                // What was submitted is submitted: the page will say how it stands, and this form is not to be sent again.
+                Err(error) => tracing::warn!(%error, "the way back to the shop is left to the page"),
+            }
         }
-        Ok(see_other(&format!("{}?after=submit", self.link)))
+        see_other(&format!("{}?after=submit", self.link))
+    }
+
+    /// What we sign is what the store says. What was announced within this process was committed before; what came from elsewhere is looked
+    /// at first.
+    async fn way_back(&self, ctx: &ApiContext, heard: Option<Status>) -> Result<Option<String>, StoreError> {
+        let end = match heard {
+            heard if ctx.announcer().is_our_own() => heard,
+            _ => ctx.store().checkout(&self.checkout.id).await?.map(|checkout| checkout.status),
+        };
+        match end {
+            Some(end) => redirect::back(ctx, &self.checkout, end).await,
+            None => Ok(None),
+        }
     }
 
     /// To be taken before anything is submitted: what is announced from here on wakes. `None`: too many wait already.

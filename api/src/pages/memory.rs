@@ -1,8 +1,8 @@
 //! What was shown a moment ago, so that the form that comes back, and the next page, need not ask the store for it once more.
 //!
 //! Of a checkout only what is frozen is believed (whose it is, its link, what the page offers); how it stands is the store's to say, which
-//! compares the version. Settings and the secret that the way back is signed with are a second old at the most, and settings in this process
-//! never older than what was put through it.
+//! compares the version. Settings and the secret that the way back is signed with are a second old at the most, and in this process never older
+//! than what was put through it.
 
 use boxoffice_common::{
     domain::{checkout::Checkout, id::CheckoutId, scope::Scope, secret::Secret, settings::Settings},
@@ -91,6 +91,11 @@ impl PageMemory {
         self.secrets.read(scope, at, secret)
     }
 
+    /// It was rotated just now.
+    pub(crate) fn put_secret(&self, scope: &Scope, secret: &Secret<String>) {
+        self.secrets.read(scope, Instant::now(), secret.clone());
+    }
+
     /// They were put just now.
     pub(crate) fn put(&self, scope: &Scope, settings: &Settings) {
         self.read(scope, Instant::now(), settings.clone());
@@ -130,5 +135,24 @@ mod tests {
             memory.read(&Scope::new(&format!("tenant{n}"), Mode::Test).unwrap(), asked, named("Other"));
         }
         assert!(locked(&memory.settings.0).len() <= MOST_TENANTS);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_secret_that_was_rotated_signs_at_once_and_is_its_tenants_alone() {
+        let (memory, scope) = (PageMemory::default(), Scope::new("demo", Mode::Test).unwrap());
+        let secret = |text: &str| Secret::new(text.to_owned());
+        let asked = Instant::now();
+        memory.read_secret(&scope, asked, secret("old"));
+        memory.put_secret(&scope, &secret("new"));
+        assert_eq!(memory.secret_of(&scope).unwrap().reveal(), "new");
+        tokio::time::advance(Duration::from_millis(10)).await;
+        memory.put_secret(&scope, &secret("newer"));
+        // An answer that was on its way meanwhile.
+        assert_eq!(memory.read_secret(&scope, asked, secret("old")).reveal(), "newer");
+        for other in [Scope::new("demo", Mode::Live).unwrap(), Scope::new("other", Mode::Test).unwrap()] {
+            assert!(memory.secret_of(&other).is_none());
+        }
+        tokio::time::advance(BELIEVED_FOR).await;
+        assert!(memory.secret_of(&scope).is_none());
     }
 }

@@ -230,6 +230,7 @@ async fn rotate_default(caller: Caller<Admin>, State(ctx): State<ApiContext>, No
     // There is one from its first use on: where there was no use yet, it is made to be rotated.
     ctx.store().default_secret(caller.scope(), &generate_secret(ctx.entropy())).await?;
     ctx.store().rotate_secret(caller.scope(), None, &secret, OVERLAP).await?;
+    ctx.pages().put_secret(caller.scope(), &secret);
     Ok(json(StatusCode::OK, &SecretView { secret }))
 }
 

@@ -318,8 +318,10 @@ fn voided(effects: &mut Effects, n: u32, entropy: &Entropy) -> Result<(), Decide
     effects.note("void.approved", format!("attempt {n}"));
     let charge = effects.checkout.charge_of(leg).map(|charge| (charge.n, charge.status, charge.request.amount));
     match charge {
-        Some((_, AttemptStatus::Approved, amount)) => {
-            // It was approved first and undone after all: the money is back, and the books say so.
+        Some((charge, AttemptStatus::Approved, amount)) => {
+            // It was approved first and undone after all: the money is back, and the books say so. A no before the yes has had its day:
+            // by it `refund_part::voided` would take the yes for one behind this void.
+            effects.attempt(charge)?.decline_code = None;
             let left = effects.checkout.amount_paid.minus(effects.checkout.amount_refunded)?;
             // What others paid beside it, also without a provider, it cannot have given back; nor what went back of it before.
             let gone = refund_part::given_back(&effects.checkout, leg, |part| part.status == RefundStatus::Succeeded)?;

@@ -22,6 +22,9 @@ pub trait Announcer: Send + Sync {
     /// Tells everybody. Batched behind the scenes, never waits for long, never fails loudly.
     fn announce(&self, announcement: Announcement);
 
+    /// Whether nobody but this very process can announce: then what is heard is what was committed here, and can be believed as it stands.
+    fn is_our_own(&self) -> bool;
+
     /// Hears everything from now on. A slow listener misses some (`Lagged`) and must look at the store.
     fn listen(&self) -> broadcast::Receiver<Announcement>;
 }

@@ -29,6 +29,10 @@ impl Announcer for MemoryAnnouncer {
         let _ = self.listeners.send(announcement);
     }
 
+    fn is_our_own(&self) -> bool {
+        true
+    }
+
     fn listen(&self) -> broadcast::Receiver<Announcement> {
         self.listeners.subscribe()
     }

@@ -69,6 +69,10 @@ impl Announcer for RedisAnnouncer {
         }
     }
 
+    fn is_our_own(&self) -> bool {
+        false
+    }
+
     fn listen(&self) -> broadcast::Receiver<Announcement> {
         self.here.listen()
     }

@@ -50,12 +50,18 @@ impl SqlStore {
                 tx.execute(&count, Some(&Rows::ids(ids)), &[]).await?;
             }
             // One that cannot be read keeps nobody else from being rescued, and comes later and later itself.
-            Ok(rows.iter().filter_map(|row| overdue(row).inspect_err(|error| tracing::error!(table, %error, "a row that is overdue")).ok()).collect())
+            Ok(rows.iter().filter_map(|row| overdue(row, table)).collect())
         })
     }
 }
 
-fn overdue(row: &Row) -> Result<Overdue, StoreError> {
-    let status = row.maybe_text(2)?.as_deref().and_then(Status::parse);
-    Ok(Overdue { id: row.text(0)?, scope: load::scope(&row.text(1)?)?, status })
+fn overdue(row: &Row, table: &str) -> Option<Overdue> {
+    let id = row.text(0).ok()?;
+    match row.text(1).and_then(|scope| load::scope(&scope)) {
+        Ok(scope) => Some(Overdue { id, scope, status: row.maybe_text(2).ok().flatten().as_deref().and_then(Status::parse) }),
+        Err(error) => {
+            tracing::error!(table, id, %error, "this row is overdue, and cannot be read");
+            None
+        }
+    }
 }
