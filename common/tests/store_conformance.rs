@@ -90,6 +90,8 @@ mod subscriptions;
 mod take_back;
 #[path = "store/tickets.rs"]
 mod tickets;
+#[path = "store/unanswered.rs"]
+mod unanswered;
 #[path = "store/upkeep.rs"]
 mod upkeep;
 #[path = "store/waiting.rs"]

@@ -22,6 +22,7 @@
 //! | `provider_events` | what providers tell us of their own accord |
 //! | `settings` | a tenant's settings |
 //! | `tickets` | tickets of which something has become, and their keys |
+//! | `unanswered` | what was asked for without a key, and not answered yet |
 //! | `subscriptions` | what sold plans have become, and their renewals |
 //! | `waiting` | waiting lists |
 //! | `audit` | recomputing every invariant |
@@ -67,6 +68,7 @@ mod stock;
 mod store;
 mod subscriptions;
 mod tickets;
+mod unanswered;
 mod value;
 mod waiting;
 

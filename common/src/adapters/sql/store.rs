@@ -515,6 +515,21 @@ impl ProviderEventStore for SqlStore {
 }
 
 #[async_trait]
+impl UnansweredStore for SqlStore {
+    async fn join_unanswered(&self, request: &Unkeyed, fresh: &str) -> Result<String, StoreError> {
+        self.join(request, fresh).await
+    }
+
+    async fn was_answered(&self, request: &Unkeyed, key: &str) -> Result<(), StoreError> {
+        self.end_unanswered(request, key).await
+    }
+
+    async fn forget_unanswered(&self, keep: Duration, limit: u32) -> Result<u64, StoreError> {
+        self.delete_unanswered(keep, limit).await
+    }
+}
+
+#[async_trait]
 impl UpkeepStore for SqlStore {
     async fn migrate(&self) -> Result<(), StoreError> {
         self.apply_migrations().await

@@ -14,6 +14,7 @@
 //! | `settings` | how a tenant presents itself, and where its days are counted |
 //! | `subscriptions` | what sold plans have become |
 //! | `tickets` | tickets, and what they are signed with |
+//! | `unanswered` | what was asked for without a key, and not answered yet |
 //! | `upkeep` | migrations, the audit, what is forgotten |
 //! | `waiting` | waiting lists |
 //! | `paging`, `error` | what all of them share |
@@ -33,6 +34,7 @@ mod provider_events;
 mod settings;
 mod subscriptions;
 mod tickets;
+mod unanswered;
 mod upkeep;
 mod waiting;
 
@@ -51,6 +53,7 @@ pub use provider_events::*;
 pub use settings::*;
 pub use subscriptions::*;
 pub use tickets::*;
+pub use unanswered::*;
 pub use upkeep::*;
 pub use waiting::*;
 
@@ -69,6 +72,7 @@ pub trait Store:
     + SettingsStore
     + SubscriptionStore
     + TicketStore
+    + UnansweredStore
     + UpkeepStore
     + WaitingStore
 {
@@ -89,6 +93,7 @@ impl<
         + SubscriptionStore
         + SubscriptionStore
         + TicketStore
+        + UnansweredStore
         + UpkeepStore
         + WaitingStore,
 > Store for T
