@@ -10,6 +10,7 @@ pub mod bounds;
 pub mod callback_address;
 pub mod context;
 mod csv;
+mod dialects;
 pub mod edge;
 pub mod fields;
 pub mod idempotency;

@@ -1,7 +1,7 @@
 //! The description of the API: collected from the routes themselves, completed with what is true of all of them, and
 //! served beside a page to browse it.
 
-use crate::problem::ProblemBody;
+use crate::{dialects::Dialect, problem::ProblemBody};
 use axum::{Router, body::Bytes, routing};
 use http::header;
 use utoipa::{
@@ -36,7 +36,8 @@ const SECURITY: &str = "api_key";
         (name = "settings", description = "How a tenant presents itself to its customers, and where its days are counted"),
         (name = "sandbox", description = "The sandbox payment provider's own book, for test keys"),
         (name = "provider events", description = "Where payment providers tell us what became of a payment, signed"),
-        (name = "health", description = "For operators")
+        (name = "health", description = "For operators"),
+        (name = "loop", description = "Loop's payments API, for clients that are written for it: see docs/dialects.md")
     )
 )]
 pub struct Frame;
@@ -52,6 +53,9 @@ const COMMON: [(&str, &str); 8] = [
     ("503", "Overloaded, or a server behind this one does not answer; `Retry-After` says when to come back"),
     ("504", "It took too long"),
 ];
+
+/// The same of what takes a body.
+const BODIES: [(&str, &str); 2] = [("413", "Longer than 256 KiB"), ("415", "Not application/json")];
 
 /// Completes what the routes told, and serves it.
 pub fn router(mut api: utoipa::openapi::OpenApi) -> Router {
@@ -71,10 +75,14 @@ fn complete(api: &mut utoipa::openapi::OpenApi) {
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
         for operation in operations.into_iter().flatten() {
             name(path, operation);
-            if path.starts_with("/v1/") || path.starts_with("/sandbox/") {
+            let dialect = Dialect::of(path);
+            if path.starts_with("/v1/") || path.starts_with("/sandbox/") || dialect.is_some() {
                 need_key(operation);
             }
-            tell_problems(operation);
+            match dialect {
+                None => tell_problems(operation, "application/problem+json", &ProblemBody::name()),
+                Some(dialect) => tell_problems(operation, "application/json", dialect.schema_of_faults()),
+            }
         }
     }
 }
@@ -89,19 +97,21 @@ fn name(path: &str, operation: &mut Operation) {
 
 fn need_key(operation: &mut Operation) {
     operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], _>(SECURITY, [])]);
-    for (status, description) in COMMON {
+    // Whatever takes a body takes none that is too long, or something else.
+    let of_bodies = if operation.request_body.is_some() { &BODIES[..] } else { &[] };
+    for (status, description) in COMMON.iter().chain(of_bodies) {
         let responses = &mut operation.responses.responses;
-        responses.entry(status.to_owned()).or_insert_with(|| Response::new(description).into());
+        responses.entry((*status).to_owned()).or_insert_with(|| Response::new(*description).into());
     }
 }
 
-/// Every error has the same shape.
-fn tell_problems(operation: &mut Operation) {
+/// Every error of an API has the same shape.
+fn tell_problems(operation: &mut Operation, kind: &str, schema: &str) {
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
         if status.as_str() >= "400" && response.content.is_empty() {
-            let content = Content::new(Some(Ref::from_schema_name(ProblemBody::name())));
-            *response = ResponseBuilder::from(response.clone()).content("application/problem+json", content).build();
+            let content = Content::new(Some(Ref::from_schema_name(schema)));
+            *response = ResponseBuilder::from(response.clone()).content(kind, content).build();
         }
     }
 }

@@ -190,7 +190,16 @@ impl Problem {
         }
     }
 
-    fn param(&self) -> Option<&str> {
+    /// For people.
+    pub fn detail(&self) -> String {
+        match self {
+            Self::Refused(error) => error.message.clone(),
+            other => other.to_string(),
+        }
+    }
+
+    /// The field that it is about.
+    pub fn param(&self) -> Option<&str> {
         match self {
             Self::Parameter { param, .. } => param.as_deref(),
             Self::Conflict { param, .. } => *param,
@@ -235,10 +244,7 @@ impl IntoResponse for Problem {
             kind: format!("urn:boxoffice:problem:{code}"),
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
-            detail: match &self {
-                Self::Refused(error) => error.message.clone(),
-                other => other.to_string(),
-            },
+            detail: self.detail(),
             code,
             param: self.param(),
             admitted_at: if let Self::AlreadyAdmitted { at } = &self { Some(*at) } else { None },
@@ -257,6 +263,8 @@ impl IntoResponse for Problem {
             // not told would lose its next request on it.
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
+        // Whoever answers in other people's words says it again.
+        response.extensions_mut().insert(self);
         response
     }
 }

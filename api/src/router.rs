@@ -3,6 +3,7 @@
 use crate::{
     auth::authenticate,
     context::ApiContext,
+    dialects,
     edge::edge,
     openapi::{self, Frame},
     pages,
@@ -43,6 +44,7 @@ pub fn router(ctx: ApiContext) -> Router {
         .merge(routes::settings::router())
         .merge(routes::tickets::router())
         .merge(routes::sandbox::router())
+        .merge(dialects::router())
         .route_layer(from_fn_with_state(ctx.clone(), authenticate));
     let all =
         OpenApiRouter::with_openapi(Frame::openapi()).merge(keyed).merge(routes::health::router()).merge(routes::provider_events::router());

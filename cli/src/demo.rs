@@ -1,6 +1,6 @@
 //! The demo: a tenant with a key that everybody knows, and a small catalogue with fixed ids.
 
-use crate::{exit::Failure, wire::Engine};
+use crate::{demo_dialects, exit::Failure, wire::Engine};
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, http::StatusCode, routing::post};
 use boxoffice_common::{
     adapters::callback::signature::{self, generate_secret},
@@ -47,7 +47,7 @@ pub fn relax(config: &mut Config) {
     }
 }
 
-fn invalid(what: impl std::fmt::Display) -> Failure {
+pub(crate) fn invalid(what: impl std::fmt::Display) -> Failure {
     Failure::Setup(format!("the demo catalogue: {what}"))
 }
 
@@ -82,7 +82,8 @@ pub async fn fill(engine: &Engine) -> Result<(), Failure> {
     fill_balance(engine, &scope, &id).await?;
     let monthly = json!({"name": "Monthly", "unit_amount": 4900, "currency": "usd", "interval": "month"});
     put(engine, &scope, Kind::Plan, "pln_demo_monthly", &monthly.to_string(), None, None).await?;
-    fill_memberships(engine, &scope, id).await
+    fill_memberships(engine, &scope, id).await?;
+    demo_dialects::fill(engine, &scope).await
 }
 
 /// Ten dollars for Ada, unless she was given something before.
@@ -150,7 +151,7 @@ async fn put_session(engine: &Engine, scope: &Scope, id: &str, session: &Session
     put(engine, scope, Kind::Session, id, &doc, Some(session.places()), session.seats.as_deref()).await
 }
 
-async fn put(
+pub(crate) async fn put(
     engine: &Engine,
     scope: &Scope,
     kind: Kind,

@@ -89,3 +89,24 @@ async fn the_line_that_the_demo_prints_sells_a_seat() {
     }
     server.wait_for_line("callback received", Duration::from_secs(30)).await.expect("the log shows the callback");
 }
+
+/// The page about other people's APIs, pasted into a shell beside the demo.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_examples_of_the_page_about_dialects_run_as_they_stand() {
+    let home = tempfile::Builder::new().prefix("boxoffice-readme-").tempdir().unwrap();
+    let recipe = Program::at(env!("CARGO_BIN_EXE_boxoffice")).args(["serve", "--demo", "--data-dir"]).arg(home.path());
+    let mut server = recipe.listen().unwrap().start().await.unwrap();
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/dialects.md")).unwrap();
+    let script = blocks(&page).concat().replace("http://127.0.0.1:8080", server.base_url());
+    let mut shell = Command::new("bash");
+    shell.args(["-euo", "pipefail", "-c", &script]).kill_on_drop(true);
+    let output = timeout(Duration::from_secs(60), shell.output()).await.expect("the commands come to an end").unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let answers: Vec<serde_json::Value> =
+        said.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<[&str; 3]> =
+        answers.iter().map(|answer| ["status", "amount_cents", "mode"].map(|field| answer[field].as_str().unwrap_or_default())).collect();
+    let expected = [["succeeded", "4320", "one_shot"], ["succeeded", "4900", "subscription"], ["requires_payment", "4200", "one_shot"]];
+    assert_eq!(told, expected, "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(server.terminate(Duration::from_secs(40)).await.unwrap().success());
+}

@@ -173,8 +173,6 @@ async fn resume_subscription(
         (status = 200, description = "Canceled, or it ends with its period; now or before", body = SubscriptionView),
         (status = 202, description = "A renewal is under way, and its provider is asked to give it up; it ends with that", body = SubscriptionView),
         (status = 404, description = "Not there"),
-        (status = 413, description = "Longer than 256 KiB"),
-        (status = 415, description = "Not application/json"),
     ),
 )]
 async fn cancel_subscription(
@@ -199,8 +197,6 @@ async fn cancel_subscription(
         (status = 200, description = "Changed, now or before", body = SubscriptionView),
         (status = 404, description = "Not there"),
         (status = 409, description = "`subscription_ended`"),
-        (status = 413, description = "Longer than 256 KiB"),
-        (status = 415, description = "Not application/json"),
         (status = 422, description = "`payment_method_invalid`: the customer has no such method"),
     ),
 )]
@@ -215,7 +211,22 @@ async fn change_payment_method(
 }
 
 async fn change(ctx: &ApiContext, scope: &Scope, id: &SubscriptionId, change: &Change, trace: &TraceParent) -> Result<Response, Problem> {
-    let subscription = match ctx.store().change_subscription(scope, id, change).await? {
+    let subscription = changed(ctx, scope, id, change, trace).await?;
+    // An end that was asked for now, and that has to wait.
+    let waits = *change == Change::CancelNow && subscription.status != SubscriptionStatus::Canceled;
+    let status = if waits { StatusCode::ACCEPTED } else { StatusCode::OK };
+    Ok(json(status, &SubscriptionView::from(&subscription)))
+}
+
+/// Changes one, and hands on what follows.
+pub(crate) async fn changed(
+    ctx: &ApiContext,
+    scope: &Scope,
+    id: &SubscriptionId,
+    change: &Change,
+    trace: &TraceParent,
+) -> Result<Subscription, Problem> {
+    match ctx.store().change_subscription(scope, id, change).await? {
         SubscriptionChanged::Done { subscription, moved, deliveries } => {
             for delivery in deliveries {
                 ctx.hand_on(Lane::Deliveries, delivery.as_str(), scope, trace.as_str());
@@ -223,19 +234,15 @@ async fn change(ctx: &ApiContext, scope: &Scope, id: &SubscriptionId, change: &C
             if let Some(moved) = moved {
                 ctx.after(moved, trace.as_str()).await;
             }
-            subscription
+            Ok(*subscription)
         }
-        SubscriptionChanged::Refused(refusal, subscription) => return Err(refused(refusal, &subscription)),
+        SubscriptionChanged::Refused(refusal, subscription) => Err(refused(refusal, &subscription)),
         SubscriptionChanged::MethodMissing => {
             let words = "the customer has no such payment method";
-            return Err(CodedError::new(Code::PaymentMethodInvalid, words).at("id").into());
+            Err(CodedError::new(Code::PaymentMethodInvalid, words).at("id").into())
         }
-        SubscriptionChanged::Missing => return Err(Problem::NotFound),
-    };
-    // An end that was asked for now, and that has to wait.
-    let waits = *change == Change::CancelNow && subscription.status != SubscriptionStatus::Canceled;
-    let status = if waits { StatusCode::ACCEPTED } else { StatusCode::OK };
-    Ok(json(status, &SubscriptionView::from(&*subscription)))
+        SubscriptionChanged::Missing => Err(Problem::NotFound),
+    }
 }
 
 fn refused(refusal: ChangeRefusal, subscription: &Subscription) -> Problem {

@@ -68,6 +68,12 @@ const ROUTES: &[(&str, &[&str])] = &[
     ("/v1/ticket-keys", &["get"]),
     ("/v1/settings", &["get", "put"]),
     ("/sandbox/charges", &["get"]),
+    ("/v1/checkout", &["post"]),
+    ("/v1/payments/{id}", &["get"]),
+    ("/loop/v1/checkout", &["post"]),
+    ("/loop/v1/payments/{id}", &["get"]),
+    ("/loop/v1/subscriptions/{id}", &["get"]),
+    ("/loop/v1/subscriptions/{id}/pause", &["post"]),
     ("/webhooks/{provider}/{account}", &["post"]),
     ("/healthz", &["get"]),
     ("/readyz", &["get"]),
@@ -103,10 +109,15 @@ async fn every_route_is_described_with_its_answers_and_every_reference_leads_som
             assert!(operation["summary"].is_string() && operation["tags"][0].is_string(), "{path}");
             let responses = operation["responses"].as_object().unwrap();
             assert!(responses.keys().any(|status| status.starts_with('2')));
-            if path.starts_with("/v1") {
+            if path.starts_with("/v1") || path.starts_with("/loop") {
                 assert!(responses.contains_key("401") && responses.contains_key("429") && operation["security"].is_array(), "{path}");
-                let problem = &responses["401"]["content"]["application/problem+json"]["schema"]["$ref"];
-                assert_eq!(problem, "#/components/schemas/Problem");
+                let (kind, schema) = if operation["tags"][0] == "loop" {
+                    ("application/json", "LoopError")
+                } else {
+                    ("application/problem+json", "Problem")
+                };
+                let problem = &responses["401"]["content"][kind]["schema"]["$ref"];
+                assert_eq!(problem.as_str(), Some(format!("#/components/schemas/{schema}").as_str()), "{path}");
             }
         }
     }

@@ -7,6 +7,7 @@ mod balance;
 mod callbacks;
 mod cards;
 mod closing;
+mod dialect_loop;
 mod hosted;
 mod hosted_push;
 mod jobs;
@@ -84,5 +85,6 @@ stories! {
     late_money::story as late_money_goes_back_when_it_is_asked_for_and_nothing_of_a_sale_with_it with QUICK;
     jobs::story as a_session_is_called_off_and_everybody_gets_the_money_back_once with QUICK;
     waiting_list::story as what_comes_back_is_offered_to_who_waits_and_to_nobody_else with QUICK;
+    dialect_loop::story as a_client_of_loop_changes_its_base_url_and_its_key with QUICK;
     review::story as what_nobody_can_find_out_is_decided_by_an_operator with review::SETTINGS;
 }

@@ -62,7 +62,7 @@ pub async fn read(ctx: &ApiContext, scope: &Scope, id: &CheckoutId) -> Result<Ch
 ///
 /// A checkout that was accepted here and not announced since is not looked at first: the announcement, which cannot come
 /// unheard after registering, leads to the only look that is needed.
-async fn settled(ctx: &ApiContext, scope: &Scope, id: &CheckoutId, deadline: Instant) -> Result<Checkout, Problem> {
+pub(crate) async fn settled(ctx: &ApiContext, scope: &Scope, id: &CheckoutId, deadline: Instant) -> Result<Checkout, Problem> {
     let Some(ticket) = ctx.waiters().register(id, Interest::Settled) else { return read(ctx, scope, id).await };
     if !ctx.waiters().is_pending(id, scope) {
         let checkout = read(ctx, scope, id).await?;

@@ -15,6 +15,7 @@ use crate::context::ApiContext;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use get::read;
+pub(crate) use get::settled;
 
 /// `/v1/checkouts…`
 pub fn router() -> OpenApiRouter<ApiContext> {

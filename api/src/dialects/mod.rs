@@ -1,0 +1,21 @@
+//! Other people's checkout APIs over the one engine. Each file translates one of them, and holds no rules of its own. See docs/dialects.md.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `loop_payments` | Loop's payments |
+//! | `keyed` | how a request gets a key, whether it names one or not |
+//! | `told` | whose words a path is answered in, and how each says an error |
+
+mod keyed;
+mod loop_payments;
+mod told;
+
+pub(crate) use told::Dialect;
+
+use crate::context::ApiContext;
+use utoipa_axum::router::OpenApiRouter;
+
+/// All of them: whole under their own prefixes, and where the native API has no such route at the root, as they are published.
+pub(crate) fn router() -> OpenApiRouter<ApiContext> {
+    OpenApiRouter::new().merge(loop_payments::at_root()).nest("/loop", loop_payments::whole())
+}
