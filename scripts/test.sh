@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every test, against real PostgreSQL, RabbitMQ and Redis, which are installed if missing, started on free ports and stopped afterwards, and in
-# Chromium, which is installed if missing, too.
+# Every test, against real PostgreSQL, RabbitMQ and Redis, which are installed if missing, started on free ports and stopped afterwards, in
+# Chromium, and with schemathesis, which are installed if missing, too.
 # Arguments go to the test runner:  scripts/test.sh refund    scripts/test.sh -p boxoffice-common
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -20,6 +20,8 @@ scripts/services.sh install
 echo "PostgreSQL, RabbitMQ and Redis are installed."
 scripts/browser.sh
 echo "Chromium and axe-core are installed."
+scripts/schemathesis.sh
+echo "schemathesis is installed."
 
 if [ "${#scope[@]}" -gt 0 ]; then
     step "Build"

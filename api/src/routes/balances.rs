@@ -58,8 +58,6 @@ struct CreateBalanceAdjustment {
     responses(
         (status = 201, description = "Booked. The same key and body again get this answer again, with `Idempotent-Replayed: true`", body = Adjustment, headers(("Idempotent-Replayed" = bool))),
         (status = 404, description = "No such customer"),
-        (status = 413, description = "Longer than 256 KiB"),
-        (status = 415, description = "Not application/json"),
         (status = 422, description = "`balance_insufficient`: less is there, or the rest is held for checkouts under way. Or a key that was used with another body"),
     ),
 )]

@@ -74,8 +74,6 @@ struct PutBoughtMembership {
         (status = 200, description = "Replaced", body = BoughtMembershipView),
         (status = 404, description = "No such customer"),
         (status = 409, description = "`id_taken`, or `capacity_too_small`: more credits are used or held"),
-        (status = 413, description = "Longer than 256 KiB"),
-        (status = 415, description = "Not application/json"),
         (status = 422, description = "No such membership in the catalogue"),
     ),
 )]
@@ -207,8 +205,6 @@ struct Freeze {
         (status = 200, description = "As it stands now", body = BoughtMembershipView),
         (status = 404, description = "Not there"),
         (status = 409, description = "`not_freezable`: it is not good now, or is frozen in another way"),
-        (status = 413, description = "Longer than 256 KiB"),
-        (status = 415, description = "Not application/json"),
     ),
 )]
 async fn freeze(
@@ -236,8 +232,6 @@ struct Nothing {}
         (status = 200, description = "As it stands now", body = BoughtMembershipView),
         (status = 404, description = "Not there"),
         (status = 409, description = "`not_freezable`: its time is over"),
-        (status = 413, description = "Longer than 256 KiB"),
-        (status = 415, description = "Not application/json"),
     ),
 )]
 async fn unfreeze(

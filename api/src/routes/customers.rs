@@ -33,8 +33,6 @@ pub fn router() -> OpenApiRouter<ApiContext> {
         (status = 201, description = "Created", body = Customer),
         (status = 200, description = "Replaced", body = Customer),
         (status = 409, description = "What is sold or held does not fit, or the external id is taken"),
-        (status = 413, description = "Longer than 256 KiB"),
-        (status = 415, description = "Not application/json"),
     ),
 )]
 async fn put(

@@ -62,8 +62,6 @@ struct CancelSessionBody {
         (status = 202, description = "Called off; the job runs. The same key and body again get this answer again, with `Idempotent-Replayed: true`", body = Job, headers(("Location" = String), ("Idempotent-Replayed" = bool))),
         (status = 200, description = "It was called off before, by this job. The same key and body again get this answer again", body = Job, headers(("Location" = String), ("Idempotent-Replayed" = bool))),
         (status = 404, description = "No such session"),
-        (status = 413, description = "Longer than 256 KiB"),
-        (status = 415, description = "Not application/json"),
         (status = 422, description = "A key that was used with another body"),
     ),
 )]

@@ -72,8 +72,6 @@ struct PutPaymentMethod {
         (status = 200, description = "Replaced", body = PaymentMethodView),
         (status = 404, description = "No such customer"),
         (status = 409, description = "`too_many_payment_methods`"),
-        (status = 413, description = "Longer than 256 KiB"),
-        (status = 415, description = "Not application/json"),
     ),
 )]
 async fn put_method(

@@ -33,8 +33,6 @@ pub fn router() -> OpenApiRouter<ApiContext> {
     responses(
         (status = 201, description = "Created", body = Plan),
         (status = 200, description = "Replaced", body = Plan),
-        (status = 413, description = "Longer than 256 KiB"),
-        (status = 415, description = "Not application/json"),
     ),
 )]
 async fn put(

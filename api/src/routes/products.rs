@@ -34,8 +34,6 @@ pub fn router() -> OpenApiRouter<ApiContext> {
         (status = 201, description = "Created", body = Product),
         (status = 200, description = "Replaced", body = Product),
         (status = 409, description = "What is sold or held does not fit, or the external id is taken"),
-        (status = 413, description = "Longer than 256 KiB"),
-        (status = 415, description = "Not application/json"),
     ),
 )]
 async fn put(

@@ -93,8 +93,6 @@ impl CreateRefund {
         (status = 202, description = "Durable: `pending` at the provider, or `succeeded` where none is asked. The same key and body again get this answer again, with `Idempotent-Replayed: true`", body = RefundView, headers(("Location" = String), ("Idempotent-Replayed" = bool))),
         (status = 404, description = "No such checkout"),
         (status = 409, description = "`not_refundable`: only a checkout that has succeeded is given back, and late money of one that has ended otherwise"),
-        (status = 413, description = "Longer than 256 KiB"),
-        (status = 415, description = "Not application/json"),
         (status = 422, description = "`refund_exceeds_paid`, an unknown line, or a key that was used with another body"),
     ),
 )]
@@ -161,8 +159,6 @@ enum Outcome {
         (status = 200, description = "Decided, now or by the same words before", body = RefundView),
         (status = 404, description = "Not there"),
         (status = 409, description = "`not_in_review`: it neither needs review nor is `succeeded` at a provider and said to have failed, or it was resolved otherwise or with another note; `which_part`: more than one of its parts could be meant, name one"),
-        (status = 413, description = "Longer than 256 KiB"),
-        (status = 415, description = "Not application/json"),
     ),
 )]
 async fn resolve_refund(

@@ -50,8 +50,6 @@ async fn get(caller: Caller<AnyKey>, headers: HeaderMap, State(ctx): State<ApiCo
     request_body = Settings,
     responses(
         (status = 200, description = "In force", body = Settings, headers(("ETag" = String))),
-        (status = 413, description = "Longer than 256 KiB"),
-        (status = 415, description = "Not application/json"),
     ),
 )]
 async fn put(

@@ -100,8 +100,6 @@ impl JoinWaitingList {
         (status = 201, description = "On the list. The same key and body again get this answer again, with `Idempotent-Replayed: true`", body = WaitingEntryView, headers(("Location" = String), ("Idempotent-Replayed" = bool))),
         (status = 404, description = "No such session"),
         (status = 409, description = "`session_not_full`: buy instead; `already_waiting`; `waiting_list_full`"),
-        (status = 413, description = "Longer than 256 KiB"),
-        (status = 415, description = "Not application/json"),
         (status = 422, description = "No such customer, one who may not buy it, or a key that was used with another body"),
     ),
 )]

@@ -94,8 +94,6 @@ struct SecretView {
     responses(
         (status = 201, description = "Created; the secret is shown this once", body = EndpointView),
         (status = 200, description = "Replaced", body = EndpointView),
-        (status = 413, description = "Longer than 256 KiB"),
-        (status = 415, description = "Not application/json"),
     ),
 )]
 async fn put(

@@ -27,8 +27,6 @@ use boxoffice_common::domain::view::CheckoutView;
     request_body = CreateCheckout,
     responses(
         (status = 202, description = "Durable. The same key and body again get this answer again, with `Idempotent-Replayed: true`", body = CheckoutView, headers(("Location" = String), ("Idempotent-Replayed" = bool))),
-        (status = 413, description = "Longer than 256 KiB"),
-        (status = 415, description = "Not application/json"),
         (status = 422, description = "Unknown ids, a wrong price, a bad promo code, a feature that is not there, or a key that was used with another body"),
     ),
 )]

@@ -45,8 +45,6 @@ struct CheckIn {
         (status = 200, description = "Admitted, just now and by this request", body = TicketView),
         (status = 404, description = "No such ticket"),
         (status = 409, description = "`already_admitted` (with `admitted_at`), `ticket_replaced`, `ticket_void`, `ticket_other_session` or `ticket_changed_too_often`"),
-        (status = 413, description = "Longer than 256 KiB"),
-        (status = 415, description = "Not application/json"),
         (status = 422, description = "`ticket_code_invalid`: not one of this tenant's codes, or tampered with"),
     ),
 )]

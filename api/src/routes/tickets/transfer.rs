@@ -69,8 +69,6 @@ impl Transfer {
         (status = 200, description = "With its new holder and code", body = TicketView),
         (status = 404, description = "Not there"),
         (status = 409, description = "`already_admitted`, `ticket_void` or `ticket_changed_too_often`"),
-        (status = 413, description = "Longer than 256 KiB"),
-        (status = 415, description = "Not application/json"),
         (status = 422, description = "An unknown customer, or one to whom the session is not open: `access_restricted`, `age_restricted`, `date_of_birth_required`"),
     ),
 )]
