@@ -18,13 +18,7 @@ use boxoffice_common::{
     adapters::provider_events::EventSources,
     config::Config,
     domain::{checkout::Checkout, id::Entropy, state::Status, view::QueueEstimate},
-    ports::{
-        announcer::Announcer,
-        clock::Clock,
-        queue::Queue,
-        seats::Seats,
-        store::{Store, Unkeyed},
-    },
+    ports::{announcer::Announcer, clock::Clock, queue::Queue, seats::Seats, store::Store},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::{sync::Arc, time::Duration};
@@ -164,16 +158,6 @@ impl ApiContext {
                 metrics.run_upkeep();
             }
         }
-    }
-
-    /// Notes behind the answer that it has gone out. When that cannot be written, the same request will get the same answer once more.
-    pub(crate) fn was_answered(&self, request: Unkeyed, key: String) {
-        let context = self.clone();
-        self.0.tasks.spawn(async move {
-            if let Err(error) = context.store().was_answered(&request, &key).await {
-                tracing::warn!(%error, "an answer that has gone out is not noted");
-            }
-        });
     }
 
     /// The truth.

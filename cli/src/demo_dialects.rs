@@ -25,11 +25,11 @@ pub async fn fill(engine: &Engine, scope: &Scope) -> Result<(), Failure> {
     let grace = json!({"external_id": "member-77", "name": "Grace Hopper", "email": "grace@example.com"});
     let grace = serde_json::from_value(grace).map_err(invalid)?;
     let customer = CustomerId::parse("cus_demo_grace").map_err(invalid)?;
-    engine
-        .store
-        .put_customer(scope, &customer, &grace)
-        .await?
-        .map_err(|other| invalid(format!("customer {other} has Grace's external id")))?;
+    if let Err(other) = engine.store.put_customer(scope, &customer, &grace).await? {
+        // Of an older demo, say: everything else is there.
+        tracing::warn!(%other, "another customer is called member-77; the examples of docs/dialects.md pay on the page");
+        return Ok(());
+    }
     let card = PutMethod {
         scope: scope.clone(),
         customer,

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 /// API.md promises 72 hours at the least.
 const KEEP: Duration = Duration::from_secs(96 * 3600);
 /// Shorter than answers are kept: a request that is one with an earlier one gets that one's answer.
-const KEEP_UNANSWERED: Duration = Duration::from_secs(72 * 3600);
+const KEEP_UNANSWERED: Duration = Duration::from_secs(24 * 3600);
 /// Longer than any provider repeats an event.
 const KEEP_EVENTS: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The most in one transaction.
@@ -27,8 +27,9 @@ impl Service for Janitor {
     }
 
     async fn round(&self, stop: &CancellationToken) -> Result<(), StepError> {
-        while !stop.is_cancelled() && self.0.store.forget_answers(KEEP, MOST).await? == u64::from(MOST) {}
+        // Before the answers: one that is asked for again has to be there.
         while !stop.is_cancelled() && self.0.store.forget_unanswered(KEEP_UNANSWERED, MOST).await? == u64::from(MOST) {}
+        while !stop.is_cancelled() && self.0.store.forget_answers(KEEP, MOST).await? == u64::from(MOST) {}
         while !stop.is_cancelled() && self.0.store.forget_events(KEEP_EVENTS, MOST).await? == u64::from(MOST) {}
         Ok(())
     }

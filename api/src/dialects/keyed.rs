@@ -10,9 +10,14 @@ use boxoffice_common::{
     domain::scope::Scope,
     ports::store::{IdempotencyRow, Unkeyed},
 };
-use futures::stream;
+use futures::{StreamExt, stream};
 use http::{HeaderValue, header};
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
+
+/// For so long the same request is one with an earlier one that was not answered. Somebody may want the same again tomorrow.
+const JOINED_FOR: Duration = Duration::from_secs(12 * 3600);
+/// How long the end of an answer waits until it is noted that it goes out.
+const NOTE: Duration = Duration::from_secs(2);
 
 /// A request's key, as long as its answer has not gone out.
 pub(super) struct Keyed {
@@ -23,7 +28,7 @@ pub(super) struct Keyed {
 }
 
 impl Keyed {
-    /// Of a request to `route` (method and path) with this body.
+    /// Of a request to `route` with this body. A route is named by its API, method and path, wherever it is mounted.
     pub(super) async fn of(
         ctx: &ApiContext,
         scope: &Scope,
@@ -31,28 +36,37 @@ impl Keyed {
         key: Option<IdempotencyKey>,
         body_hash: String,
     ) -> Result<Self, Problem> {
+        let route = route.to_owned();
         if let Some(key) = key {
-            return Ok(Self { row: key.with_body(body_hash), unkeyed: None });
+            return Ok(Self { row: IdempotencyRow { route, ..key.with_body(body_hash) }, unkeyed: None });
         }
-        let unkeyed = Unkeyed { scope: scope.clone(), route: route.to_owned(), body_hash: body_hash.clone() };
+        let unkeyed = Unkeyed { scope: scope.clone(), route: route.clone(), body_hash: body_hash.clone() };
         let fresh = format!("unkeyed-{}", ctx.entropy().ulid(ctx.clock().now()));
-        let key = ctx.store().join_unanswered(&unkeyed, &fresh).await?;
-        Ok(Self { row: IdempotencyRow { route: route.to_owned(), key, body_hash }, unkeyed: Some(unkeyed) })
+        let key = ctx.store().join_unanswered(&unkeyed, &fresh, JOINED_FOR).await?;
+        Ok(Self { row: IdempotencyRow { route, key, body_hash }, unkeyed: Some(unkeyed) })
     }
 
-    /// Sends this answer, and notes when the connection has it. One that says nothing for certain leaves the request open: it is asked
-    /// again, and finds what became of it.
-    pub(super) fn answer(self, ctx: &ApiContext, response: Response, text: String) -> Response {
-        let Some(unkeyed) = self.unkeyed.filter(|_| !response.status().is_server_error()) else {
+    /// Sends this answer, and notes that the connection has it. One that says nothing for certain, `is_final` or by its status, leaves the
+    /// request open: it is asked again, and finds what became of it.
+    pub(super) fn answer(self, ctx: &ApiContext, is_final: bool, response: Response, text: String) -> Response {
+        let Some(unkeyed) = self.unkeyed.filter(|_| is_final && !response.status().is_server_error()) else {
             return response.map(|_| Body::from(text));
         };
         let (mut parts, _) = response.into_parts();
         parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(text.len()));
+        let mut most = Bytes::from(text);
+        // Behind the last byte the client may want the same once more: by then it is noted.
+        let last = most.split_off(most.len().saturating_sub(1));
         let (ctx, key) = (ctx.clone(), self.row.key);
-        let sent = stream::once(async move {
-            ctx.was_answered(unkeyed, key);
-            Ok::<_, Infallible>(Bytes::from(text))
+        let end = stream::once(async move {
+            match tokio::time::timeout(NOTE, ctx.store().was_answered(&unkeyed, &key)).await {
+                Ok(Ok(())) => {}
+                // Then the same request will get the same answer once more.
+                Ok(Err(error)) => tracing::warn!(%error, "an answer that goes out is not noted"),
+                Err(_) => tracing::warn!("an answer that goes out is not noted in time"),
+            }
+            Ok::<_, Infallible>(last)
         });
-        Response::from_parts(parts, Body::from_stream(sent))
+        Response::from_parts(parts, Body::from_stream(stream::once(std::future::ready(Ok(most))).chain(end)))
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     auth::{Caller, CheckoutsRead, CheckoutsWrite},
     bounds,
     context::ApiContext,
-    idempotency::IdempotencyKey,
+    idempotency::{IdempotencyKey, REPLAYED},
     intake::{Buyer, Page, Submission},
     problem::Problem,
     respond::{json, json_text},
@@ -31,6 +31,7 @@ use crate::{
     },
     strict::Strict,
     trace::TraceParent,
+    waiting::is_settled,
 };
 use axum::{
     Extension,
@@ -44,24 +45,31 @@ use boxoffice_common::{
         hosted::{PaymentOptions, UiMode},
         id::{CheckoutId, CustomerId, PaymentMethodId, SubscriptionId},
         leg::Tender,
+        pricing::Cart,
         scope::Scope,
         subscription::Subscription,
         subscription_change::Change,
-        tender::Asked,
+        tender,
     },
     ports::store::{IdempotencyRow, PageRequest},
 };
-use http::{StatusCode, Uri};
+use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
-use serde_json::Map;
+use serde_json::{Map, Value};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// How long an answer waits for what comes of the payment. Whatever it is by then is told, and goes on.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Shorter than the patience of most clients.
+const PATIENCE: Duration = Duration::from_secs(7);
 /// How long what is made here may wait for its customer.
 const EXPIRES_IN: Duration = Duration::from_secs(1_800);
+
+/// What a key is bound to, wherever the route is mounted.
+const ROUTE: &str = "loop POST /v1/checkout";
+/// How our own ids of customers begin.
+const OURS: &str = "cus_";
 
 /// What the native API has no route of its own for.
 pub(super) fn at_root() -> OpenApiRouter<ApiContext> {
@@ -95,21 +103,28 @@ struct PauseRequest {
 async fn loop_checkout(
     caller: Caller<CheckoutsWrite>,
     key: Option<IdempotencyKey>,
-    uri: Uri,
     State(ctx): State<ApiContext>,
     Extension(trace): Extension<TraceParent>,
     body: Strict<CheckoutRequest>,
 ) -> Result<Response, Problem> {
-    let keyed = Keyed::of(&ctx, caller.scope(), &format!("POST {}", uri.path()), key, body.hash).await?;
-    let customer = body.value.customer_id.clone();
-    match sell(&ctx, caller.shared_scope(), body.value, keyed.row.clone(), trace).await {
-        Ok(checkout) => {
-            let text = serde_json::to_string(&Payment::of(&checkout, &customer)).map_err(|_| Problem::Internal)?;
-            Ok(keyed.answer(&ctx, json_text(StatusCode::CREATED, String::new()), text))
+    // What can never be done leaves nothing behind.
+    bounds::text(&body.value.customer_id, 255, "customer_id")?;
+    let (cart, metadata) = (body.value.cart()?, body.value.metadata()?);
+    let keyed = Keyed::of(&ctx, caller.scope(), ROUTE, key, body.hash).await?;
+    let order =
+        Asked { cart, metadata, customer: body.value.customer_id, reference: body.value.order_id.filter(|order| !order.is_empty()) };
+    match sell(&ctx, caller.shared_scope(), &order, keyed.row.clone(), trace).await {
+        Ok((checkout, replayed)) => {
+            let text = serde_json::to_string(&Payment::of(&checkout, &order.customer)).map_err(|_| Problem::Internal)?;
+            let mut response = json_text(StatusCode::CREATED, String::new());
+            if replayed {
+                response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+            }
+            Ok(keyed.answer(&ctx, is_settled(checkout.status), response, text))
         }
         Err(problem) => {
             let (_, text) = fault(&problem);
-            Ok(keyed.answer(&ctx, Dialect::Loop.retold(problem.into_response()), text))
+            Ok(keyed.answer(&ctx, true, Dialect::Loop.retold(problem.into_response()), text))
         }
     }
 }
@@ -204,25 +219,34 @@ async fn name_of(ctx: &ApiContext, scope: &Scope, id: &CustomerId) -> Result<Str
     Ok(customer.and_then(|customer| customer.external_id).unwrap_or_else(|| id.to_string()))
 }
 
+/// What is asked for, as far as it can be read without a look at the store.
+struct Asked {
+    cart: Cart,
+    metadata: Map<String, Value>,
+    customer: String,
+    reference: Option<String>,
+}
+
+/// What became of it, and whether it was asked for before.
 async fn sell(
     ctx: &ApiContext,
     scope: Arc<Scope>,
-    request: CheckoutRequest,
+    asked: &Asked,
     idempotency: IdempotencyRow,
     trace: TraceParent,
-) -> Result<Checkout, Problem> {
-    let (buyer, method) = payer(ctx, &scope, &request.customer_id).await?;
+) -> Result<(Checkout, bool), Problem> {
+    let (buyer, method) = payer(ctx, &scope, &asked.customer).await?;
     let (payment, page) = match method {
         Some(id) => {
             let tender = Tender::SavedMethod { id, token: None, owner: None };
-            (Some(vec![Asked { tender, amount: None, param: "customer_id".to_owned() }]), None)
+            (Some(vec![tender::Asked { tender, amount: None, param: "customer_id".to_owned() }]), None)
         }
         None => (None, Some(Page { options: PaymentOptions::default(), ui_mode: UiMode::Hosted })),
     };
     let submission = Submission {
-        cart: request.cart()?,
-        reference: request.order_id.clone(),
-        metadata: request.metadata()?,
+        cart: asked.cart.clone(),
+        reference: asked.reference.clone(),
+        metadata: asked.metadata.clone(),
         scope: Arc::clone(&scope),
         idempotency,
         buyer: Some(buyer),
@@ -237,13 +261,13 @@ async fn sell(
     };
     let answer = ctx.intake().accept(submission).await?;
     let id = CheckoutId::parse(answer.stored.object.as_str()).map_err(|_| Problem::Internal)?;
-    settled(ctx, &scope, &id, Instant::now() + PATIENCE).await
+    Ok((settled(ctx, &scope, &id, Instant::now() + PATIENCE).await?, answer.replayed))
 }
 
 /// Who pays, and with what he has saved for that. A customer whom nobody knows yet is made, under that name.
 async fn payer(ctx: &ApiContext, scope: &Scope, name: &str) -> Result<(Buyer, Option<PaymentMethodId>), Problem> {
-    bounds::text(name, 255, "customer_id")?;
-    let ours: Vec<CustomerId> = CustomerId::parse(name).into_iter().collect();
+    // Only what looks like an id of ours: a new customer of theirs must not be taken for an old one of somebody's.
+    let ours: Vec<CustomerId> = CustomerId::parse(name).into_iter().filter(|id| id.as_str().starts_with(OURS)).collect();
     let known = ctx.store().customers_by_name(scope, &ours, &[name.to_owned()]).await?;
     // The client's own name goes before one of ours that happens to be the same.
     let named = known.iter().find(|customer| customer.external_id.as_deref() == Some(name)).or(known.first());

@@ -216,8 +216,9 @@ async fn another_tenant_and_the_other_mode_find_nothing_and_change_nothing_at_an
         for (method, template, path, _) in &operations {
             let what = format!("{name}: {method} {path}");
             let reply = shop.ask(method, template, path, &[key]).await;
-            // Some say so of what is understood and not there.
-            let is_understood = reply.code() != 400 || refusal(&reply).1 == "resource_missing";
+            // Loop's says so of what is understood and not there.
+            let is_loops = template.ends_with("/v1/checkout");
+            let is_understood = reply.code() != 400 || (is_loops && refusal(&reply).1 == "resource_missing");
             assert!(is_understood, "{what} is not understood: give it a body in BODIES: {:?}", reply.body);
             assert!(reply.code() < 500, "{what}: {:?}", reply.body);
             // One may put what one likes under the same name, as one's own.

@@ -9,6 +9,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 
+/// A provider is waited for longer than an answer waits.
+pub const SLOW: &[(&str, &str)] = &[("BOXOFFICE_PROVIDER_TIMEOUT_MS", "12000"), ("BOXOFFICE_LEASE_MS", "20000")];
 /// Where it is mounted: as published, and whole.
 const MOUNTS: [&str; 2] = ["", "/loop"];
 
@@ -28,6 +30,7 @@ pub async fn story(system: &System) {
     who_has_saved_nothing_pays_on_our_page(&shop).await;
     a_key_and_no_key(&shop).await;
     a_client_that_heard_nothing_is_not_charged_again(&shop).await;
+    another_ones_card_is_never_charged(&shop).await;
     the_books_are_the_same_as_of_a_sale_of_ours(&shop).await;
 }
 
@@ -112,7 +115,7 @@ async fn what_cannot_be_done_is_said_in_their_words(system: &System, shop: &Clie
     let items = |more: Value| json!({"customer_id": "member-7", "line_items": [with(&item, more)]});
     for (body, error) in [
         (json!({}), "parameter_missing"),
-        (json!({"customer_id": ""}), "parameter_invalid"),
+        (with(&amount, json!({"customer_id": ""})), "parameter_invalid"),
         (json!({"customer_id": "member-7"}), "parameter_missing"),
         (json!({"customer_id": 7, "amount_cents": 100}), "parameter_invalid"),
         (with(&amount, json!({"amount_cents": 0})), "parameter_invalid"),
@@ -120,7 +123,8 @@ async fn what_cannot_be_done_is_said_in_their_words(system: &System, shop: &Clie
         (with(&amount, json!({"currency": "dollars"})), "parameter_invalid"),
         (with(&amount, json!({"promo_code": "NONE"})), "promo_code_invalid"),
         (with(&amount, json!({"order_id": "4242424242424242"})), "card_number_refused"),
-        (with(&amount, json!({"subscription_plan_id": "pln_loop"})), "parameter_invalid"),
+        (with(&amount, json!({"subscription_plan_id": "pln_loop"})), "price_mismatch"),
+        (with(&items(json!({})), json!({"subscription_plan_id": "pln_loop"})), "parameter_invalid"),
         (json!({"customer_id": "member-7", "subscription_plan_id": "pln_none"}), "resource_missing"),
         (json!({"customer_id": "member-7", "line_items": []}), "parameter_invalid"),
         (items(json!({"qty": 0})), "parameter_invalid"),
@@ -134,6 +138,8 @@ async fn what_cannot_be_done_is_said_in_their_words(system: &System, shop: &Clie
         assert_eq!(reply.status, 400, "{body}: {}", reply.text);
         refused(&reply, 400, error);
     }
+    let said = pay(shop, mount, &items(json!({"unit_amount_cents": 2400}))).await.json();
+    assert!(said["message"].as_str().unwrap().starts_with("line_items[0].unit_amount_cents: "), "{said}");
     // What they do not document is no reason to refuse: fields of a later version, say.
     assert_eq!(pay(shop, mount, &with(&amount, json!({"a_new_field": [1]}))).await.status, 201);
     refused(&pay(&shop.with_key(None), mount, &amount).await, 401, "unauthenticated");
@@ -168,6 +174,9 @@ async fn a_key_and_no_key(shop: &Client) {
     let keyed = async |body: &Value| shop.send(shop.request(Method::POST, "/v1/checkout").header("idempotency-key", &key).json(body)).await;
     let (first, again) = (keyed(&body).await.expect(201), keyed(&body).await.expect(201));
     assert_eq!(first, again);
+    assert_eq!(keyed(&body).await.header("idempotent-replayed"), Some("true"));
+    let whole = shop.request(Method::POST, "/loop/v1/checkout").header("idempotency-key", &key).json(&body);
+    assert_eq!(shop.send(whole).await.expect(201), first, "wherever it is mounted");
     refused(&keyed(&with(&body, json!({"amount_cents": 701}))).await, 400, "idempotency_key_reused");
     // Without one each is a purchase of its own, once the one before was answered.
     let unkeyed = with(&body, json!({"order_id": "unkeyed"}));
@@ -189,12 +198,43 @@ async fn a_client_that_heard_nothing_is_not_charged_again(shop: &Client) {
         let request = shop.request(Method::POST, "/v1/checkout").timeout(Duration::from_millis(700)).json(&body);
         assert!(request.send().await.is_err(), "the provider is slower than this");
     }
-    let payment = pay(shop, "", &body).await.expect(201);
+    let (payment, twin) = tokio::join!(pay(shop, "", &body), pay(shop, "/loop", &body));
+    let (payment, twin) = (payment.expect(201), twin.expect(201));
+    assert_eq!(payment["id"], twin["id"]);
     let checkouts = of_order(shop, "slow").await;
     assert_eq!((checkouts.len(), &checkouts[0]["id"]), (1, &payment["id"]), "{checkouts:?}");
     let id = payment["id"].as_str().unwrap();
     assert_eq!(shop.settled(id).await["status"], "succeeded");
     assert_eq!(shop.charged(id).await, ["captured"]);
+}
+
+/// Nobody whom their client does not know is charged, whatever he is called here.
+async fn another_ones_card_is_never_charged(shop: &Client) {
+    put(shop, "customers", "1001", json!({"external_id": "somebody"})).await;
+    card(shop, "1001", "tok_visa").await;
+    let new = pay(shop, "", &json!({"customer_id": "1001", "amount_cents": 500})).await.expect(201);
+    assert_eq!((&new["status"], &new["customer_id"]), (&json!("requires_payment"), &json!("1001")), "{new}");
+    put(shop, "customers", "cus_1002", json!({"family": "fam"})).await;
+    put(shop, "customers", "cus_1003", json!({"family": "fam"})).await;
+    card(shop, "cus_1002", "tok_visa").await;
+    let relative = pay(shop, "", &json!({"customer_id": "cus_1003", "amount_cents": 500})).await.expect(201);
+    assert_eq!(relative["status"], "requires_payment");
+    let owner = pay(shop, "", &json!({"customer_id": "cus_1002", "amount_cents": 500})).await.expect(201);
+    assert_eq!((&owner["status"], &owner["customer_id"]), (&json!("succeeded"), &json!("cus_1002")));
+}
+
+/// A provider that takes longer than an answer waits: what is told for now leaves the request open, and the same one finds the same payment.
+pub async fn slow(system: &System) {
+    let shop = system.shop();
+    put(&shop, "customers", "cus_slow", json!({"external_id": "member-slow"})).await;
+    card(&shop, "cus_slow", "tok_timeout_charged").await;
+    let body = json!({"customer_id": "member-slow", "amount_cents": 800, "order_id": "slow"});
+    let first = pay(&shop, "", &body).await.expect(201);
+    assert_eq!(first["status"], "processing", "{first}");
+    let id = first["id"].as_str().unwrap();
+    assert_eq!(pay(&shop, "", &body).await.expect(201)["id"], id);
+    assert_eq!(shop.settled(id).await["status"], "succeeded");
+    assert_eq!((of_order(&shop, "slow").await.len(), shop.charged(id).await), (1, vec!["captured".to_owned()]));
 }
 
 async fn the_books_are_the_same_as_of_a_sale_of_ours(shop: &Client) {

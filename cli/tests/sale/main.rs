@@ -86,5 +86,6 @@ stories! {
     jobs::story as a_session_is_called_off_and_everybody_gets_the_money_back_once with QUICK;
     waiting_list::story as what_comes_back_is_offered_to_who_waits_and_to_nobody_else with QUICK;
     dialect_loop::story as a_client_of_loop_changes_its_base_url_and_its_key with QUICK;
+    dialect_loop::slow as what_an_answer_could_not_wait_for_is_one_payment_however_often_it_is_asked_for with dialect_loop::SLOW;
     review::story as what_nobody_can_find_out_is_decided_by_an_operator with review::SETTINGS;
 }

@@ -10,6 +10,8 @@ use boxoffice_common::domain::{
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+/// The longest name of a line, characters.
+const MAX_NAME: usize = 200;
 /// The most products in one request.
 const MAX_ITEMS: usize = 50;
 /// Where the key of a customer at Stripe is kept.
@@ -67,14 +69,15 @@ impl CheckoutRequest {
     fn lines(&self) -> Result<Vec<CartLine>, Problem> {
         let one = |item, unit_amount| vec![CartLine { item, quantity: 1, unit_amount }];
         match (&self.subscription_plan_id, &self.line_items, self.amount_cents) {
-            (Some(plan), None, None) => {
+            (Some(plan), None, amount) => {
                 let plan = CatalogueId::parse(plan.as_str()).map_err(|_| missing("subscription_plan_id"))?;
-                Ok(one(CartItem::Plan { plan }, None))
+                // What is said of the amount has to be the price of a period.
+                Ok(one(CartItem::Plan { plan }, amount.map(|amount| positive(amount, "amount_cents")).transpose()?))
             }
             (None, None, Some(amount)) => {
                 let amount = positive(amount, "amount_cents")?;
-                let name = self.order_id.as_ref().map_or_else(|| "Payment".to_owned(), |order| format!("Order {order}"));
-                bounds::text(&name, 200, "order_id")?;
+                let order = self.order_id.as_deref().filter(|order| !order.is_empty());
+                let name = order.map_or_else(|| "Payment".to_owned(), |order| format!("Order {order}").chars().take(MAX_NAME).collect());
                 Ok(one(CartItem::Custom { name }, Some(amount)))
             }
             (None, Some(items), amount) => {
@@ -98,11 +101,11 @@ impl CheckoutRequest {
 
     pub(super) fn metadata(&self) -> Result<Map<String, Value>, Problem> {
         let mut metadata = self.metadata.clone().unwrap_or_default();
-        if let Some(customer) = &self.stripe_customer_id {
+        if let Some(customer) = self.stripe_customer_id.as_ref().filter(|customer| !customer.is_empty()) {
             bounds::text(customer, 255, AT_STRIPE)?;
             metadata.entry(AT_STRIPE).or_insert_with(|| Value::String(customer.clone()));
         }
-        bounds::optional(self.order_id.as_ref(), 255, "order_id")?;
+        bounds::optional(self.order_id.as_ref().filter(|order| !order.is_empty()), 255, "order_id")?;
         bounds::metadata(&metadata)?;
         Ok(metadata)
     }

@@ -103,8 +103,22 @@ pub(in crate::dialects) fn fault(problem: &Problem) -> (StatusCode, String) {
         status => status,
     };
     let message = match problem.param() {
-        Some(param) => format!("{param}: {}", problem.detail()),
+        Some(param) => format!("{}: {}", theirs(param), problem.detail()),
         None => problem.detail(),
     };
     (status, serde_json::to_string(&Fault { error: problem.code(), message }).unwrap_or_default())
+}
+
+/// Where a fault is, in the words of the request.
+fn theirs(param: &str) -> String {
+    match param {
+        "lines[0].plan" => "subscription_plan_id".to_owned(),
+        "payment" | "payment.methods" | "payment.hosted" => "customer_id".to_owned(),
+        _ => param
+            .replace("lines[", "line_items[")
+            .replace("].product", "].product_id")
+            .replace("].variant", "].variant_id")
+            .replace("].unit_amount", "].unit_amount_cents")
+            .replace("].quantity", "].qty"),
+    }
 }

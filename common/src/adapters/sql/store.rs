@@ -516,8 +516,8 @@ impl ProviderEventStore for SqlStore {
 
 #[async_trait]
 impl UnansweredStore for SqlStore {
-    async fn join_unanswered(&self, request: &Unkeyed, fresh: &str) -> Result<String, StoreError> {
-        self.join(request, fresh).await
+    async fn join_unanswered(&self, request: &Unkeyed, fresh: &str, within: Duration) -> Result<String, StoreError> {
+        self.join(request, fresh, within).await
     }
 
     async fn was_answered(&self, request: &Unkeyed, key: &str) -> Result<(), StoreError> {

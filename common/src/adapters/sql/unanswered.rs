@@ -9,14 +9,16 @@ fn place(request: &Unkeyed) -> [Value; 3] {
 }
 
 impl SqlStore {
-    pub(super) async fn join(&self, request: &Unkeyed, fresh: &str) -> Result<String, StoreError> {
+    pub(super) async fn join(&self, request: &Unkeyed, fresh: &str, within: Duration) -> Result<String, StoreError> {
         // One that is there already tells its key, as whoever comes second to an insert learns it.
         let sql = "INSERT INTO unanswered (scope, route, body_hash, key, asked_at) VALUES ({1}, {2}, {3}, {4}, {5}) \
-                   ON CONFLICT (scope, route, body_hash) DO UPDATE SET key = unanswered.key RETURNING key";
+                   ON CONFLICT (scope, route, body_hash) DO UPDATE SET \
+                   key = CASE WHEN unanswered.asked_at < {6} THEN excluded.key ELSE unanswered.key END, \
+                   asked_at = CASE WHEN unanswered.asked_at < {6} THEN excluded.asked_at ELSE unanswered.asked_at END RETURNING key";
         transact!(self.db, tx => {
             let now = tx.now().await?;
             let [scope, route, hash] = place(request);
-            let rows = tx.fetch(sql, None, &[scope, route, hash, fresh.into(), now.into()]).await?;
+            let rows = tx.fetch(sql, None, &[scope, route, hash, fresh.into(), now.into(), now.before(within).into()]).await?;
             rows.first().ok_or_else(|| StoreError::Inconsistent("a request that has no key".to_owned()))?.text(0)
         })
     }

@@ -19,8 +19,8 @@ pub struct Unkeyed {
 /// What has been asked for without a key, and not been answered yet.
 #[async_trait]
 pub trait UnansweredStore: Send + Sync {
-    /// The key that such a request has: that of an earlier one like it whose answer has not gone out, or else `fresh`.
-    async fn join_unanswered(&self, request: &Unkeyed, fresh: &str) -> Result<String, StoreError>;
+    /// The key that such a request has: that of an earlier one like it, not older than `within`, whose answer has not gone out; or else `fresh`.
+    async fn join_unanswered(&self, request: &Unkeyed, fresh: &str, within: Duration) -> Result<String, StoreError>;
 
     /// The answer under `key` has gone out: from now on the same request is another one. Nothing where it has another key by now.
     async fn was_answered(&self, request: &Unkeyed, key: &str) -> Result<(), StoreError>;
