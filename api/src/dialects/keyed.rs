@@ -3,7 +3,7 @@
 
 use crate::{context::ApiContext, idempotency::IdempotencyKey, problem::Problem};
 use axum::{
-    body::{Body, Bytes},
+    body::{Body, to_bytes},
     response::Response,
 };
 use boxoffice_common::{
@@ -16,6 +16,8 @@ use std::{convert::Infallible, time::Duration};
 
 /// For so long the same request is one with an earlier one that was not answered. Somebody may want the same again tomorrow.
 const JOINED_FOR: Duration = Duration::from_secs(12 * 3600);
+/// No answer of ours is longer, bytes.
+const MAX_ANSWER: usize = 1024 * 1024;
 /// How long the end of an answer waits until it is noted that it goes out.
 const NOTE: Duration = Duration::from_secs(2);
 
@@ -48,13 +50,11 @@ impl Keyed {
 
     /// Sends this answer, and notes that the connection has it. One that says nothing for certain, `is_final` or by its status, leaves the
     /// request open: it is asked again, and finds what became of it.
-    pub(super) fn answer(self, ctx: &ApiContext, is_final: bool, response: Response, text: String) -> Response {
-        let Some(unkeyed) = self.unkeyed.filter(|_| is_final && !response.status().is_server_error()) else {
-            return response.map(|_| Body::from(text));
-        };
-        let (mut parts, _) = response.into_parts();
-        parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(text.len()));
-        let mut most = Bytes::from(text);
+    pub(super) async fn answer(self, ctx: &ApiContext, is_final: bool, response: Response) -> Result<Response, Problem> {
+        let Some(unkeyed) = self.unkeyed.filter(|_| is_final && !response.status().is_server_error()) else { return Ok(response) };
+        let (mut parts, body) = response.into_parts();
+        let mut most = to_bytes(body, MAX_ANSWER).await.map_err(|_| Problem::Internal)?;
+        parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(most.len()));
         // Behind the last byte the client may want the same once more: by then it is noted.
         let last = most.split_off(most.len().saturating_sub(1));
         let (ctx, key) = (ctx.clone(), self.row.key);
@@ -67,6 +67,6 @@ impl Keyed {
             }
             Ok::<_, Infallible>(last)
         });
-        Response::from_parts(parts, Body::from_stream(stream::once(std::future::ready(Ok(most))).chain(end)))
+        Ok(Response::from_parts(parts, Body::from_stream(stream::once(std::future::ready(Ok(most))).chain(end))))
     }
 }

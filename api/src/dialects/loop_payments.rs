@@ -23,7 +23,7 @@ use crate::{
     idempotency::{IdempotencyKey, REPLAYED},
     intake::{Buyer, Page, Submission},
     problem::Problem,
-    respond::{json, json_text},
+    respond::json,
     routes::{
         checkouts::{read, settled},
         paths::Known,
@@ -111,21 +111,18 @@ async fn loop_checkout(
     bounds::text(&body.value.customer_id, 255, "customer_id")?;
     let (cart, metadata) = (body.value.cart()?, body.value.metadata()?);
     let keyed = Keyed::of(&ctx, caller.scope(), ROUTE, key, body.hash).await?;
-    let order =
-        Asked { cart, metadata, customer: body.value.customer_id, reference: body.value.order_id.filter(|order| !order.is_empty()) };
-    match sell(&ctx, caller.shared_scope(), &order, keyed.row.clone(), trace).await {
+    let CheckoutRequest { customer_id: customer, order_id, .. } = body.value;
+    let asked = Asked { cart, metadata, customer: customer.clone(), reference: order_id.filter(|order| !order.is_empty()) };
+    match sell(&ctx, caller.shared_scope(), asked, keyed.row.clone(), trace).await {
         Ok((checkout, replayed)) => {
-            let text = serde_json::to_string(&Payment::of(&checkout, &order.customer)).map_err(|_| Problem::Internal)?;
-            let mut response = json_text(StatusCode::CREATED, String::new());
+            let mut response = json(StatusCode::CREATED, &Payment::of(&checkout, &customer));
             if replayed {
                 response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
             }
-            Ok(keyed.answer(&ctx, is_settled(checkout.status), response, text))
+            keyed.answer(&ctx, is_settled(checkout.status), response).await
         }
-        Err(problem) => {
-            let (_, text) = fault(&problem);
-            Ok(keyed.answer(&ctx, true, Dialect::Loop.retold(problem.into_response()), text))
-        }
+        // In their words already here: what the edge would say again is noted as gone out.
+        Err(problem) => keyed.answer(&ctx, true, Dialect::Loop.retold(problem.into_response())).await,
     }
 }
 
@@ -231,7 +228,7 @@ struct Asked {
 async fn sell(
     ctx: &ApiContext,
     scope: Arc<Scope>,
-    asked: &Asked,
+    asked: Asked,
     idempotency: IdempotencyRow,
     trace: TraceParent,
 ) -> Result<(Checkout, bool), Problem> {
@@ -244,9 +241,9 @@ async fn sell(
         None => (None, Some(Page { options: PaymentOptions::default(), ui_mode: UiMode::Hosted })),
     };
     let submission = Submission {
-        cart: asked.cart.clone(),
-        reference: asked.reference.clone(),
-        metadata: asked.metadata.clone(),
+        cart: asked.cart,
+        reference: asked.reference,
+        metadata: asked.metadata,
         scope: Arc::clone(&scope),
         idempotency,
         buyer: Some(buyer),
