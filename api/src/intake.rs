@@ -133,21 +133,37 @@ impl Intake {
         }
     }
 
+    /// What a cart comes to for this buyer, as `accept` would price it. Makes nothing, and says nothing of what is left.
+    pub async fn quote(&self, scope: &Arc<Scope>, cart: &Cart, buyer: Option<&Buyer>) -> Result<Priced, Problem> {
+        Ok(self.priced(scope, cart, buyer, self.clock.now()).await?.0)
+    }
+
+    /// A cart with its prices, and what they were read from.
+    async fn priced(
+        &self,
+        scope: &Arc<Scope>,
+        cart: &Cart,
+        buyer: Option<&Buyer>,
+        now: Timestamp,
+    ) -> Result<(Priced, Arc<Shelf>), Problem> {
+        if let Some(Buyer::Described(customer)) = buyer {
+            bounds::born(customer, now, "customer.")?;
+        }
+        let shelf = self.shelves.load(scope, cart.wanted()).await?;
+        let needs_buyer = cart.lines.iter().any(|line| matches!(line.item, CartItem::Plan { .. } | CartItem::Membership { .. }));
+        let shelf = self.with_plans(scope, shelf, needs_buyer).await?;
+        let mut priced = price(cart, &shelf, now, &self.entropy)?;
+        participants::resolve(&*self.store, scope, buyer, &mut priced.lines, now).await?;
+        if needs_buyer && buyer.is_none() {
+            return Err(Problem::missing("customer"));
+        }
+        Ok((priced, shelf))
+    }
+
     /// Everything that can be refused at once.
     async fn price(&self, submission: &Submission) -> Result<(Priced, Vec<Leg>), Problem> {
         let now = self.clock.now();
-        if let Some(Buyer::Described(customer)) = &submission.buyer {
-            bounds::born(customer, now, "customer.")?;
-        }
-        let shelf = self.shelves.load(&submission.scope, submission.cart.wanted()).await?;
-        let sells_plan = submission.cart.lines.iter().any(|line| matches!(line.item, CartItem::Plan { .. }));
-        let sells_membership = submission.cart.lines.iter().any(|line| matches!(line.item, CartItem::Membership { .. }));
-        let shelf = self.with_plans(&submission.scope, shelf, sells_plan || sells_membership).await?;
-        let mut priced = price(&submission.cart, &shelf, now, &self.entropy)?;
-        participants::resolve(&*self.store, submission, &mut priced.lines, now).await?;
-        if (sells_membership || sells_plan) && submission.buyer.is_none() {
-            return Err(Problem::missing("customer"));
-        }
+        let (priced, shelf) = self.priced(&submission.scope, &submission.cart, submission.buyer.as_ref(), now).await?;
         plan_sale::check_payment(&priced.lines, submission.payment.as_deref())?;
         self.check_offers(&submission.scope, &priced).await?;
         let legs = match &submission.page {

@@ -81,7 +81,7 @@ fn complete(api: &mut utoipa::openapi::OpenApi) {
             }
             match dialect {
                 None => tell_problems(operation, "application/problem+json", &ProblemBody::name()),
-                Some(dialect) => tell_problems(operation, "application/json", dialect.schema_of_faults()),
+                Some(dialect) => tell_problems(operation, "application/json", &dialect.schema_of_faults()),
             }
         }
     }

@@ -1,11 +1,7 @@
 //! Who is to come, as far as it can be known when a checkout is accepted: participants who are customers are found, and may be named by
 //! this buyer.
 
-use crate::{
-    bounds,
-    intake::{Buyer, Submission},
-    problem::Problem,
-};
+use crate::{bounds, intake::Buyer, problem::Problem};
 use boxoffice_common::{
     domain::{
         customer::Customer,
@@ -13,28 +9,29 @@ use boxoffice_common::{
         id::CustomerId,
         line::{Item, Line},
         participant::{Participant, check_family},
+        scope::Scope,
         time::Timestamp,
     },
     ports::store::Store,
 };
 
 /// Looks participants up, and freezes the names of those who are customers. Costs nothing where nobody is named.
-pub async fn resolve(store: &dyn Store, submission: &Submission, lines: &mut [Line], now: Timestamp) -> Result<(), Problem> {
+pub async fn resolve(store: &dyn Store, scope: &Scope, buyer: Option<&Buyer>, lines: &mut [Line], now: Timestamp) -> Result<(), Problem> {
     let named: Vec<&Participant> = lines.iter().flat_map(|line| line.item.participants()).collect();
     if named.is_empty() {
         return Ok(());
     }
     let mut ids: Vec<CustomerId> = named.iter().filter_map(|participant| participant.customer.clone()).collect();
     let mut externals: Vec<String> = named.iter().filter_map(|participant| participant.external_id.clone()).collect();
-    match &submission.buyer {
+    match buyer {
         Some(Buyer::Known(id)) => ids.push(id.clone()),
         Some(Buyer::Described(buyer)) => externals.extend(buyer.external_id.clone()),
         None => {}
     }
-    let found = store.customers_by_name(&submission.scope, &ids, &externals).await?;
+    let found = store.customers_by_name(scope, &ids, &externals).await?;
     let by_id = |id: &CustomerId| found.iter().find(|customer| customer.id.as_ref() == Some(id));
     let by_external = |external: &String| found.iter().find(|customer| customer.external_id.as_ref() == Some(external));
-    let buyer = match &submission.buyer {
+    let buyer = match buyer {
         Some(Buyer::Known(id)) => by_id(id),
         Some(Buyer::Described(buyer)) => buyer.external_id.as_ref().and_then(by_external),
         None => None,

@@ -8,6 +8,7 @@ pub mod program;
 pub mod proxy;
 pub mod receiver;
 pub mod servers;
+pub mod snapshot;
 pub mod tls;
 pub mod usage;
 

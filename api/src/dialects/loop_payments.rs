@@ -10,28 +10,26 @@
 mod request;
 mod view;
 
-pub(super) use view::fault;
-
 use request::CheckoutRequest;
 use view::{Fault, Payment, SubscriptionView};
 
-use super::{keyed::Keyed, told::Dialect};
+use super::{
+    customers::{self, name_of},
+    keyed::Keyed,
+    sale::{EXPIRES_IN, PATIENCE, Sold, sell},
+    told::{Dialect, is_under},
+};
 use crate::{
     auth::{Caller, CheckoutsRead, CheckoutsWrite},
     bounds,
     context::ApiContext,
-    idempotency::{IdempotencyKey, REPLAYED},
+    idempotency::IdempotencyKey,
     intake::{Buyer, Page, Submission},
     problem::Problem,
     respond::json,
-    routes::{
-        checkouts::{read, settled},
-        paths::Known,
-        subscriptions,
-    },
+    routes::{checkouts::read, paths::Known, subscriptions},
     strict::Strict,
     trace::TraceParent,
-    waiting::is_settled,
 };
 use axum::{
     Extension,
@@ -40,10 +38,9 @@ use axum::{
 };
 use boxoffice_common::{
     domain::{
-        checkout::Checkout,
         customer::Customer,
         hosted::{PaymentOptions, UiMode},
-        id::{CheckoutId, CustomerId, PaymentMethodId, SubscriptionId},
+        id::{CheckoutId, PaymentMethodId, SubscriptionId},
         leg::Tender,
         pricing::Cart,
         scope::Scope,
@@ -53,23 +50,23 @@ use boxoffice_common::{
     },
     ports::store::{IdempotencyRow, PageRequest},
 };
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::{sync::Arc, time::Duration};
-use tokio::time::Instant;
+use std::sync::Arc;
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// How long an answer waits for what comes of the payment. Whatever it is by then is told, and goes on.
-/// Shorter than the patience of most clients.
-const PATIENCE: Duration = Duration::from_secs(7);
-/// How long what is made here may wait for its customer.
-const EXPIRES_IN: Duration = Duration::from_secs(1_800);
+/// As the edge knows it.
+pub(super) static DIALECT: Dialect = Dialect {
+    prefix: "/loop",
+    is_at_root: |path| path == "/v1/checkout" || is_under(path, "/v1/payments"),
+    schema_of_faults: || Fault::name(),
+    fault: view::fault,
+};
 
 /// What a key is bound to, wherever the route is mounted.
 const ROUTE: &str = "loop POST /v1/checkout";
-/// How our own ids of customers begin.
-const OURS: &str = "cus_";
 
 /// What the native API has no route of its own for.
 pub(super) fn at_root() -> OpenApiRouter<ApiContext> {
@@ -113,16 +110,13 @@ async fn loop_checkout(
     let keyed = Keyed::of(&ctx, caller.scope(), ROUTE, key, body.hash).await?;
     let CheckoutRequest { customer_id: customer, order_id, .. } = body.value;
     let asked = Asked { cart, metadata, customer: customer.clone(), reference: order_id.filter(|order| !order.is_empty()) };
-    match sell(&ctx, caller.shared_scope(), asked, keyed.row.clone(), trace).await {
-        Ok((checkout, replayed)) => {
-            let mut response = json(StatusCode::CREATED, &Payment::of(&checkout, &customer));
-            if replayed {
-                response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-            }
-            keyed.answer(&ctx, is_settled(checkout.status), response).await
+    match pay(&ctx, caller.shared_scope(), asked, keyed.row.clone(), trace).await {
+        Ok(sold) => {
+            let response = sold.marked(json(StatusCode::CREATED, &Payment::of(&sold.checkout, &customer)));
+            keyed.answer(&ctx, sold.is_settled(), response).await
         }
         // In their words already here: what the edge would say again is noted as gone out.
-        Err(problem) => keyed.answer(&ctx, true, Dialect::Loop.retold(problem.into_response())).await,
+        Err(problem) => keyed.answer(&ctx, true, DIALECT.retold(problem.into_response())).await,
     }
 }
 
@@ -210,12 +204,6 @@ async fn shown(ctx: &ApiContext, subscription: &Subscription) -> Result<Response
     Ok(json(StatusCode::OK, &view))
 }
 
-/// What Loop's client calls a customer: by the name that it gave him itself, if it did.
-async fn name_of(ctx: &ApiContext, scope: &Scope, id: &CustomerId) -> Result<String, Problem> {
-    let customer = ctx.store().customer(scope, id).await?;
-    Ok(customer.and_then(|customer| customer.external_id).unwrap_or_else(|| id.to_string()))
-}
-
 /// What is asked for, as far as it can be read without a look at the store.
 struct Asked {
     cart: Cart,
@@ -224,15 +212,9 @@ struct Asked {
     reference: Option<String>,
 }
 
-/// What became of it, and whether it was asked for before.
-async fn sell(
-    ctx: &ApiContext,
-    scope: Arc<Scope>,
-    asked: Asked,
-    idempotency: IdempotencyRow,
-    trace: TraceParent,
-) -> Result<(Checkout, bool), Problem> {
-    let (buyer, method) = payer(ctx, &scope, &asked.customer).await?;
+/// What became of it.
+async fn pay(ctx: &ApiContext, scope: Arc<Scope>, asked: Asked, idempotency: IdempotencyRow, trace: TraceParent) -> Result<Sold, Problem> {
+    let (buyer, method) = payer(ctx, &scope, asked.customer).await?;
     let (payment, page) = match method {
         Some(id) => {
             let tender = Tender::SavedMethod { id, token: None, owner: None };
@@ -244,7 +226,7 @@ async fn sell(
         cart: asked.cart,
         reference: asked.reference,
         metadata: asked.metadata,
-        scope: Arc::clone(&scope),
+        scope,
         idempotency,
         buyer: Some(buyer),
         payment,
@@ -256,29 +238,13 @@ async fn sell(
         expires_in: EXPIRES_IN,
         trace,
     };
-    let answer = ctx.intake().accept(submission).await?;
-    let id = CheckoutId::parse(answer.stored.object.as_str()).map_err(|_| Problem::Internal)?;
-    Ok((settled(ctx, &scope, &id, Instant::now() + PATIENCE).await?, answer.replayed))
+    sell(ctx, submission, PATIENCE).await
 }
 
 /// Who pays, and with what he has saved for that. A customer whom nobody knows yet is made, under that name.
-async fn payer(ctx: &ApiContext, scope: &Scope, name: &str) -> Result<(Buyer, Option<PaymentMethodId>), Problem> {
-    // Only what looks like an id of ours: a new customer of theirs must not be taken for an old one of somebody's.
-    let ours: Vec<CustomerId> = CustomerId::parse(name).into_iter().filter(|id| id.as_str().starts_with(OURS)).collect();
-    let known = ctx.store().customers_by_name(scope, &ours, &[name.to_owned()]).await?;
-    // The client's own name goes before one of ours that happens to be the same.
-    let named = known.iter().find(|customer| customer.external_id.as_deref() == Some(name)).or(known.first());
-    let Some(id) = named.and_then(|customer| customer.id.clone()) else {
-        let customer = Customer {
-            id: None,
-            external_id: Some(name.to_owned()),
-            email: None,
-            name: None,
-            date_of_birth: None,
-            tags: Vec::new(),
-            family: None,
-            metadata: Map::new(),
-        };
+async fn payer(ctx: &ApiContext, scope: &Scope, name: String) -> Result<(Buyer, Option<PaymentMethodId>), Problem> {
+    let Some(id) = customers::find(ctx, scope, &name).await?.and_then(|customer| customer.id) else {
+        let customer = Customer { external_id: Some(name), ..Customer::default() };
         return Ok((Buyer::Described(Box::new(customer)), None));
     };
     let saved = ctx.store().methods_of(scope, &id, &PageRequest { limit: 100, after: None }).await?;

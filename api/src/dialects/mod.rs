@@ -3,11 +3,15 @@
 //! | file | owns |
 //! |---|---|
 //! | `loop_payments` | Loop's payments |
+//! | `customers` | customers by the names that clients have for them |
 //! | `keyed` | how a request gets a key, whether it names one or not |
+//! | `sale` | a sale, handed to the intake and waited for |
 //! | `told` | whose words a path is answered in, and how each says an error |
 
+mod customers;
 mod keyed;
 mod loop_payments;
+mod sale;
 mod told;
 
 pub(crate) use told::Dialect;

@@ -3,40 +3,49 @@
 use super::loop_payments;
 use crate::problem::Problem;
 use axum::response::Response;
-use http::header;
+use http::{HeaderValue, StatusCode, header};
+use std::borrow::Cow;
 
-/// One of other people's APIs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    /// Loop's payments.
-    Loop,
+/// One of other people's APIs, as the edge and the description of the API know it.
+pub(crate) struct Dialect {
+    /// Under what it is whole: `/loop`.
+    pub(super) prefix: &'static str,
+    /// Whether a path outside the prefix is one of its own.
+    pub(super) is_at_root: fn(&str) -> bool,
+    /// The name of the schema of what it says is wrong.
+    pub(super) schema_of_faults: fn() -> Cow<'static, str>,
+    /// A problem in its words.
+    pub(super) fault: fn(&Problem) -> (StatusCode, String),
 }
+
+/// Every one.
+static ALL: [&Dialect; 1] = [&loop_payments::DIALECT];
 
 impl Dialect {
     /// Whose words this path is answered in; nobody's where it is the native API's.
-    pub(crate) fn of(path: &str) -> Option<Self> {
-        let is_under = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        (is_under("/loop") || path == "/v1/checkout" || is_under("/v1/payments")).then_some(Self::Loop)
+    pub(crate) fn of(path: &str) -> Option<&'static Self> {
+        ALL.into_iter().find(|dialect| is_under(path, dialect.prefix) || (dialect.is_at_root)(path))
     }
 
     /// The schema of what it says is wrong, in the description of the API.
-    pub(crate) const fn schema_of_faults(self) -> &'static str {
-        match self {
-            Self::Loop => "LoopError",
-        }
+    pub(crate) fn schema_of_faults(&self) -> Cow<'static, str> {
+        (self.schema_of_faults)()
     }
 
     /// The same answer in its words. What is no problem of ours stays as it is.
-    pub(crate) fn retold(self, mut response: Response) -> Response {
+    pub(crate) fn retold(&self, mut response: Response) -> Response {
         let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
-        let (status, text) = match self {
-            Self::Loop => loop_payments::fault(&problem),
-        };
+        let (status, text) = (self.fault)(&problem);
         let (mut parts, _) = response.into_parts();
         parts.status = status;
-        parts.headers.insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+        parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Response::from_parts(parts, text.into())
     }
+}
+
+/// Whether a path is this folder or something in it.
+pub(super) fn is_under(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -45,11 +54,30 @@ mod tests {
 
     #[test]
     fn a_path_is_answered_in_the_words_of_whose_it_is() {
-        for theirs in ["/loop", "/loop/", "/loop/v1/checkout", "/loop/nothing", "/v1/checkout", "/v1/payments", "/v1/payments/chk_1"] {
-            assert_eq!(Dialect::of(theirs), Some(Dialect::Loop), "{theirs}");
+        for (theirs, prefix) in [
+            ("/loop", "/loop"),
+            ("/loop/", "/loop"),
+            ("/loop/v1/checkout", "/loop"),
+            ("/loop/nothing", "/loop"),
+            ("/v1/checkout", "/loop"),
+            ("/v1/payments", "/loop"),
+            ("/v1/payments/chk_1", "/loop"),
+        ] {
+            assert_eq!(Dialect::of(theirs).map(|dialect| dialect.prefix), Some(prefix), "{theirs}");
         }
         for ours in ["/", "/v1/checkouts", "/v1/checkout/x", "/v1/subscriptions/sub_1", "/loops", "/v1/paymentsx", "/pay/x"] {
-            assert_eq!(Dialect::of(ours), None, "{ours}");
+            assert!(Dialect::of(ours).is_none(), "{ours}");
+        }
+    }
+
+    #[test]
+    fn no_path_is_two_ones() {
+        for path in ["/v1/checkout", "/v1/payments/chk_1"] {
+            assert_eq!(ALL.into_iter().filter(|dialect| (dialect.is_at_root)(path)).count(), 1, "{path}");
+        }
+        for one in ALL {
+            assert_eq!(ALL.into_iter().filter(|other| other.prefix == one.prefix).count(), 1);
+            assert!(!ALL.into_iter().any(|other| (other.is_at_root)(one.prefix)));
         }
     }
 }

@@ -5,6 +5,8 @@ use crate::support::{
     client::{Client, Reply, fresh_key},
     system::System,
 };
+use boxoffice_testkit::snapshot::steady;
+use insta::assert_json_snapshot;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -71,6 +73,7 @@ async fn what_is_published_is_answered_as_published(shop: &Client, mount: &str, 
         let told = ["customer_id", "order_id", "amount_cents", "currency", "status", "mode"].map(|field| payment[field].clone());
         let expected = [json!("member-7"), order, json!(amount), json!("usd"), json!("succeeded"), json!(mode)];
         assert_eq!(told, expected, "{name}: {payment}");
+        assert_json_snapshot!(format!("loop_{name}"), steady(&payment));
         assert!(payment["stripe_payment_intent_id"].is_string(), "{payment}");
         let id = payment["id"].as_str().unwrap();
         assert_eq!(shop.get(&format!("{mount}/v1/payments/{id}")).await.expect(200), payment);

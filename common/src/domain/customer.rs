@@ -8,7 +8,7 @@ use std::{fmt, time::Duration};
 const EARLIEST_DAY: Duration = Duration::from_secs(14 * 3600);
 
 /// A customer of a tenant. Its `Debug` shows the id and nothing personal.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Customer {
     /// Ours or the client's own; taken from the path when left out.

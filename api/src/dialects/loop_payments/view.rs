@@ -89,7 +89,7 @@ impl<'a> Payment<'a> {
 /// What is wrong.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = LoopError)]
-pub(in crate::dialects) struct Fault<'a> {
+pub(super) struct Fault<'a> {
     /// Stable: what programs act on.
     error: &'a str,
     /// For people.
@@ -97,7 +97,7 @@ pub(in crate::dialects) struct Fault<'a> {
 }
 
 /// A problem in Loop's words. What was understood and cannot be done is a validation error here, too.
-pub(in crate::dialects) fn fault(problem: &Problem) -> (StatusCode, String) {
+pub(super) fn fault(problem: &Problem) -> (StatusCode, String) {
     let status = match problem.status() {
         StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
         status => status,

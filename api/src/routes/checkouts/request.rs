@@ -174,14 +174,11 @@ impl CustomerRef {
             Self::Id(id) => Ok(Buyer::Known(id)),
             Self::Described(described) => {
                 let customer = Customer {
-                    id: None,
                     external_id: described.external_id,
                     email: described.email,
                     name: described.name,
                     date_of_birth: described.date_of_birth,
-                    tags: Vec::new(),
-                    family: None,
-                    metadata: Map::new(),
+                    ..Customer::default()
                 };
                 bounds::customer(&customer, "customer.")?;
                 Ok(Buyer::Described(Box::new(customer)))
