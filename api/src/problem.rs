@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use boxoffice_common::{
     domain::{
         error::{Code, CodedError},
+        incompatibility::Incompatibility,
         time::Timestamp,
     },
     ports::store::StoreError,
@@ -123,6 +124,9 @@ pub struct ProblemBody<'a> {
     /// The field that it is about, such as `lines[0].quantity`.
     #[serde(skip_serializing_if = "Option::is_none")]
     param: Option<&'a str>,
+    /// Why a membership does not pay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Incompatibility>,
     /// With `already_admitted`: when.
     #[serde(skip_serializing_if = "Option::is_none")]
     admitted_at: Option<Timestamp>,
@@ -247,6 +251,7 @@ impl IntoResponse for Problem {
             detail: self.detail(),
             code,
             param: self.param(),
+            reason: if let Self::Refused(error) = &self { error.reason } else { None },
             admitted_at: if let Self::AlreadyAdmitted { at } = &self { Some(*at) } else { None },
         };
         let text = serde_json::to_string(&body).unwrap_or_default();

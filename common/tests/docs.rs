@@ -8,6 +8,7 @@ use boxoffice_common::{
         attempt::AttemptStatus,
         error::Code,
         event::EventType,
+        incompatibility::Incompatibility,
         ledger::LedgerKind,
         refund::RefundStatus,
         state::{Status, Step},
@@ -142,6 +143,14 @@ fn the_table_of_attempts_says_which_are_open() {
         let status = AttemptStatus::parse(&name(&row[0])).unwrap_or_else(|| panic!("no such status: {row:?}"));
         assert_eq!(row[2] == "yes", status.is_open(), "{status:?}");
     }
+}
+
+#[test]
+fn the_table_of_reasons_says_why_a_membership_does_not_pay() {
+    let page = read("docs/memberships.md");
+    let documented = rows(section(&page, "### Why one does not pay")).iter().map(|row| (name(&row[0]), name(&row[1]))).collect::<Vec<_>>();
+    let real = Incompatibility::ALL.iter().map(|reason| (reason.as_str().to_owned(), reason.code().as_str().to_owned()));
+    assert_eq!(documented, real.collect::<Vec<_>>());
 }
 
 #[test]

@@ -5,8 +5,8 @@
 
 use super::{
     checkout::Checkout,
-    error::{Code, CodedError},
     id::{BoughtMembershipId, CatalogueId, CheckoutId, CustomerId, LineId},
+    incompatibility::Incompatibility,
     line::{Gift, Item},
     membership::MembershipType,
     time::Timestamp,
@@ -117,18 +117,16 @@ impl BoughtMembership {
         at >= self.valid_from && self.valid_until.is_none_or(|until| at < until)
     }
 
-    /// Whether it may pay now for a session that starts then: `membership_incompatible` when not. Whether it is the session's kind and
-    /// has credits left is asked elsewhere.
-    pub fn check_usable(&self, now: Timestamp, starts_at: Timestamp) -> Result<(), CodedError> {
-        let refuse = |words: &str| Err(CodedError::new(Code::MembershipIncompatible, words));
+    /// Whether it may pay now for a session that starts then. Whether it is the session's kind and has credits left is asked elsewhere.
+    pub fn check_usable(&self, now: Timestamp, starts_at: Timestamp) -> Result<(), Incompatibility> {
         match self.status(now) {
             BoughtStatus::Active => {}
-            BoughtStatus::Upcoming => return refuse("this membership is not good yet"),
-            BoughtStatus::Frozen => return refuse("this membership is frozen"),
-            BoughtStatus::Expired => return refuse("this membership has expired"),
-            BoughtStatus::Ended => return refuse("this membership was given back"),
+            BoughtStatus::Upcoming => return Err(Incompatibility::Upcoming),
+            BoughtStatus::Frozen => return Err(Incompatibility::Frozen),
+            BoughtStatus::Expired => return Err(Incompatibility::Expired),
+            BoughtStatus::Ended => return Err(Incompatibility::Ended),
         }
-        if self.covers(starts_at) { Ok(()) } else { refuse("this membership is not good any more when the session starts") }
+        if self.covers(starts_at) { Ok(()) } else { Err(Incompatibility::EndsBefore) }
     }
 
     /// Freezes it from `now`, until `until` or until it is thawed. One that is frozen like that already stays as it is.

@@ -9,6 +9,7 @@ use super::{
     customer::Customer,
     error::{Code, CodedError},
     id::{CustomerId, WaitingId},
+    incompatibility::Incompatibility,
     money::Amount,
     participant,
     promo::{bad_promo, check_promo_open},
@@ -126,8 +127,9 @@ fn check_want(want: &Want, all: &[Want], buyer: &Buyer<'_>, world: &World, takin
         },
         Kind::BoughtMembership => {
             check_membership(want, &key, all, buyer, world)?;
-            let level = world.stock.get(&key).ok_or_else(|| refuse(Code::MembershipIncompatible, "the customer has no such membership"))?;
-            add(want, key, false, level, taking, Code::MembershipInsufficient, "not so many credits are left")
+            let level = world.stock.get(&key).ok_or(Incompatibility::NotThere)?;
+            let taken = add(want, key, false, level, taking, Code::MembershipInsufficient, "not so many credits are left");
+            taken.map_err(|_| Incompatibility::TooFewCreditsLeft.into())
         }
         // One is made for whoever buys it.
         Kind::Membership | Kind::Plan => Ok(()),
@@ -176,17 +178,13 @@ pub fn check_person(session: &Session, known: Option<&Customer>, time_zone: Opti
 }
 
 /// Whether a membership may pay for the session of its line: what was true when the checkout was accepted may have changed.
-fn check_membership(want: &Want, key: &StockKey, all: &[Want], buyer: &Buyer<'_>, world: &World) -> Result<(), CodedError> {
-    let incompatible = |words: &str| refuse(Code::MembershipIncompatible, words);
+fn check_membership(want: &Want, key: &StockKey, all: &[Want], buyer: &Buyer<'_>, world: &World) -> Result<(), Incompatibility> {
     let is_his = |bought: &&BoughtMembership| buyer.id == Some(&bought.customer);
-    let bought = world.bought.get(key).filter(is_his).ok_or_else(|| incompatible("the customer has no such membership"))?;
+    let bought = world.bought.get(key).filter(is_his).ok_or(Incompatibility::NotThere)?;
     let place = all.iter().find(|other| other.kind == Kind::Session && other.line == want.line);
     let session = place.map(|place| StockKey { scope: key.scope.clone(), kind: Kind::Session, id: place.id.clone() });
-    let session = session.and_then(|key| world.sessions.get(&key)).ok_or_else(|| incompatible("a membership pays for places"))?;
-    match redeem::check_session(bought, session, world.now)? {
-        true => Ok(()),
-        false => Err(incompatible("this membership does not pay for this session")),
-    }
+    let session = session.and_then(|key| world.sessions.get(&key)).ok_or(Incompatibility::NoPlaces)?;
+    redeem::check_session(bought, session, world.now)
 }
 
 /// Whether memberships pay for all places of a line.

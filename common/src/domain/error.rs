@@ -1,5 +1,6 @@
 //! Coded errors: what a client can act on. The codes are API, and never change their meaning.
 
+use super::incompatibility::Incompatibility;
 use serde::{Deserialize, Serialize};
 
 macro_rules! codes {
@@ -114,12 +115,15 @@ pub struct CodedError {
     /// The issuer's reason, with `card_declined`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decline_code: Option<String>,
+    /// Why, where a membership does not pay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Incompatibility>,
 }
 
 impl CodedError {
     /// An error about no field in particular.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), param: None, decline_code: None }
+        Self { code, message: message.into(), param: None, decline_code: None, reason: None }
     }
 
     /// The same, about `param`.

@@ -3,7 +3,7 @@
 use super::{
     id::{BoughtMembershipId, CatalogueId, LineId, SubscriptionId, WaitingId},
     membership::Terms,
-    money::Amount,
+    money::{Amount, MoneyError},
     participant::Participant,
     plan::{Given, PlanTerms},
     schedule::Period,
@@ -33,6 +33,13 @@ pub struct Line {
     /// Tax on what is left.
     #[serde(default)]
     pub tax_amount: Amount,
+}
+
+impl Line {
+    /// What it comes to: less its discount, with its tax.
+    pub fn total(&self) -> Result<Amount, MoneyError> {
+        self.amount.minus(self.discount_amount)?.plus(self.tax_amount)
+    }
 }
 
 /// What a line sells.

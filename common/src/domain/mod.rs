@@ -18,6 +18,7 @@ pub mod error;
 pub mod event;
 pub mod hosted;
 pub mod id;
+pub mod incompatibility;
 pub mod job;
 pub mod late_money;
 pub mod ledger;

@@ -12,6 +12,9 @@ pub enum MoneyError {
     /// Not an ISO 4217 code that we know.
     #[error("not an ISO 4217 currency code in use")]
     UnknownCurrency,
+    /// Not an amount in major units of this currency.
+    #[error("not a decimal amount of this currency")]
+    NotDecimal,
 }
 
 /// An amount in the minor units of a currency that stands beside it. May be negative in the ledger only.
@@ -139,6 +142,23 @@ impl Currency {
         }
     }
 
+    /// Reads major units: `12.50`, `12.5` and `12` are all right, more digits than the currency has are not, unless they are zeros.
+    pub fn amount(self, decimal: &str) -> Result<Amount, MoneyError> {
+        let (sign, digits) = decimal.strip_prefix('-').map_or((1, decimal), |digits| (-1, digits));
+        let (whole, part) = digits.split_once('.').unwrap_or((digits, "0"));
+        let are_digits = |text: &str| (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !are_digits(whole) || !are_digits(part) {
+            return Err(MoneyError::NotDecimal);
+        }
+        let width = self.exponent() as usize;
+        let (minor, beyond) = part.split_at(part.len().min(width));
+        if beyond.bytes().any(|byte| byte != b'0') {
+            return Err(MoneyError::NotDecimal);
+        }
+        let minor: i64 = format!("{whole}{minor:0<width$}").parse().map_err(|_| MoneyError::OutOfRange)?;
+        Amount::from_minor(sign * minor).in_range()
+    }
+
     /// `amount` as people read it on pages, receipts and paper: `USD 1,234.50`, with as many decimals as the currency has.
     pub fn told(self, amount: Amount) -> String {
         let decimal = self.decimal(amount);
@@ -204,6 +224,30 @@ mod tests {
         assert_eq!(show("kwd", 1250), "1.250");
         assert_eq!(Currency::parse("zzz"), Err(MoneyError::UnknownCurrency));
         assert_eq!(Currency::parse("us"), Err(MoneyError::UnknownCurrency));
+    }
+
+    #[test]
+    fn major_units_are_read_as_they_are_written() {
+        let read = |code: &str, text: &str| Currency::parse(code).unwrap().amount(text).map(Amount::minor);
+        for (code, text, minor) in [
+            ("usd", "12.50", 1250),
+            ("usd", "12.5", 1250),
+            ("usd", "12", 1200),
+            ("usd", "12.500", 1250),
+            ("usd", "-0.05", -5),
+            ("usd", "0", 0),
+            ("jpy", "1250", 1250),
+            ("jpy", "1250.00", 1250),
+            ("kwd", "1.25", 1250),
+        ] {
+            assert_eq!(read(code, text), Ok(minor), "{text} {code}");
+        }
+        for text in ["", ".", "1.", ".5", "1.005", "1,5", "+1", "1e2", "--1", "١", " 1", "NaN", "0x1"] {
+            assert_eq!(read("usd", text), Err(MoneyError::NotDecimal), "{text}");
+        }
+        assert_eq!(read("jpy", "1.5"), Err(MoneyError::NotDecimal));
+        assert_eq!(read("usd", "10000000000.01"), Err(MoneyError::OutOfRange));
+        assert_eq!(read("usd", "99999999999999999999"), Err(MoneyError::OutOfRange));
     }
 
     #[test]

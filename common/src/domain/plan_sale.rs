@@ -105,7 +105,7 @@ mod tests {
     fn priced(changes: Value, change: impl FnOnce(&mut Cart)) -> Result<Priced, CodedError> {
         let item = CartItem::Plan { plan: id("pln_1") };
         let quantity = item.default_quantity();
-        let lines = vec![CartLine { item, quantity, unit_amount: None }];
+        let lines = vec![CartLine { item, quantity, unit_amount: None, total_amount: None }];
         let mut cart = Cart { currency: Currency::parse("usd").unwrap(), lines, promo_code: None };
         change(&mut cart);
         let now = Timestamp::parse("2027-01-15T23:00:00Z").unwrap();

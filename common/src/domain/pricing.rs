@@ -43,6 +43,8 @@ pub struct CartLine {
     pub quantity: u32,
     /// The client's echo of the price of one, minor units; for a custom line, the price itself.
     pub unit_amount: Option<Amount>,
+    /// The client's echo of what the line comes to, less discount and with tax, minor units.
+    pub total_amount: Option<Amount>,
 }
 
 /// What a line of a cart asks for.
@@ -174,6 +176,7 @@ pub fn price(cart: &Cart, shelf: &Shelf, now: Timestamp, entropy: &Entropy) -> R
     let promo = cart.promo_code.as_ref().map(|code| find_promo(code, cart.currency, shelf, now)).transpose()?;
     let discount = promo.map_or(Ok(Amount::ZERO), |promo| apply_promo(promo, &mut lines))?;
     let tax = add_taxes(&mut lines, &tax_rates)?;
+    check_totals(cart, &lines)?;
     let total = subtotal.minus(discount).and_then(|rest| rest.plus(tax)).map_err(|error| out_of_range(error, "lines"))?;
     Ok(Priced {
         lines,
@@ -343,6 +346,20 @@ fn add_taxes(lines: &mut [Line], rates_bp: &[u32]) -> Result<Amount, CodedError>
         sum = sum.plus(line.tax_amount).map_err(|error| out_of_range(error, "lines"))?;
     }
     Ok(sum)
+}
+
+/// Holds what the client believes that each line comes to against what it does.
+fn check_totals(cart: &Cart, lines: &[Line]) -> Result<(), CodedError> {
+    for (index, (asked, line)) in cart.lines.iter().zip(lines).enumerate() {
+        let Some(echo) = asked.total_amount else { continue };
+        let total = line.total().map_err(|error| out_of_range(error, &format!("lines[{index}]")))?;
+        if echo != total {
+            let right = cart.currency.decimal(total);
+            let message = format!("with discount and tax this comes to {total} minor units ({right} {})", cart.currency);
+            return Err(CodedError::new(Code::PriceMismatch, message).at(format!("lines[{index}].total_amount")));
+        }
+    }
+    Ok(())
 }
 
 fn invalid(param: &str, message: impl Into<String>) -> CodedError {

@@ -60,15 +60,25 @@ fn with_promo(promo: serde_json::Value) -> Shelf {
 
 fn session(name: &str, seats: &[&str], quantity: u32) -> CartLine {
     let seats = seats.iter().map(|seat| (*seat).to_owned()).collect();
-    CartLine { item: CartItem::Session { session: id(name), seats, offer: None, participants: Vec::new() }, quantity, unit_amount: None }
+    CartLine {
+        item: CartItem::Session { session: id(name), seats, offer: None, participants: Vec::new() },
+        quantity,
+        unit_amount: None,
+        total_amount: None,
+    }
 }
 
 fn product(name: &str, variant: Option<&str>, quantity: u32) -> CartLine {
-    CartLine { item: CartItem::Product { product: id(name), variant: variant.map(id) }, quantity, unit_amount: None }
+    CartLine { item: CartItem::Product { product: id(name), variant: variant.map(id) }, quantity, unit_amount: None, total_amount: None }
 }
 
 fn custom(name: &str, quantity: u32, unit_amount: i64) -> CartLine {
-    CartLine { item: CartItem::Custom { name: name.to_owned() }, quantity, unit_amount: Some(Amount::from_minor(unit_amount)) }
+    CartLine {
+        item: CartItem::Custom { name: name.to_owned() },
+        quantity,
+        unit_amount: Some(Amount::from_minor(unit_amount)),
+        total_amount: None,
+    }
 }
 
 fn cart(lines: Vec<CartLine>) -> Cart {
@@ -109,7 +119,7 @@ fn a_cart_is_priced_from_the_catalogue() {
 }
 
 fn pack(quantity: u32) -> CartLine {
-    CartLine { item: CartItem::Membership { membership: id("pack") }, quantity, unit_amount: None }
+    CartLine { item: CartItem::Membership { membership: id("pack") }, quantity, unit_amount: None, total_amount: None }
 }
 
 #[test]
@@ -145,6 +155,18 @@ fn a_right_echo_passes_and_a_wrong_one_is_told_the_right_price() {
     let error = run(&cart(vec![line(1400)]), &shelf()).unwrap_err();
     assert_eq!((error.code, error.param.as_deref()), (Code::PriceMismatch, Some("lines[0].unit_amount")));
     assert!(error.message.contains("1500") && error.message.contains("15.00 usd"), "{}", error.message);
+}
+
+#[test]
+fn what_a_line_comes_to_may_be_echoed_with_its_discount_and_tax() {
+    let at = |total| CartLine { total_amount: Some(Amount::from_minor(total)), ..session("yoga", &[], 2) };
+    let plain = run(&cart(vec![session("yoga", &[], 2)]), &shelf()).unwrap();
+    let right = plain.lines[0].total().unwrap();
+    assert_eq!(right, plain.totals.total);
+    assert!(run(&cart(vec![at(right.minor())]), &shelf()).is_ok());
+    let error = run(&cart(vec![custom("x", 1, 1), at(right.minor() - 1)]), &shelf()).unwrap_err();
+    assert_eq!((error.code, error.param.as_deref()), (Code::PriceMismatch, Some("lines[1].total_amount")));
+    assert!(error.message.contains(&right.to_string()), "{}", error.message);
 }
 
 #[test]

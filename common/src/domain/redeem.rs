@@ -8,6 +8,7 @@ use super::{
     catalogue::Session,
     error::{Code, CodedError},
     id::{BoughtMembershipId, CatalogueId, CustomerId},
+    incompatibility::Incompatibility,
     leg::{Cover, Tender},
     line::{Item, Line},
     membership::MembershipType,
@@ -58,7 +59,7 @@ fn membership(tender: &Tender) -> Option<&BoughtMembershipId> {
 /// What `places` places of a line come to, less discount and with tax, when `before` are paid for already: so that all of them together
 /// come to what the line does.
 pub fn price(line: &Line, before: u32, places: u32) -> Result<Amount, MoneyError> {
-    let whole = line.amount.minus(line.discount_amount)?.plus(line.tax_amount)?;
+    let whole = line.total()?;
     let up_to = |n: u32| i128::from(whole.minor()) * i128::from(n.min(line.quantity)) / i128::from(line.quantity.max(1));
     let part = up_to(before.saturating_add(places)) - up_to(before);
     i64::try_from(part).map(Amount::from_minor).map_err(|_| MoneyError::OutOfRange)
@@ -75,8 +76,9 @@ pub fn cover(asked: &mut [Asked], on: &Redeeming<'_>) -> Result<(), CodedError> 
     for method in asked.iter_mut() {
         let Tender::Membership { bought_membership, covers } = &mut method.tender else { continue };
         let at = format!("{}.bought_membership", method.param);
-        let spendable = find(bought_membership, on).map_err(|error| error.at(&at))?;
-        let fits = fitting(&spendable.bought, on).map_err(|error| error.at(&at))?;
+        let refuse = |why: Incompatibility| CodedError::from(why).at(&at);
+        let spendable = find(bought_membership, on).map_err(refuse)?;
+        let fits = fitting(&spendable.bought, on).map_err(refuse)?;
         let mut left = spendable.left.unwrap_or(u32::MAX);
         let mut amount = Amount::ZERO;
         for line_at in fits {
@@ -94,9 +96,7 @@ pub fn cover(asked: &mut [Asked], on: &Redeeming<'_>) -> Result<(), CodedError> 
             }
         }
         if covers.is_empty() {
-            let none_left = CodedError::new(Code::MembershipInsufficient, "this membership has no credits left");
-            let not_needed = CodedError::new(Code::MembershipIncompatible, "the memberships before it pay for everything that it could");
-            return Err(if left == 0 { none_left } else { not_needed }.at(at));
+            return Err(refuse(if left == 0 { Incompatibility::NoCreditsLeft } else { Incompatibility::NotNeeded }));
         }
         if method.amount.is_some_and(|echo| echo != amount) {
             let words = format!("the places that this membership pays for come to {amount} minor units");
@@ -107,61 +107,72 @@ pub fn cover(asked: &mut [Asked], on: &Redeeming<'_>) -> Result<(), CodedError> 
     // Others may have paid for what one was short of.
     let is_open = |(line, paid): (&Line, &u32)| matches!(line.item, Item::Session { .. }) && *paid < line.quantity;
     match short.filter(|_| only_memberships && on.lines.iter().zip(&paid).any(is_open)) {
-        Some(at) => Err(CodedError::new(Code::MembershipInsufficient, "not so many credits are left").at(at)),
+        Some(at) => Err(CodedError::from(Incompatibility::TooFewCreditsLeft).at(at)),
         None => Ok(()),
+    }
+}
+
+/// Why this membership, of which `left` credits are left, would pay for nothing of what is bought if it were named alone. Nothing: it pays,
+/// perhaps together with others.
+pub fn incompatibility(bought: &BoughtMembership, left: Option<u32>, on: &Redeeming<'_>) -> Option<Incompatibility> {
+    match fitting(bought, on) {
+        Err(why) => Some(why),
+        Ok(_) => (left == Some(0)).then_some(Incompatibility::NoCreditsLeft),
     }
 }
 
 /// Several packs pay together; a subscription pays beside no other membership, and each pays once.
 fn check_together(asked: &[Asked], on: &Redeeming<'_>) -> Result<(), CodedError> {
     let several = named(asked).count() > 1;
+    let is_subscription = |id| find(id, on).is_ok_and(|spendable| spendable.bought.kind == MembershipType::Subscription);
     for (index, method) in asked.iter().enumerate() {
         let Some(id) = membership(&method.tender) else { continue };
-        let refuse = |code, words: &str| Err(CodedError::new(code, words).at(format!("{}.bought_membership", method.param)));
+        let refuse = |why: Incompatibility| Err(CodedError::from(why).at(format!("{}.bought_membership", method.param)));
         if named(asked.get(..index).unwrap_or_default()).any(|before| before == id) {
-            return refuse(Code::ParameterInvalid, "this membership is named twice");
+            return refuse(Incompatibility::NamedTwice);
         }
-        let kind = on.bought.iter().find(|spendable| spendable.bought.id == *id).map(|spendable| spendable.bought.kind);
-        if several && kind == Some(MembershipType::Subscription) {
-            return refuse(Code::MembershipIncompatible, "a subscription pays beside no other membership");
+        if several && is_subscription(id) {
+            let others = named(asked).filter(|other| is_subscription(*other)).count() > 1;
+            return refuse(if others { Incompatibility::SeveralSubscriptions } else { Incompatibility::SubscriptionAndPack });
         }
     }
     Ok(())
 }
 
 /// Another's is as good as none.
-fn find<'a>(id: &BoughtMembershipId, on: &Redeeming<'a>) -> Result<&'a Spendable, CodedError> {
+fn find<'a>(id: &BoughtMembershipId, on: &Redeeming<'a>) -> Result<&'a Spendable, Incompatibility> {
     let is_his = |customer: &CustomerId| match on.buyer {
         Whose::Known(buyer) => buyer == customer,
         Whose::ToBeFound => true,
         Whose::Nobody => false,
     };
     let found = on.bought.iter().find(|spendable| spendable.bought.id == *id && is_his(&spendable.bought.customer));
-    found.ok_or_else(|| CodedError::new(Code::MembershipIncompatible, "the customer has no such membership"))
+    found.ok_or(Incompatibility::NotThere)
 }
 
 /// The places of the lines that it may pay for; why not, when there are none.
-fn fitting(bought: &BoughtMembership, on: &Redeeming<'_>) -> Result<Vec<usize>, CodedError> {
+fn fitting(bought: &BoughtMembership, on: &Redeeming<'_>) -> Result<Vec<usize>, Incompatibility> {
     let mut fits = Vec::new();
-    let mut why = CodedError::new(Code::MembershipIncompatible, "this membership pays for nothing in this checkout");
+    let mut why = Incompatibility::NoPlaces;
     for (index, line) in on.lines.iter().enumerate() {
         let Item::Session { session, .. } = &line.item else { continue };
         let Some(session) = on.sessions.get(session) else { continue };
         match check_session(bought, session, on.now) {
-            Ok(true) => fits.push(index),
-            Ok(false) => {}
-            Err(error) => why = error,
+            Ok(()) => fits.push(index),
+            // What it is not meant for says less than why it does not pay for what it is meant for.
+            Err(Incompatibility::OtherSessions) if why != Incompatibility::NoPlaces => {}
+            Err(reason) => why = reason,
         }
     }
     if fits.is_empty() { Err(why) } else { Ok(fits) }
 }
 
-/// Whether it pays for this session (`false`: for others only), now and when it starts.
-pub(super) fn check_session(bought: &BoughtMembership, session: &Session, now: Timestamp) -> Result<bool, CodedError> {
+/// Whether it pays for this session, now and when it starts.
+pub(super) fn check_session(bought: &BoughtMembership, session: &Session, now: Timestamp) -> Result<(), Incompatibility> {
     if !session.compatible_memberships.contains(&bought.membership) {
-        return Ok(false);
+        return Err(Incompatibility::OtherSessions);
     }
-    bought.check_usable(now, session.starts_at).map(|()| true)
+    bought.check_usable(now, session.starts_at)
 }
 
 #[cfg(test)]

@@ -161,6 +161,54 @@ fn guests_have_no_memberships_and_others_are_asked_when_the_checkout_is_begun() 
     assert_eq!(on(Whose::ToBeFound), Ok(()));
 }
 
+#[test]
+fn each_reason_is_told_and_one_alone_is_asked_about_by_the_same_rule() {
+    let (yoga, talk) = ([line("yoga", 1, 1500, 0, 0)], [line("talk", 1, 1500, 0, 0)]);
+    let (sessions, ada) = (sessions(), ada());
+    let pack = || bought("bmb_1", "mem_pack", Some(5), 0);
+    let changed = |change: fn(&mut BoughtMembership)| {
+        let mut spendable = pack();
+        change(&mut spendable.bought);
+        spendable
+    };
+    let gold = bought("bmb_gold", "mem_gold", None, 0);
+    for (why, lines, named, bought) in [
+        (Incompatibility::NotThere, &yoga[..], &["bmb_none"][..], vec![pack()]),
+        (Incompatibility::NoPlaces, &[], &["bmb_1"], vec![pack()]),
+        (Incompatibility::OtherSessions, &talk, &["bmb_1"], vec![pack()]),
+        (Incompatibility::Upcoming, &yoga, &["bmb_1"], vec![changed(|b| b.valid_from = NOW.after(std::time::Duration::from_secs(1)))]),
+        (Incompatibility::Expired, &yoga, &["bmb_1"], vec![changed(|b| b.valid_until = Some(NOW))]),
+        (Incompatibility::EndsBefore, &yoga, &["bmb_1"], vec![changed(|b| b.valid_until = Timestamp::parse("2059-01-01T00:00:00Z"))]),
+        (Incompatibility::Ended, &yoga, &["bmb_1"], vec![changed(|b| b.ended_at = Some(NOW))]),
+        (Incompatibility::NoCreditsLeft, &yoga, &["bmb_1"], vec![bought("bmb_1", "mem_pack", Some(5), 5)]),
+        (Incompatibility::NamedTwice, &yoga, &["bmb_1", "bmb_1"], vec![pack()]),
+        (Incompatibility::SubscriptionAndPack, &yoga, &["bmb_gold", "bmb_1"], vec![gold.clone(), pack()]),
+        (Incompatibility::SeveralSubscriptions, &yoga, &["bmb_gold", "bmb_2"], vec![gold.clone(), bought("bmb_2", "mem_gold", None, 0)]),
+    ] {
+        let on = Redeeming { lines, sessions: &sessions, bought: &bought, buyer: Whose::Known(&ada), now: NOW };
+        let error = cover(&mut with(named), &on).unwrap_err();
+        assert_eq!((error.reason, error.code), (Some(why), why.code()), "{}", error.message);
+        if let ([alone], [id]) = (bought.as_slice(), named)
+            && *id == alone.bought.id.as_str()
+        {
+            assert_eq!(incompatibility(&alone.bought, alone.left, &on), Some(why));
+        }
+    }
+    let on = Redeeming { lines: &yoga, sessions: &sessions, bought: &[], buyer: Whose::Known(&ada), now: NOW };
+    assert_eq!(incompatibility(&pack().bought, Some(1), &on), None);
+    assert_eq!(incompatibility(&gold.bought, None, &on), None);
+}
+
+#[test]
+fn the_membership_of_another_tells_nothing_of_its_kind() {
+    let yoga = [line("yoga", 1, 1500, 0, 0)];
+    let mut gold = bought("bmb_gold", "mem_gold", None, 0);
+    gold.bought.customer = CustomerId::parse("cus_bob").unwrap();
+    let (sessions, ada, both) = (sessions(), ada(), [gold, bought("bmb_1", "mem_pack", Some(5), 0)]);
+    let on = Redeeming { lines: &yoga, sessions: &sessions, bought: &both, buyer: Whose::Known(&ada), now: NOW };
+    assert_eq!(cover(&mut with(&["bmb_gold", "bmb_1"]), &on).unwrap_err().reason, Some(Incompatibility::NotThere));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 

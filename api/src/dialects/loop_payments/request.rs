@@ -67,7 +67,7 @@ impl CheckoutRequest {
     }
 
     fn lines(&self) -> Result<Vec<CartLine>, Problem> {
-        let one = |item, unit_amount| vec![CartLine { item, quantity: 1, unit_amount }];
+        let one = |item, unit_amount| vec![CartLine { item, quantity: 1, unit_amount, total_amount: None }];
         match (&self.subscription_plan_id, &self.line_items, self.amount_cents) {
             (Some(plan), None, amount) => {
                 let plan = CatalogueId::parse(plan.as_str()).map_err(|_| missing("subscription_plan_id"))?;
@@ -120,7 +120,7 @@ impl LineItem {
             return Err(Problem::invalid(format!("line_items[{at}].unit_amount_cents"), "is not negative"));
         }
         let item = CartItem::Product { product: id(&self.product_id, "product_id")?, variant: Some(id(&self.variant_id, "variant_id")?) };
-        Ok(CartLine { item, quantity, unit_amount: Some(Amount::from_minor(self.unit_amount_cents)) })
+        Ok(CartLine { item, quantity, unit_amount: Some(Amount::from_minor(self.unit_amount_cents)), total_amount: None })
     }
 }
 

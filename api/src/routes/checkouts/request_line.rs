@@ -41,6 +41,8 @@ pub struct LineRequest {
     quantity: Option<u32>,
     /// An echo of our price, which must be right; for `custom`, the price.
     unit_amount: Option<Amount>,
+    /// An echo of what the line comes to, less discount and with tax, which must be right.
+    total_amount: Option<Amount>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
@@ -97,6 +99,6 @@ impl LineRequest {
             }
         };
         let quantity = self.quantity.unwrap_or_else(|| item.default_quantity());
-        Ok(CartLine { quantity, item, unit_amount: self.unit_amount })
+        Ok(CartLine { quantity, item, unit_amount: self.unit_amount, total_amount: self.total_amount })
     }
 }

@@ -134,7 +134,7 @@ impl Shop {
                 _ if quantity == 3 => (CartItem::Plan { plan: id("plan") }, 1, None),
                 _ => (CartItem::Custom { name: "Hire".to_owned() }, quantity, Some(Amount::from_minor(333))),
             };
-            CartLine { item, quantity, unit_amount }
+            CartLine { item, quantity, unit_amount, total_amount: None }
         };
         let cart = Cart { currency: usd(), lines: lines.iter().map(line).collect(), promo_code: promo.then(|| id("CODE")) };
         let priced = pricing::price(&cart, &self.shelf, NOW, &self.entropy).ok()?;
