@@ -40,23 +40,29 @@ impl<T: DeserializeOwned> FromRequest<ApiContext> for Strict<T> {
 }
 
 /// For a POST that takes no fields: an empty body, or `{}`.
-pub struct NoFields;
+pub type NoFields = AnyFields<Empty>;
 
-#[derive(Deserialize)]
+/// No field at all.
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Empty {}
+pub struct Empty {}
 
-impl FromRequest<ApiContext> for NoFields {
+/// For a POST all of whose fields may be left out, and with them the body.
+pub struct AnyFields<T>(pub T);
+
+impl<T: DeserializeOwned + Default> FromRequest<ApiContext> for AnyFields<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, ctx: &ApiContext) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let (bytes, _memory) = ctx.bodies().read(&parts.headers, body).await?;
-        if !bytes.is_empty() {
-            check_type(&parts.headers)?;
-            let Empty {} = typed(json::parse(&bytes)?)?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
         }
-        Ok(Self)
+        check_type(&parts.headers)?;
+        let value = json::parse(&bytes)?;
+        json::refuse_card_numbers(&value)?;
+        Ok(Self(typed(value)?))
     }
 }
 

@@ -44,7 +44,7 @@ use boxoffice_common::{
         leg::Tender,
         pricing::Cart,
         scope::Scope,
-        subscription::Subscription,
+        subscription::{MAX_REASON, Subscription},
         subscription_change::Change,
         tender,
     },
@@ -81,7 +81,8 @@ pub(super) fn whole() -> OpenApiRouter<ApiContext> {
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = LoopPause)]
 struct PauseRequest {
-    /// For people; checked, and not kept.
+    /// For people; at most 255 characters.
+    #[schema(max_length = 255)]
     reason: Option<String>,
 }
 
@@ -184,8 +185,9 @@ async fn loop_pause_subscription(
     Extension(trace): Extension<TraceParent>,
     body: Strict<PauseRequest>,
 ) -> Result<Response, Problem> {
-    bounds::optional(body.value.reason.as_ref(), 255, "reason")?;
-    let subscription = subscriptions::changed(&ctx, caller.scope(), &id, &Change::Pause, &trace).await?;
+    let reason = body.value.reason;
+    bounds::optional(reason.as_ref(), MAX_REASON, "reason")?;
+    let subscription = subscriptions::changed(&ctx, caller.scope(), &id, &Change::Pause(reason), &trace).await?;
     shown(&ctx, &subscription).await
 }
 

@@ -93,7 +93,7 @@ async fn replay(
     Known(id): Known<DeliveryId>,
     State(ctx): State<ApiContext>,
     Extension(trace): Extension<TraceParent>,
-    NoFields: NoFields,
+    _: NoFields,
 ) -> Result<Response, Problem> {
     if !ctx.store().replay_delivery(caller.scope(), &id).await? {
         return Err(Problem::NotFound);

@@ -2,11 +2,12 @@
 
 use crate::{
     auth::{Caller, CheckoutsRead, CheckoutsWrite},
+    bounds,
     context::ApiContext,
     problem::Problem,
     respond::{List, json},
     routes::{paging::page, paths::Known},
-    strict::{Limit, NoFields, Query, Strict},
+    strict::{AnyFields, Limit, NoFields, Query, Strict},
     trace::TraceParent,
 };
 use axum::{
@@ -19,7 +20,7 @@ use boxoffice_common::{
         error::{Code, CodedError},
         id::{CustomerId, PaymentMethodId, SubscriptionId},
         scope::Scope,
-        subscription::{Subscription, SubscriptionStatus},
+        subscription::{MAX_REASON, Subscription, SubscriptionStatus},
         subscription_change::{Change, ChangeRefusal},
         subscription_view::SubscriptionView,
     },
@@ -58,6 +59,15 @@ struct Filter {
     limit: Limit,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
+}
+
+/// Why it pauses.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PauseSubscription {
+    /// For people; at most 255 characters.
+    #[schema(max_length = 255)]
+    reason: Option<String>,
 }
 
 /// When it is to end.
@@ -124,6 +134,7 @@ async fn get_subscription(
     path = "/v1/subscriptions/{id}/pause",
     tag = "subscriptions",
     params(("id" = SubscriptionId, Path, description = "The id")),
+    request_body(content = PauseSubscription, description = "May be left out"),
     responses(
         (status = 200, description = "Paused, now or before", body = SubscriptionView),
         (status = 404, description = "Not there"),
@@ -135,9 +146,10 @@ async fn pause_subscription(
     Known(id): Known<SubscriptionId>,
     State(ctx): State<ApiContext>,
     Extension(trace): Extension<TraceParent>,
-    _: NoFields,
+    AnyFields(body): AnyFields<PauseSubscription>,
 ) -> Result<Response, Problem> {
-    change(&ctx, caller.scope(), &id, &Change::Pause, &trace).await
+    bounds::optional(body.reason.as_ref(), MAX_REASON, "reason")?;
+    change(&ctx, caller.scope(), &id, &Change::Pause(body.reason), &trace).await
 }
 
 /// Lets it go on: after a pause, after an end that was asked for and has not come, after its tries were used up.

@@ -193,7 +193,7 @@ async fn rotate(
     caller: Caller<Admin>,
     Known(id): Known<EndpointId>,
     State(ctx): State<ApiContext>,
-    NoFields: NoFields,
+    _: NoFields,
 ) -> Result<Response, Problem> {
     let secret = generate_secret(ctx.entropy());
     let was_there = ctx.store().rotate_secret(caller.scope(), Some(&id), &secret, OVERLAP).await?;
@@ -223,7 +223,7 @@ async fn default_secret(caller: Caller<Admin>, State(ctx): State<ApiContext>) ->
         (status = 200, description = "The new secret", body = SecretView),
     ),
 )]
-async fn rotate_default(caller: Caller<Admin>, State(ctx): State<ApiContext>, NoFields: NoFields) -> Result<Response, Problem> {
+async fn rotate_default(caller: Caller<Admin>, State(ctx): State<ApiContext>, _: NoFields) -> Result<Response, Problem> {
     let secret = generate_secret(ctx.entropy());
     // There is one from its first use on: where there was no use yet, it is made to be rotated.
     ctx.store().default_secret(caller.scope(), &generate_secret(ctx.entropy())).await?;

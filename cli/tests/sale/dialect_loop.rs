@@ -99,6 +99,8 @@ async fn a_subscription_is_shown_and_paused(shop: &Client, payment: &Value) {
     for _ in 0..2 {
         let paused = shop.post(&format!("{path}/pause"), &json!({"reason": "holiday"})).await.expect(200);
         assert_eq!((&paused["id"], &paused["status"]), (&shown["id"], &json!("paused")));
+        let id = shown["id"].as_str().unwrap();
+        assert_eq!(shop.get(&format!("/v1/subscriptions/{id}")).await.expect(200)["pause_reason"], "holiday");
     }
     refused(&shop.get("/loop/v1/subscriptions/sub_none").await, 404, "not_found");
     refused(&shop.post("/loop/v1/subscriptions/sub_none/pause", &json!({})).await, 404, "not_found");

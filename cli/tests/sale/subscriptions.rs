@@ -94,9 +94,16 @@ async fn what_a_shop_can_do(shop: &Client, receiver: &Receiver) {
     let sale = shop.buy(&with(&plans(&["pln_gym"]), json!({"callback_url": receiver.url()}))).await;
     let id = sale["lines"][0]["subscription"].as_str().unwrap();
     let path = |action: &str| format!("/v1/subscriptions/{id}{action}");
-    for (action, status) in [("/pause", "paused"), ("/pause", "paused"), ("/resume", "active")] {
-        assert_eq!(shop.post(&path(action), &json!({})).await.expect(200)["status"], status, "{action}");
+    let holiday = json!({"reason": "holiday"});
+    for (action, body, status, reason) in [
+        ("/pause", &holiday, "paused", json!("holiday")),
+        ("/pause", &json!({}), "paused", json!("holiday")),
+        ("/resume", &json!({}), "active", json!(null)),
+    ] {
+        let changed = shop.post(&path(action), body).await.expect(200);
+        assert_eq!((&changed["status"], &changed["pause_reason"]), (&json!(status), &reason), "{action}");
     }
+    shop.post(&path("/pause"), &json!({"reason": "x".repeat(256)})).await.expect_problem(400, "parameter_invalid");
     callback(receiver, "subscription.updated", id).await;
     shop.post(&path("/payment-method"), &json!({"id": "pm_none"})).await.expect_problem(422, "payment_method_invalid");
     let card = json!({"type": "card", "token": "tok_declined", "brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2030});

@@ -101,6 +101,18 @@ pub struct Agreement {
     pub callback_state: Option<String>,
 }
 
+/// Why it does not renew for now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// Since when.
+    pub since: Timestamp,
+    /// Why, for people: up to [`MAX_REASON`] characters.
+    pub reason: Option<String>,
+}
+
+/// The longest reason for a pause, characters.
+pub const MAX_REASON: usize = 255;
+
 /// A subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscription {
@@ -136,8 +148,8 @@ pub struct Subscription {
     pub error: Option<CodedError>,
     /// It ends with its period.
     pub cancel_at_period_end: bool,
-    /// Since when it is paused.
-    pub paused_at: Option<Timestamp>,
+    /// Its pause, while there is one.
+    pub pause: Option<Pause>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
     /// When something is to be done: a renewal, another try, its end. Nothing while a renewal is under way.
@@ -199,7 +211,7 @@ pub fn sold(checkout: &Checkout) -> Vec<Subscription> {
             renewal: None,
             error: None,
             cancel_at_period_end: false,
-            paused_at: None,
+            pause: None,
             ended_at: None,
             due_at: Some(period.until),
             sold_by: (checkout.id.clone(), line.id.clone()),
@@ -248,7 +260,7 @@ impl Subscription {
             status: SubscriptionStatus::Canceled,
             renewal: None,
             due_at: None,
-            paused_at: None,
+            pause: None,
             ended_at: Some(now),
             ..self.changed(now)
         };

@@ -6,15 +6,15 @@
 use super::{
     event::EventType,
     id::PaymentMethodId,
-    subscription::{Changed, Subscription, SubscriptionStatus, UnderWay},
+    subscription::{Changed, Pause, Subscription, SubscriptionStatus, UnderWay},
     time::Timestamp,
 };
 
 /// What a shop wants changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// No renewals until it is resumed.
-    Pause,
+    /// No renewals until it is resumed. Why, for people.
+    Pause(Option<String>),
     /// It renews again: after a pause, after an end that was asked for and has not come, after its tries were used up.
     Resume,
     /// Another of the customer's methods is charged from now on, and at once when a period is not paid.
@@ -44,7 +44,7 @@ impl Subscription {
         }
         let updated = |this: Self| Some((this.changed(now), EventType::SubscriptionUpdated));
         match change {
-            Change::Pause => self.pause(now),
+            Change::Pause(reason) => self.pause(reason.clone(), now),
             Change::Resume => self.resume(now),
             Change::PayWith(method) => Ok(self.pay_with(method, now)),
             Change::CancelAtPeriodEnd if self.cancel_at_period_end => Ok(None),
@@ -60,7 +60,7 @@ impl Subscription {
         }
     }
 
-    fn pause(self, now: Timestamp) -> Result<Option<Changed>, ChangeRefusal> {
+    fn pause(self, reason: Option<String>, now: Timestamp) -> Result<Option<Changed>, ChangeRefusal> {
         if self.status == SubscriptionStatus::Paused {
             return Ok(None);
         }
@@ -69,7 +69,7 @@ impl Subscription {
         }
         // An end that was asked for comes all the same.
         let due_at = self.due_at.filter(|_| self.cancel_at_period_end);
-        let paused = Self { status: SubscriptionStatus::Paused, paused_at: Some(now), due_at, ..self };
+        let paused = Self { status: SubscriptionStatus::Paused, pause: Some(Pause { since: now, reason }), due_at, ..self };
         Ok(Some((paused.changed(now), EventType::SubscriptionUpdated)))
     }
 
@@ -81,12 +81,12 @@ impl Subscription {
         let resumed = match self.status {
             SubscriptionStatus::Paused if self.period.until > now => {
                 let status = if self.period.n == 0 { SubscriptionStatus::Trialing } else { SubscriptionStatus::Active };
-                Self { status, paused_at: None, due_at: Some(self.period.until), ..this }
+                Self { status, pause: None, due_at: Some(self.period.until), ..this }
             }
             // What was paid is over: a new period begins, and with it the calendar.
             SubscriptionStatus::Paused => Self {
                 status: SubscriptionStatus::PastDue,
-                paused_at: None,
+                pause: None,
                 starts_at: now,
                 base: self.asked,
                 tries: 0,

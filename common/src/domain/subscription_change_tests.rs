@@ -16,11 +16,13 @@ fn changed(subscription: Subscription, change: Change, now: &str) -> Subscriptio
 
 #[test]
 fn a_pause_keeps_what_is_paid_and_charges_nothing_until_it_is_over() {
-    let paused = changed(subscription(json!({}), SOLD), Change::Pause, "2027-01-10T00:00:00Z");
+    let paused = changed(subscription(json!({}), SOLD), Change::Pause(Some("holiday".to_owned())), "2027-01-10T00:00:00Z");
     assert_eq!((paused.status, paused.due_at), (SubscriptionStatus::Paused, None));
-    assert_eq!(paused.clone().change(&Change::Pause, at("2027-01-11T00:00:00Z")), Ok(None));
+    let pause = Pause { since: at("2027-01-10T00:00:00Z"), reason: Some("holiday".to_owned()) };
+    assert_eq!(paused.pause, Some(pause), "as it was said first");
+    assert_eq!(paused.clone().change(&Change::Pause(None), at("2027-01-11T00:00:00Z")), Ok(None));
     let back = changed(paused.clone(), Change::Resume, "2027-01-20T00:00:00Z");
-    assert_eq!((back.status, back.due_at, back.paused_at), (SubscriptionStatus::Active, Some(at("2027-02-01T10:00:00Z")), None));
+    assert_eq!((back.status, back.due_at, back.pause), (SubscriptionStatus::Active, Some(at("2027-02-01T10:00:00Z")), None));
     // What was paid is over: a new period begins with the resume, and is charged then.
     let late = changed(paused, Change::Resume, "2027-03-20T12:00:00Z");
     assert_eq!(late.due_at, Some(at("2027-03-20T12:00:00Z")));
@@ -31,7 +33,7 @@ fn a_pause_keeps_what_is_paid_and_charges_nothing_until_it_is_over() {
 
 #[test]
 fn a_trial_that_was_paused_goes_on_as_a_trial() {
-    let paused = changed(subscription(json!({"trial_days": 30}), SOLD), Change::Pause, "2027-01-10T00:00:00Z");
+    let paused = changed(subscription(json!({"trial_days": 30}), SOLD), Change::Pause(None), "2027-01-10T00:00:00Z");
     let back = changed(paused, Change::Resume, "2027-01-20T00:00:00Z");
     assert_eq!((back.status, back.due_at), (SubscriptionStatus::Trialing, Some(at("2027-01-31T10:00:00Z"))));
 }
@@ -49,7 +51,7 @@ fn an_end_with_the_period_comes_then_and_can_be_called_back() {
         }
     };
     assert_eq!(end(ending.clone()), SubscriptionStatus::Canceled);
-    let paused = changed(ending.clone(), Change::Pause, "2027-01-12T00:00:00Z");
+    let paused = changed(ending.clone(), Change::Pause(None), "2027-01-12T00:00:00Z");
     assert_eq!(end(paused), SubscriptionStatus::Canceled, "a pause does not hold it up");
     let on = changed(ending, Change::Resume, "2027-01-12T00:00:00Z");
     assert_eq!(paid(on, "2027-02-01T10:00:00Z").period.n, 2);
@@ -65,7 +67,7 @@ fn what_has_ended_stays_so() {
     for again in [Change::CancelNow, Change::CancelAtPeriodEnd] {
         assert_eq!(canceled.clone().change(&again, at("2027-01-11T00:00:00Z")), Ok(None));
     }
-    for change in [Change::Pause, Change::Resume, Change::PayWith(PaymentMethodId::parse("pm_2").unwrap())] {
+    for change in [Change::Pause(None), Change::Resume, Change::PayWith(PaymentMethodId::parse("pm_2").unwrap())] {
         assert_eq!(canceled.clone().change(&change, at("2027-01-11T00:00:00Z")), Err(ChangeRefusal::Ended));
     }
 }
@@ -74,7 +76,7 @@ fn what_has_ended_stays_so() {
 fn an_end_waits_for_the_renewal_that_is_under_way_whatever_comes_of_it() {
     for (status, period) in [(Status::Failed, 1), (Status::Canceled, 1), (Status::Succeeded, 2)] {
         let mut renewal = renewal(subscription(json!({}), SOLD), "2027-02-01T10:00:00Z");
-        assert_eq!(renewal.subscription.clone().change(&Change::Pause, at("2027-02-01T10:00:01Z")), Err(ChangeRefusal::UnderWay));
+        assert_eq!(renewal.subscription.clone().change(&Change::Pause(None), at("2027-02-01T10:00:01Z")), Err(ChangeRefusal::UnderWay));
         renewal.subscription = changed(renewal.subscription, Change::CancelNow, "2027-02-01T10:00:01Z");
         assert_eq!(renewal.subscription.status, SubscriptionStatus::Active);
         assert_eq!(renewal.subscription.clone().change(&Change::CancelNow, at("2027-02-01T10:00:02Z")), Ok(None));

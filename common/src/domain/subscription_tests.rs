@@ -229,7 +229,7 @@ enum Happening {
 fn happenings() -> impl Strategy<Value = Happening> {
     let ends = vec![Status::Succeeded, Status::Failed, Status::Expired, Status::Canceled];
     let changes = vec![
-        Change::Pause,
+        Change::Pause(None),
         Change::Resume,
         Change::Resume,
         Change::PayWith(PaymentMethodId::parse("pm_2").unwrap()),

@@ -55,6 +55,8 @@ pub struct SubscriptionView<'a> {
     /// Grows with every change.
     version: i64,
     paused_at: Option<Timestamp>,
+    /// Why it is paused, for people.
+    pause_reason: Option<&'a str>,
     ended_at: Option<Timestamp>,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -90,7 +92,8 @@ impl<'a> From<&'a Subscription> for SubscriptionView<'a> {
             checkout: &subscription.sold_by.0,
             callback_url: agreement.callback_url.as_deref(),
             version: subscription.version,
-            paused_at: subscription.paused_at,
+            paused_at: subscription.pause.as_ref().map(|pause| pause.since),
+            pause_reason: subscription.pause.as_ref().and_then(|pause| pause.reason.as_deref()),
             ended_at: subscription.ended_at,
             created_at: subscription.created_at,
             updated_at: subscription.updated_at,

@@ -20,7 +20,7 @@ use serde_json::json;
 over_both! {
     async fn an_end_takes_a_renewal_along_that_nobody_has_begun(shop) {
         let (id, checkout) = renewing(&shop).await;
-        assert!(matches!(change(&shop, &id, Change::Pause).await, SubscriptionChanged::Refused(ChangeRefusal::UnderWay, _)));
+        assert!(matches!(change(&shop, &id, Change::Pause(None)).await, SubscriptionChanged::Refused(ChangeRefusal::UnderWay, _)));
         let canceled = changed(&shop, &id, Change::CancelNow).await;
         assert_eq!((canceled.status, canceled.renewal, canceled.ended_at.is_some()), (SubscriptionStatus::Canceled, None, true));
         assert_eq!(shop.checkout(&checkout).await.status, Status::Canceled);
@@ -105,7 +105,7 @@ over_both! {
     async fn a_paused_subscription_is_not_renewed_and_one_that_ends_with_its_period_ends_then(shop) {
         let ada = ada(&shop).await;
         let (paused, ending) = (sold(&shop, &ada, json!({})).await, sold(&shop, &ada, json!({})).await);
-        assert_eq!(changed(&shop, &paused, Change::Pause).await.status, SubscriptionStatus::Paused);
+        assert_eq!(changed(&shop, &paused, Change::Pause(None)).await.status, SubscriptionStatus::Paused);
         assert!(changed(&shop, &ending, Change::CancelAtPeriodEnd).await.cancel_at_period_end);
         for id in [&paused, &ending] {
             let_days_pass(&shop, id, 32).await;

@@ -308,7 +308,7 @@ over_both! {
         let (n, token) = shop.begin_charge(&checkout).await;
         let Settled::Moved(moved) = shop.settle(&checkout, n, &token, approved(4900)).await else { panic!() };
         assert_eq!(moved.deliveries.len(), 2, "the checkout's and the subscription's");
-        changed(&shop, &id, Change::Pause).await;
+        changed(&shop, &id, Change::Pause(None)).await;
         let SubscriptionChanged::Done { deliveries, .. } = change(&shop, &id, Change::CancelNow).await else { panic!() };
         assert_eq!(deliveries.len(), 1);
         let words = ["created", "past_due", "renewed", "updated", "canceled"].map(|word| format!("subscription.{word}"));
@@ -321,7 +321,9 @@ over_both! {
         assert_eq!(shop.store.subscription(&shop.other_scope(), &first).await.unwrap(), None);
         let theirs = shop.store.change_subscription(&shop.other_scope(), &first, &Change::CancelNow).await.unwrap();
         assert!(matches!(theirs, SubscriptionChanged::Missing), "{theirs:?}");
-        changed(&shop, &first, Change::Pause).await;
+        let paused = changed(&shop, &first, Change::Pause(Some("holiday".to_owned()))).await;
+        assert_eq!(paused.pause.as_ref().and_then(|pause| pause.reason.as_deref()), Some("holiday"));
+        assert_eq!(shop.store.subscription(&shop.scope, &first).await.unwrap().as_ref(), Some(&paused));
         let list = |filter: SubscriptionFilter, page: PageRequest| {
             let shop = &shop;
             async move { shop.store.subscriptions(&shop.scope, &filter, &page).await.unwrap() }

@@ -37,7 +37,7 @@ pub async fn cancel(
     Known(id): Known<CheckoutId>,
     State(ctx): State<ApiContext>,
     Extension(trace): Extension<TraceParent>,
-    NoFields: NoFields,
+    _: NoFields,
 ) -> Result<Response, Problem> {
     let (status, checkout, moved) = match ctx.store().cancel(caller.scope(), &id).await? {
         CancelResult::Canceled(checkout, moved) => (StatusCode::OK, checkout, moved),

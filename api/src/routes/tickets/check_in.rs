@@ -84,7 +84,7 @@ async fn undo(
     caller: Caller<CheckoutsWrite>,
     Known(ticket): Known<TicketId>,
     State(ctx): State<ApiContext>,
-    NoFields: NoFields,
+    _: NoFields,
 ) -> Result<Response, Problem> {
     change(&ctx, caller.scope(), ticket, TicketAct::UndoAdmission).await
 }

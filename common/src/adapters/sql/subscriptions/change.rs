@@ -35,7 +35,7 @@ impl SqlStore {
             // Checkouts are locked before subscriptions.
             let renewal = match change {
                 Change::CancelNow | Change::CancelAtPeriodEnd => renewal_of(tx, scope, id).await?,
-                Change::Pause | Change::Resume | Change::PayWith(_) => None,
+                Change::Pause(_) | Change::Resume | Change::PayWith(_) => None,
             };
             let checkout = match &renewal {
                 Some(renewal) => load::lock(tx, [renewal]).await?.remove(renewal),

@@ -14,7 +14,7 @@ use crate::{
         id::{CatalogueId, CheckoutId, CustomerId, LineId, PaymentMethodId, SubscriptionId},
         schedule::Period,
         scope::Scope,
-        subscription::{Subscription, SubscriptionStatus, UnderWay},
+        subscription::{Pause, Subscription, SubscriptionStatus, UnderWay},
     },
     ports::store::{Page, PageRequest, StoreError, SubscriptionFilter},
 };
@@ -22,10 +22,10 @@ use crate::{
 /// A subscription's columns, in the order that `read` reads them.
 pub(super) const SUBSCRIPTION: &str = "s.id, s.scope, s.customer, s.plan, s.doc, s.status, s.version, s.method, s.period, s.period_from, \
      s.period_until, s.asked, s.starts_at, s.base, s.tries, s.renewal, s.called_off, s.error, s.cancel_at_period_end, s.paused_at, \
-     s.ended_at, s.due_at, s.checkout, s.line, s.created_at, s.updated_at";
+     s.ended_at, s.due_at, s.checkout, s.line, s.created_at, s.updated_at, s.pause_reason";
 
 /// What never changes first, then what does.
-const COLUMNS: &[Column; 26] = &[
+const COLUMNS: &[Column; 27] = &[
     ("id", Text),
     ("scope", Text),
     ("customer", Text),
@@ -49,6 +49,7 @@ const COLUMNS: &[Column; 26] = &[
     ("error", Text),
     ("cancel_at_period_end", Int),
     ("paused_at", Int),
+    ("pause_reason", Text),
     ("ended_at", Int),
     ("due_at", Int),
     ("updated_at", Int),
@@ -60,6 +61,8 @@ pub(super) fn read(row: &Row) -> Result<Subscription, StoreError> {
     let status = row.text(5)?;
     let checkout = row.maybe_text(15)?.map(CheckoutId::parse).transpose().map_err(corrupt)?;
     let is_called_off = row.int(16)? != 0;
+    let reason = row.maybe_text(26)?;
+    let pause = row.maybe_time(19)?.map(|since| Pause { since, reason });
     Ok(Subscription {
         id: SubscriptionId::parse(row.text(0)?).map_err(corrupt)?,
         scope: load::scope(&row.text(1)?)?,
@@ -77,7 +80,7 @@ pub(super) fn read(row: &Row) -> Result<Subscription, StoreError> {
         renewal: checkout.map(|checkout| UnderWay { checkout, is_called_off }),
         error: row.maybe_text(17)?.map(|text| serde_json::from_str(&text)).transpose().map_err(corrupt)?,
         cancel_at_period_end: row.int(18)? != 0,
-        paused_at: row.maybe_time(19)?,
+        pause,
         ended_at: row.maybe_time(20)?,
         due_at: row.maybe_time(21)?,
         sold_by: (CheckoutId::parse(row.text(22)?).map_err(corrupt)?, LineId::parse(row.text(23)?).map_err(corrupt)?),
@@ -86,9 +89,9 @@ pub(super) fn read(row: &Row) -> Result<Subscription, StoreError> {
     })
 }
 
-fn values(subscription: &Subscription) -> Result<[Value; 26], StoreError> {
+fn values(subscription: &Subscription) -> Result<[Value; 27], StoreError> {
     let (checkout, line) = &subscription.sold_by;
-    let (renewal, error) = (subscription.renewal.as_ref(), subscription.error.as_ref());
+    let (renewal, error, pause) = (subscription.renewal.as_ref(), subscription.error.as_ref(), subscription.pause.as_ref());
     Ok([
         subscription.id.as_str().into(),
         subscription.scope.as_str().into(),
@@ -112,7 +115,8 @@ fn values(subscription: &Subscription) -> Result<[Value; 26], StoreError> {
         i64::from(renewal.is_some_and(|renewal| renewal.is_called_off)).into(),
         error.map(serde_json::to_string).transpose().map_err(corrupt)?.into(),
         i64::from(subscription.cancel_at_period_end).into(),
-        subscription.paused_at.into(),
+        pause.map(|pause| pause.since).into(),
+        pause.and_then(|pause| pause.reason.as_deref()).into(),
         subscription.ended_at.into(),
         subscription.due_at.into(),
         subscription.updated_at.into(),
