@@ -1,13 +1,15 @@
 //! Bounds of texts in requests: what passed here is passed on unchecked.
 
 use crate::problem::Problem;
-use boxoffice_common::domain::{customer::Customer, time::Timestamp};
+use boxoffice_common::domain::{customer::Customer, line::About, time::Timestamp};
 use serde_json::{Map, Value};
 
 /// The longest URL, bytes.
 const MAX_URL: usize = 2_048;
 /// The most keys of a metadata object.
 const MAX_METADATA_KEYS: usize = 50;
+/// The most pictures of a line.
+const MAX_IMAGES: usize = 10;
 /// The longest metadata object as JSON, bytes.
 const MAX_METADATA: usize = 16 * 1024;
 
@@ -49,6 +51,23 @@ pub fn browser_url(value: Option<&String>, param: &str) -> Result<(), Problem> {
     let url = url::Url::parse(value).map_err(|_| wrong())?;
     let plain = matches!(url.scheme(), "http" | "https") && url.host().is_some() && url.username().is_empty() && url.password().is_none();
     if plain { Ok(()) } else { Err(wrong()) }
+}
+
+/// What a client says of a line of its own; `within` is where the line stands.
+pub fn about(about: &About, within: &str) -> Result<(), Problem> {
+    optional(about.description.as_ref(), 1_000, &format!("{within}.description"))?;
+    optional(about.reference.as_ref(), 255, &format!("{within}.reference"))?;
+    if about.images.len() > MAX_IMAGES {
+        return Err(Problem::invalid(format!("{within}.images"), format!("has at most {MAX_IMAGES} addresses")));
+    }
+    for (index, image) in about.images.iter().enumerate() {
+        let at = format!("{within}.images[{index}]");
+        browser_url(Some(image), &at)?;
+        if !image.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:")) {
+            return Err(Problem::invalid(at, "is an https URL"));
+        }
+    }
+    Ok(())
 }
 
 /// The client's own object.

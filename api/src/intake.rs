@@ -13,7 +13,7 @@ use boxoffice_common::{
         bought_membership::Spendable,
         customer::Customer,
         error::{Code, CodedError},
-        hosted::{Hosted, PaymentOptions, UiMode},
+        hosted::{Hosted, Looks, PaymentOptions, UiMode},
         id::{CheckoutId, CustomerId, Entropy},
         leg::{Leg, Tender},
         line::Item,
@@ -49,12 +49,14 @@ pub enum Buyer {
 }
 
 /// What a page that the customer pays on offers, and how it is shown.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Page {
     /// What it offers.
     pub options: PaymentOptions,
     /// How it is shown.
     pub ui_mode: UiMode,
+    /// What it says and shows of this checkout.
+    pub looks: Looks,
 }
 
 /// A checkout as a client asks for it: well formed, not yet priced.
@@ -258,7 +260,8 @@ impl Intake {
         if !push::offers_anything(&page.options) {
             return Err(Problem::unsupported("payment.hosted.options", "nothing is left that the page could take"));
         }
-        Ok(Hosted::new(page.options.clone(), page.ui_mode, self.public_url.as_str(), &self.entropy))
+        let hosted = Hosted::new(page.options.clone(), page.ui_mode, self.public_url.as_str(), &self.entropy);
+        Ok(Hosted { looks: page.looks.clone(), ..hosted })
     }
 
     async fn make(&self, submission: Submission, priced: (Priced, Vec<Leg>), queue: QueueEstimate) -> Result<Answer, Problem> {

@@ -39,7 +39,6 @@ use axum::{
 use boxoffice_common::{
     domain::{
         customer::Customer,
-        hosted::{PaymentOptions, UiMode},
         id::{CheckoutId, PaymentMethodId, SubscriptionId},
         leg::Tender,
         pricing::Cart,
@@ -222,7 +221,7 @@ async fn pay(ctx: &ApiContext, scope: Arc<Scope>, asked: Asked, idempotency: Ide
             let tender = Tender::SavedMethod { id, token: None, owner: None };
             (Some(vec![tender::Asked { tender, amount: None, param: "customer_id".to_owned() }]), None)
         }
-        None => (None, Some(Page { options: PaymentOptions::default(), ui_mode: UiMode::Hosted })),
+        None => (None, Some(Page::default())),
     };
     let submission = Submission {
         cart: asked.cart,

@@ -255,7 +255,7 @@ mod tests {
         assert_eq!(asks(money, "m17", "+23276000001", &some), Err(Bad::Provider(money)));
         assert_eq!(asks(money, "m18", "+23276000001", &some), Ok("m18".to_owned()));
         assert_eq!(asks(bank, "slb001", "", &some), Err(Bad::Method));
-        assert_eq!(asks(wallet, "w01", "", &some), Err(Bad::Method));
+        assert_eq!(asks(wallet, "dw001", "", &some), Err(Bad::Method));
     }
 
     #[test]

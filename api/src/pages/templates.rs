@@ -10,6 +10,7 @@ use askama::Template;
 use boxoffice_common::domain::{
     checkout::Checkout,
     hosted::{self, Hosted, UiMode},
+    line::{Item, Line},
     settings::Settings,
 };
 
@@ -28,7 +29,7 @@ impl Shop {
     pub(super) fn of(checkout: &Checkout, hosted: &Hosted, settings: &Settings) -> Self {
         Self {
             name: settings.name.clone().unwrap_or_else(|| checkout.scope.tenant().to_owned()),
-            color: settings.color.map(|color| color.to_string().trim_start_matches('#').to_owned()),
+            color: hosted.looks.color.or(settings.color).map(|color| color.to_string().trim_start_matches('#').to_owned()),
             support_email: settings.support_email.clone(),
             test: !checkout.scope.is_live(),
             embedded: hosted.ui_mode == UiMode::Embedded,
@@ -45,6 +46,8 @@ impl Shop {
 
 /// What is bought.
 pub(super) struct Bill {
+    title: Option<String>,
+    description: Option<String>,
     lines: Vec<BillLine>,
     subtotal: String,
     discount: Option<String>,
@@ -55,6 +58,7 @@ pub(super) struct Bill {
 
 struct BillLine {
     name: String,
+    about: Option<String>,
     detail: Option<String>,
     amount: String,
 }
@@ -64,12 +68,16 @@ impl Bill {
         let order = &checkout.order;
         let money = |amount| order.currency.told(amount);
         let some = |amount: boxoffice_common::domain::money::Amount| (!amount.is_zero()).then(|| money(amount));
-        let line = |line: &boxoffice_common::domain::line::Line| BillLine {
+        let line = |line: &Line| BillLine {
             name: line.name.clone(),
+            about: if let Item::Custom(about) = &line.item { about.description.clone() } else { None },
             detail: words::detail(order.currency, line),
             amount: money(line.amount),
         };
+        let looks = order.hosted().map(|(_, hosted)| &hosted.looks);
         Self {
+            title: looks.and_then(|looks| looks.title.clone()),
+            description: looks.and_then(|looks| looks.description.clone()),
             lines: order.lines.iter().map(line).collect(),
             subtotal: money(order.totals.subtotal),
             discount: some(order.totals.discount),

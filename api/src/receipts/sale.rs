@@ -134,6 +134,9 @@ impl Receipt {
                     details.push(format!("For {}", names.join(", ")));
                 }
             }
+            if let Item::Custom(about) = &line.item {
+                details.extend(about.description.clone());
+            }
             if line.quantity != 1 {
                 details.push(format!("{} × {}", line.quantity, shown(line.unit_amount)));
             }

@@ -15,6 +15,7 @@ mod limits;
 mod memberships;
 mod participants;
 mod pay;
+mod pay_looks;
 mod pay_push;
 mod pay_strangers;
 mod payment_methods;

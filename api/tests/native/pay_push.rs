@@ -59,10 +59,10 @@ fn part<'a>(html: &'a str, kind: &str) -> &'a str {
 #[tokio::test]
 async fn the_page_offers_what_the_options_leave_and_takes_nothing_else_from_a_form_made_by_hand() {
     for (options, shown, hidden, taken) in [
-        (json!({}), vec!["tok_visa", "m17", "m18", "slb001", "slb002", "w01"], vec![], vec![]),
+        (json!({}), vec!["tok_visa", "m17", "m18", "slb001", "slb002", "dw001"], vec![], vec![]),
         (
             json!({"card": {"disable": true}, "bank": {"enabled_providers": ["slb002"]}, "mobile_money": {"disabled_providers": ["m17"]}}),
-            vec!["m18", "slb002", "w01"],
+            vec!["m18", "slb002", "dw001"],
             vec!["tok_visa", "m17", "slb001"],
             vec![
                 [("method", "card"), ("card", "tok_visa")],
@@ -73,11 +73,11 @@ async fn the_page_offers_what_the_options_leave_and_takes_nothing_else_from_a_fo
         (
             json!({"mobile_money": {"disable": true}, "bank": {"disable": true, "enabled_providers": ["slb001"]}, "wallet": {"enabled_providers": ["w99"]}}),
             vec!["tok_visa"],
-            vec!["m17", "m18", "slb001", "slb002", "w01", "How do you want to pay?"],
+            vec!["m17", "m18", "slb001", "slb002", "dw001", "How do you want to pay?"],
             vec![
                 [("method", "bank"), ("provider", "slb001")],
                 [("method", "wallet"), ("provider", "w99")],
-                [("method", "wallet"), ("provider", "w01")],
+                [("method", "wallet"), ("provider", "dw001")],
             ],
         ),
     ] {
@@ -107,7 +107,7 @@ async fn a_mistake_is_told_beside_its_field_and_a_phone_number_comes_back_nowher
     let (id, path) = offering(&server, json!({})).await;
     let html = text(&load(&server, &path).await);
     assert!(!part(&html, "bank").contains("checked"), "of several banks none is chosen for anybody: {html}");
-    assert!(part(&html, "wallet").contains("value=\"w01\" checked"), "there is one: {html}");
+    assert!(part(&html, "wallet").contains("value=\"dw001\" checked"), "there is one: {html}");
     let pay = without_method(&form(&html, "pay"));
     for (fields, kind, words, field) in [
         (by_phone("076 543 201").to_vec(), "mobile_money", "Enter a phone number with +", "phone"),
@@ -185,7 +185,7 @@ async fn two_windows_with_two_ways_to_pay_are_one_payment() {
     let (one, other, third, ()) = join!(
         send(&server, &path, &pay, &by_phone, &[]),
         send(&server, &path, &pay, &[("card", "tok_visa")], &[]),
-        send(&server, &path, &pay, &[("method", "wallet"), ("provider", "w01")], &[]),
+        send(&server, &path, &pay, &[("method", "wallet"), ("provider", "dw001")], &[]),
         work(&server, &id, approved(3000)),
     );
     assert!([one, other, third].iter().all(|reply| reply.code() == 303));

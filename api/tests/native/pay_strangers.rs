@@ -190,7 +190,7 @@ async fn what_cannot_be_paid_on_a_page_is_refused_at_once() {
             "payment.hosted.options.wallet.disabled_providers",
         ),
         (
-            json!({"hosted": {"options": {"card": {"disable": true}, "mobile_money": {"disable": true}, "bank": {"enabled_providers": ["nobody"]}, "wallet": {"disabled_providers": ["w01"]}}}}),
+            json!({"hosted": {"options": {"card": {"disable": true}, "mobile_money": {"disable": true}, "bank": {"enabled_providers": ["nobody"]}, "wallet": {"disabled_providers": ["dw001"]}}}}),
             422,
             "unsupported",
             "payment.hosted.options",

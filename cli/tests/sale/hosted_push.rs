@@ -111,7 +111,7 @@ async fn nobody_answers_in_time_and_a_card_pays(shop: &Client) {
 
 async fn a_wallet_refuses_and_a_phone_pays(shop: &Client) {
     let browser = open(shop, json!({"payment": {"hosted": {"options": {"card": {"disable": true}}}}})).await;
-    let back = at_the_bank(&browser, "method=wallet&provider=w01", "refuse").await;
+    let back = at_the_bank(&browser, "method=wallet&provider=dw001", "refuse").await;
     assert!(back.html.contains("was not confirmed. Nothing was charged") && !back.html.contains("tok_visa"), "{}", back.html);
     asked_on(&browser, "23276543202").await;
     browser.follow("?after=submit").await.leads_to_the_shop(shop, &browser, THANKS, "succeeded").await;

@@ -146,7 +146,7 @@ async fn what_cannot_be_sold_is_refused_at_once(shop: &Client) {
         (
             with(
                 &plain,
-                json!({"payment": {"hosted": {"options": {"card": {"disable": true}, "mobile_money": {"disable": true}, "bank": {"enabled_providers": ["nobody"]}, "wallet": {"disabled_providers": ["w01"]}}}}}),
+                json!({"payment": {"hosted": {"options": {"card": {"disable": true}, "mobile_money": {"disable": true}, "bank": {"enabled_providers": ["nobody"]}, "wallet": {"disabled_providers": ["dw001"]}}}}}),
             ),
             422,
             "unsupported",

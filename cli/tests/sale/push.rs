@@ -112,7 +112,7 @@ async fn what_cannot_be_taken_back_is_waited_for(shop: &Client) {
 }
 
 async fn the_banks_page_is_where_the_customer_is_sent(shop: &Client) {
-    for (method, provider, answer, end) in [("bank", "slb001", "approve", "succeeded"), ("wallet", "w01", "refuse", "failed")] {
+    for (method, provider, answer, end) in [("bank", "slb001", "approve", "succeeded"), ("wallet", "dw001", "refuse", "failed")] {
         let (id, waiting) = asked(shop, &body(1, json!([{"type": method, "provider": provider}]))).await;
         assert_eq!(waiting["payment_attempts"][0]["status"], "requires_action", "{waiting}");
         let form = shop.request(Method::POST, waiting["payment_url"].as_str().unwrap());

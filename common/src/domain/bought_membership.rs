@@ -178,7 +178,7 @@ pub fn sold(checkout: &Checkout) -> Vec<BoughtMembership> {
             | Item::Subscription { period, gives: Some(Gift::Membership { membership, terms, .. }), .. } => {
                 (membership, terms, period.from, Some(period.until))
             }
-            Item::Session { .. } | Item::Product { .. } | Item::Plan { .. } | Item::Subscription { .. } | Item::Custom {} => return None,
+            Item::Session { .. } | Item::Product { .. } | Item::Plan { .. } | Item::Subscription { .. } | Item::Custom(_) => return None,
         };
         Some(BoughtMembership {
             id: line.item.bought_membership()?.clone(),

@@ -14,6 +14,7 @@ use super::{
     push::{self, PushMethod},
     saga,
     secret::Secret,
+    settings::Color,
     state::{Status, Step},
     time::Timestamp,
 };
@@ -40,6 +41,9 @@ pub struct Hosted {
     /// How the page is shown.
     #[serde(default)]
     pub ui_mode: UiMode,
+    /// What is this page's alone, and not its tenant's.
+    #[serde(default, skip_serializing_if = "Looks::is_plain")]
+    pub looks: Looks,
     /// Who knows it may pay: 256 random bits in base64url. The link carries it behind the checkout's id, by which it is looked up.
     pub token: Secret<String>,
     /// How browsers reach us, without a slash at the end.
@@ -51,7 +55,7 @@ impl Hosted {
     pub fn new(options: PaymentOptions, ui_mode: UiMode, origin: impl Into<String>, entropy: &Entropy) -> Self {
         let mut random = [0u8; TOKEN_BYTES];
         entropy.fill(&mut random);
-        Self { options, ui_mode, token: Secret::new(BASE64URL_NOPAD.encode(&random)), origin: origin.into() }
+        Self { options, ui_mode, looks: Looks::default(), token: Secret::new(BASE64URL_NOPAD.encode(&random)), origin: origin.into() }
     }
 
     /// Where the customer pays.
@@ -62,6 +66,26 @@ impl Hosted {
     /// Whether `given` is the token. Takes as long whatever is wrong with it.
     pub fn is_opened_by(&self, given: &str) -> bool {
         self.token.reveal().as_bytes().ct_eq(given.as_bytes()).into()
+    }
+}
+
+/// What a page says and shows of one checkout. What is left out is the tenant's, or nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Looks {
+    /// Above the lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Under the title.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Instead of the tenant's colour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub color: Option<Color>,
+}
+
+impl Looks {
+    fn is_plain(&self) -> bool {
+        *self == Self::default()
     }
 }
 

@@ -114,7 +114,7 @@ pub const MEMBERSHIPS: &str = "memberships";
 pub const fn account_of_line(line: &Line) -> &'static str {
     match line.item {
         Item::Membership { .. } => MEMBERSHIPS,
-        Item::Session { .. } | Item::Product { .. } | Item::Plan { .. } | Item::Subscription { .. } | Item::Custom {} => REVENUE,
+        Item::Session { .. } | Item::Product { .. } | Item::Plan { .. } | Item::Subscription { .. } | Item::Custom(_) => REVENUE,
     }
 }
 

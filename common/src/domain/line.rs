@@ -107,7 +107,21 @@ pub enum Item {
         gives: Option<Gift>,
     },
     /// Anything else, named and priced by the client.
-    Custom {},
+    Custom(About),
+}
+
+/// What a client says of a line of its own, beside its name.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct About {
+    /// Shown to customers under the name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The client's own reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Addresses of pictures, https. Kept and told; no page of ours loads anything from elsewhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<String>,
 }
 
 /// What a paid period gives to its customer.
@@ -142,7 +156,7 @@ impl Item {
             Self::Membership { .. } => "membership",
             Self::Plan { .. } => "plan",
             Self::Subscription { .. } => "subscription",
-            Self::Custom {} => "custom",
+            Self::Custom(_) => "custom",
         }
     }
 
@@ -153,7 +167,7 @@ impl Item {
             Self::Plan { gives, .. } | Self::Subscription { gives, .. } => {
                 gives.as_ref().map(|Gift::Membership { bought_membership, .. }| bought_membership)
             }
-            Self::Session { .. } | Self::Product { .. } | Self::Custom {} => None,
+            Self::Session { .. } | Self::Product { .. } | Self::Custom(_) => None,
         }
     }
 
@@ -161,7 +175,7 @@ impl Item {
     pub fn offer(&self) -> Option<&WaitingId> {
         match self {
             Self::Session { offer, .. } => offer.as_ref(),
-            Self::Product { .. } | Self::Membership { .. } | Self::Plan { .. } | Self::Subscription { .. } | Self::Custom {} => None,
+            Self::Product { .. } | Self::Membership { .. } | Self::Plan { .. } | Self::Subscription { .. } | Self::Custom(_) => None,
         }
     }
 
@@ -169,7 +183,7 @@ impl Item {
     pub fn participants(&self) -> &[Participant] {
         match self {
             Self::Session { participants, .. } => participants,
-            Self::Product { .. } | Self::Membership { .. } | Self::Plan { .. } | Self::Subscription { .. } | Self::Custom {} => &[],
+            Self::Product { .. } | Self::Membership { .. } | Self::Plan { .. } | Self::Subscription { .. } | Self::Custom(_) => &[],
         }
     }
 
@@ -180,7 +194,7 @@ impl Item {
             Self::Product { product, .. } => Some(product),
             Self::Membership { membership, .. } => Some(membership),
             Self::Plan { plan, .. } | Self::Subscription { plan, .. } => Some(plan),
-            Self::Custom {} => None,
+            Self::Custom(_) => None,
         }
     }
 }

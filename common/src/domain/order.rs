@@ -85,7 +85,7 @@ impl Order {
                     Some(Want { kind: Kind::Product, id: product.clone(), quantity: line.quantity, seats: Vec::new(), line: Some(index) })
                 }
                 // A membership or a subscription comes into being with its sale: there are as many as are wanted.
-                Item::Membership { .. } | Item::Plan { .. } | Item::Subscription { .. } | Item::Custom {} => None,
+                Item::Membership { .. } | Item::Plan { .. } | Item::Subscription { .. } | Item::Custom(_) => None,
             })
             .collect();
         if let (Some(code), true) = (&self.promo_code, self.promo_uses_counted) {

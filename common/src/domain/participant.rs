@@ -200,7 +200,7 @@ pub(super) fn owner_of_seat(checkout: &Checkout, want: &Want, index: usize) -> O
 pub(super) fn offer<'c>(checkout: &'c Checkout, want: &Want) -> Option<&'c WaitingId> {
     match &checkout.order.lines.get(want.line?)?.item {
         Item::Session { offer, .. } => offer.as_ref(),
-        Item::Product { .. } | Item::Membership { .. } | Item::Plan { .. } | Item::Subscription { .. } | Item::Custom {} => None,
+        Item::Product { .. } | Item::Membership { .. } | Item::Plan { .. } | Item::Subscription { .. } | Item::Custom(_) => None,
     }
 }
 

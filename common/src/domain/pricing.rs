@@ -5,7 +5,7 @@ use super::{
     catalogue_check::check_name,
     error::{Code, CodedError},
     id::{BoughtMembershipId, CatalogueId, Entropy, LineId, WaitingId},
-    line::{Item, Line},
+    line::{About, Item, Line},
     membership::Membership,
     money::{Amount, Currency, MoneyError},
     order::Totals,
@@ -82,6 +82,8 @@ pub enum CartItem {
     Custom {
         /// Shown to customers.
         name: String,
+        /// What else is said of it.
+        about: About,
     },
 }
 
@@ -226,7 +228,7 @@ fn find(currency: Currency, line: &CartLine, id: &LineId, at: &At<'_>, param: &s
             whole = Some(plan.unit_amount);
             (found, plan.currency)
         }
-        CartItem::Custom { name } => return find_custom(name, line.unit_amount, param),
+        CartItem::Custom { name, about } => return find_custom(name, about, line.unit_amount, param),
     };
     if own_currency != currency {
         let message = format!("this is sold in {own_currency}, and the checkout is in {currency}");
@@ -264,14 +266,14 @@ fn find_plan<'s>(id: &CatalogueId, line: &LineId, at: &At<'s>, param: &str) -> R
     Ok((Found { item, name: plan.name.clone(), unit_amount: due, tax_rate_bp: plan.tax_rate_bp }, plan))
 }
 
-fn find_custom(name: &str, unit_amount: Option<Amount>, param: &str) -> Result<Found, CodedError> {
+fn find_custom(name: &str, about: &About, unit_amount: Option<Amount>, param: &str) -> Result<Found, CodedError> {
     check_name(name, &format!("{param}.name"))?;
     let at = format!("{param}.unit_amount");
     let unit_amount = unit_amount.ok_or_else(|| invalid(&at, "a custom line needs its price"))?;
     if unit_amount < Amount::ZERO {
         return Err(invalid(&at, "a price is not negative"));
     }
-    Ok(Found { item: Item::Custom {}, name: name.to_owned(), unit_amount, tax_rate_bp: 0 })
+    Ok(Found { item: Item::Custom(about.clone()), name: name.to_owned(), unit_amount, tax_rate_bp: 0 })
 }
 
 /// The name and the price of the kind that was asked for.

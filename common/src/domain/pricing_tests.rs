@@ -74,7 +74,7 @@ fn product(name: &str, variant: Option<&str>, quantity: u32) -> CartLine {
 
 fn custom(name: &str, quantity: u32, unit_amount: i64) -> CartLine {
     CartLine {
-        item: CartItem::Custom { name: name.to_owned() },
+        item: CartItem::Custom { name: name.to_owned(), about: Default::default() },
         quantity,
         unit_amount: Some(Amount::from_minor(unit_amount)),
         total_amount: None,

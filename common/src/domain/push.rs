@@ -71,7 +71,7 @@ pub const PROVIDERS: &[PushProvider] = &[
     PushProvider { kind: PushKind::MobileMoney, id: "m18", name: "Blue test money" },
     PushProvider { kind: PushKind::Bank, id: "slb001", name: "First test bank" },
     PushProvider { kind: PushKind::Bank, id: "slb002", name: "Second test bank" },
-    PushProvider { kind: PushKind::Wallet, id: "w01", name: "Test wallet" },
+    PushProvider { kind: PushKind::Wallet, id: "dw001", name: "Test wallet" },
 ];
 
 /// Whether a page with these options offers anything at all.
@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(method(PushKind::Bank, "m17", None), Err((Code::PaymentMethodInvalid, "m.provider".to_owned())));
         assert_eq!(method(PushKind::MobileMoney, "m99", Some(&phone)), Err((Code::PaymentMethodInvalid, "m.provider".to_owned())));
         assert_eq!(method(PushKind::MobileMoney, "m17", None), Err((Code::ParameterInvalid, "m.phone".to_owned())));
-        assert_eq!(method(PushKind::Wallet, "w01", Some(&phone)), Err((Code::ParameterInvalid, "m.phone".to_owned())));
+        assert_eq!(method(PushKind::Wallet, "dw001", Some(&phone)), Err((Code::ParameterInvalid, "m.phone".to_owned())));
     }
 
     #[test]

@@ -35,7 +35,11 @@ fn line(entropy: &Entropy, at: usize, amount: i64) -> Line {
     let (id, amount) = (LineId::generate(entropy, Timestamp::from_millis(1)), Amount::from_minor(amount));
     let session = CatalogueId::parse(format!("ses_{at}")).unwrap();
     // The last one is no place.
-    let item = if at == 2 { Item::Custom {} } else { Item::Session { session, seats: Vec::new(), offer: None, participants: Vec::new() } };
+    let item = if at == 2 {
+        Item::Custom(Default::default())
+    } else {
+        Item::Session { session, seats: Vec::new(), offer: None, participants: Vec::new() }
+    };
     let (discount_amount, tax_amount) = (Amount::ZERO, Amount::ZERO);
     Line { id, item, name: "Class".to_owned(), quantity: 1, unit_amount: amount, amount, discount_amount, tax_amount }
 }

@@ -39,7 +39,7 @@ pub fn sale() -> Checkout {
         order: Order {
             customer: Some(CustomerId::parse("ada").unwrap()),
             currency: Currency::parse("usd").unwrap(),
-            lines: vec![line(session("yoga", &[]), 3), line(Item::Custom {}, 2), line(session("gala", &["A1", "B2"]), 2)],
+            lines: vec![line(session("yoga", &[]), 3), line(Item::Custom(Default::default()), 2), line(session("gala", &["A1", "B2"]), 2)],
             totals: Totals::default(),
             promo_code: None,
             promo_uses_counted: false,

@@ -147,7 +147,7 @@ over_both! {
         let checkout = shop.checkout(&id).await;
         assert_eq!((checkout.status, checkout.payment_url.is_some()), (Status::AwaitingPayment, true), "the page waits with the customer");
         for n in [1, 2] {
-            assert_eq!(pay_by(n, PushKind::Wallet, "w01", None).await, Paid::Unchanged, "another window");
+            assert_eq!(pay_by(n, PushKind::Wallet, "dw001", None).await, Paid::Unchanged, "another window");
             assert_eq!(pay(&shop, &id, n).await, Paid::Unchanged, "another window, with a card");
         }
         let timeline = format!("{:?}", shop.store.timeline(&id).await.unwrap());
@@ -157,7 +157,7 @@ over_both! {
         let (n, token) = shop.begin_charge(&id).await;
         shop.settle(&id, n, &token, declined()).await;
         assert_eq!(end(&shop, &id).await, (Status::AwaitingPayment, Some(Code::PaymentFailed)));
-        assert!(matches!(pay_by(2, PushKind::Wallet, "w01", None).await, Paid::Submitted(_)));
+        assert!(matches!(pay_by(2, PushKind::Wallet, "dw001", None).await, Paid::Submitted(_)));
         let (n, token) = shop.begin_charge(&id).await;
         shop.settle(&id, n, &token, approved(1500)).await;
         assert_eq!(end(&shop, &id).await, (Status::Succeeded, None));

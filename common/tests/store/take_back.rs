@@ -30,7 +30,7 @@ fn way(method: PushKind) -> PushMethod {
     match method {
         PushKind::MobileMoney => PushMethod { method, provider: "m17".to_owned(), phone: Some(Phone::parse("+23276000001").unwrap()) },
         PushKind::Bank => PushMethod { method, provider: "slb001".to_owned(), phone: None },
-        PushKind::Wallet => PushMethod { method, provider: "w01".to_owned(), phone: None },
+        PushKind::Wallet => PushMethod { method, provider: "dw001".to_owned(), phone: None },
     }
 }
 

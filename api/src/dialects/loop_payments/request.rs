@@ -4,6 +4,7 @@ use crate::{bounds, problem::Problem};
 use boxoffice_common::domain::{
     error::{Code, CodedError},
     id::CatalogueId,
+    line::About,
     money::{Amount, Currency},
     pricing::{Cart, CartItem, CartLine, MAX_QUANTITY},
 };
@@ -78,7 +79,7 @@ impl CheckoutRequest {
                 let amount = positive(amount, "amount_cents")?;
                 let order = self.order_id.as_deref().filter(|order| !order.is_empty());
                 let name = order.map_or_else(|| "Payment".to_owned(), |order| format!("Order {order}").chars().take(MAX_NAME).collect());
-                Ok(one(CartItem::Custom { name }, Some(amount)))
+                Ok(one(CartItem::Custom { name, about: About::default() }, Some(amount)))
             }
             (None, Some(items), amount) => {
                 if !(1..=MAX_ITEMS).contains(&items.len()) {

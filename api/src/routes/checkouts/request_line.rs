@@ -4,9 +4,10 @@ use super::{
     participants::{self, ParticipantRequest},
     request::refuse_others,
 };
-use crate::problem::Problem;
+use crate::{bounds, problem::Problem};
 use boxoffice_common::domain::{
     id::{CatalogueId, WaitingId},
+    line::About,
     money::Amount,
     pricing::{CartItem, CartLine},
 };
@@ -37,6 +38,12 @@ pub struct LineRequest {
     membership: Option<CatalogueId>,
     /// For `custom`.
     name: Option<String>,
+    /// For `custom`: shown under the name, at most 1,000 characters.
+    description: Option<String>,
+    /// For `custom`: your own, at most 255 characters.
+    reference: Option<String>,
+    /// For `custom`: at most 10 https addresses.
+    images: Option<Vec<String>>,
     /// 1 to 1,000; the number of seats, or 1, when left out.
     quantity: Option<u32>,
     /// An echo of our price, which must be right; for `custom`, the price.
@@ -69,6 +76,9 @@ impl LineRequest {
             ("plan", self.plan.is_some()),
             ("membership", self.membership.is_some()),
             ("name", self.name.is_some()),
+            ("description", self.description.is_some()),
+            ("reference", self.reference.is_some()),
+            ("images", self.images.is_some()),
         ];
         let missing = |field: &str| Problem::missing(format!("{}.{field}", at()));
         let item = match self.kind {
@@ -86,8 +96,10 @@ impl LineRequest {
                 CartItem::Product { product: self.product.ok_or_else(|| missing("product"))?, variant: self.variant }
             }
             LineType::Custom => {
-                refuse_others(&given, &["name"], &at())?;
-                CartItem::Custom { name: self.name.ok_or_else(|| missing("name"))? }
+                refuse_others(&given, &["name", "description", "reference", "images"], &at())?;
+                let about = About { description: self.description, reference: self.reference, images: self.images.unwrap_or_default() };
+                bounds::about(&about, &at())?;
+                CartItem::Custom { name: self.name.ok_or_else(|| missing("name"))?, about }
             }
             LineType::Membership => {
                 refuse_others(&given, &["membership"], &at())?;

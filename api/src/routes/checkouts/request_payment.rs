@@ -3,12 +3,13 @@
 use super::request::refuse_others;
 use crate::{bounds, intake::Page, problem::Problem};
 use boxoffice_common::domain::{
-    hosted::{PaymentOptions, UiMode},
+    hosted::{Looks, PaymentOptions, UiMode},
     id::{BoughtMembershipId, CustomerId, PaymentMethodId},
     leg::Tender,
     money::Amount,
     push::{PushKind, PushMethod},
     secret::Secret,
+    settings::Color,
     tender::{Asked, MAX_METHODS},
 };
 use serde::Deserialize;
@@ -35,6 +36,12 @@ struct HostedRequest {
     options: PaymentOptions,
     #[serde(default)]
     ui_mode: UiMode,
+    /// Above the lines, at most 200 characters.
+    title: Option<String>,
+    /// Under the title, at most 1,000 characters.
+    description: Option<String>,
+    /// Instead of the tenant's.
+    color: Option<Color>,
 }
 
 /// One shape for all methods, for the same reason.
@@ -100,7 +107,9 @@ impl PaymentRequest {
 
 impl HostedRequest {
     fn into_page(self) -> Result<Page, Problem> {
-        let Self { options, ui_mode } = self;
+        let Self { options, ui_mode, title, description, color } = self;
+        bounds::optional(title.as_ref(), 200, "payment.hosted.title")?;
+        bounds::optional(description.as_ref(), 1_000, "payment.hosted.description")?;
         let kinds = [("mobile_money", &options.mobile_money), ("bank", &options.bank), ("wallet", &options.wallet)];
         for (kind, option) in kinds {
             for (list, providers) in [("enabled_providers", &option.enabled_providers), ("disabled_providers", &option.disabled_providers)]
@@ -114,7 +123,7 @@ impl HostedRequest {
                 }
             }
         }
-        Ok(Page { options, ui_mode })
+        Ok(Page { options, ui_mode, looks: Looks { title, description, color } })
     }
 }
 

@@ -328,7 +328,7 @@ fn queued(legs: Vec<Leg>, entropy: &Entropy, now: Timestamp) -> Checkout {
     let total = Amount::from_minor(legs.iter().map(|leg| leg.amount.minor()).sum());
     let line = Line {
         id: LineId::generate(entropy, now),
-        item: Item::Custom {},
+        item: Item::Custom(Default::default()),
         name: "Shoe hire".to_owned(),
         quantity: 1,
         unit_amount: total,

@@ -132,7 +132,7 @@ impl Shop {
                 2 => (CartItem::Product { product: id("mat"), variant: None }, quantity, None),
                 3 => (CartItem::Membership { membership: id("pack") }, 1, None),
                 _ if quantity == 3 => (CartItem::Plan { plan: id("plan") }, 1, None),
-                _ => (CartItem::Custom { name: "Hire".to_owned() }, quantity, Some(Amount::from_minor(333))),
+                _ => (CartItem::Custom { name: "Hire".to_owned(), about: Default::default() }, quantity, Some(Amount::from_minor(333))),
             };
             CartLine { item, quantity, unit_amount, total_amount: None }
         };
