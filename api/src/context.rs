@@ -1,6 +1,7 @@
 //! What handlers work with: the ports, and the few things that live as long as the process.
 
 use crate::{
+    aftermath::Aftermath,
     auth::Keys,
     intake::Intake,
     metering::RequestSeries,
@@ -94,7 +95,7 @@ struct Inner {
     in_flight: Semaphore,
     series: RequestSeries,
     intake: Intake,
-    publisher: Publisher,
+    aftermath: Arc<Aftermath>,
     gate: Arc<Gate>,
     waiters: Arc<Waiters>,
     pages: PageMemory,
@@ -112,6 +113,13 @@ impl ApiContext {
         tasks.spawn(Arc::clone(&gate).watch(Arc::clone(&parts.queue), closing.clone()));
         let waiters = Waiters::new(MAX_WAITING);
         tasks.spawn(Arc::clone(&waiters).listen(Arc::clone(&parts.announcer), closing.clone()));
+        let aftermath = Arc::new(Aftermath {
+            store: Arc::clone(&parts.store),
+            seats: Arc::clone(&parts.seats),
+            announcer: Arc::clone(&parts.announcer),
+            clock: Arc::clone(&parts.clock),
+            publisher: publisher.clone(),
+        });
         let intake = Intake {
             store: Arc::clone(&parts.store),
             shelves: Shelves::start(Arc::clone(&parts.store)),
@@ -119,7 +127,8 @@ impl ApiContext {
             entropy: Arc::clone(&parts.entropy),
             gate: Arc::clone(&gate),
             waiters: Arc::clone(&waiters),
-            publisher: publisher.clone(),
+            publisher,
+            aftermath: Arc::clone(&aftermath),
             public_url: parts.config.public_url.clone(),
         };
         let context = Self(Arc::new(Inner {
@@ -130,7 +139,7 @@ impl ApiContext {
             in_flight: Semaphore::new(MAX_IN_FLIGHT + MAX_WAITING),
             series: RequestSeries::default(),
             intake,
-            publisher,
+            aftermath,
             gate,
             waiters,
             pages: PageMemory::default(),
@@ -250,9 +259,9 @@ impl ApiContext {
         &self.0.intake
     }
 
-    /// Hands work to the queue.
-    pub fn publisher(&self) -> &Publisher {
-        &self.0.publisher
+    /// What follows what is done here.
+    pub fn aftermath(&self) -> &Aftermath {
+        &self.0.aftermath
     }
 
     /// How much is waiting.

@@ -5,7 +5,8 @@
 //! transaction, and only a request that is about to be refused is looked up before.
 
 use crate::{
-    bounds, participants, problem::Problem, publisher::Publisher, shedding::Gate, shelves::Shelves, trace::TraceParent, waiting::Waiters,
+    aftermath::Aftermath, bounds, participants, problem::Problem, publisher::Publisher, shedding::Gate, shelves::Shelves,
+    trace::TraceParent, waiting::Waiters,
 };
 use boxoffice_common::{
     domain::{
@@ -23,6 +24,7 @@ use boxoffice_common::{
         pricing::{Cart, CartItem, Priced, Shelf, price},
         push,
         redeem::{self, Redeeming, Whose},
+        replace::MAX_REPLACED,
         scope::{Mode, Scope},
         tender::{self, Asked},
         time::Timestamp,
@@ -32,7 +34,7 @@ use boxoffice_common::{
     ports::{
         clock::Clock,
         queue::{Lane, Work},
-        store::{Accepted, IdempotencyRow, NewCheckout, Store, StoredAnswer},
+        store::{Accepted, IdempotencyRow, NewCheckout, Replacing, Store, StoreError, StoredAnswer},
     },
 };
 use futures::future::try_join_all;
@@ -84,6 +86,8 @@ pub struct Submission {
     pub callback_state: Option<String>,
     /// The client's own reference.
     pub reference: Option<String>,
+    /// Whether what is open under that reference is called off for it.
+    pub replaces_open: bool,
     /// The client's own.
     pub metadata: Map<String, Value>,
     /// How long it may wait.
@@ -110,6 +114,7 @@ pub struct Intake {
     pub(crate) gate: Arc<Gate>,
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) publisher: Publisher,
+    pub(crate) aftermath: Arc<Aftermath>,
     /// How browsers reach us.
     pub(crate) public_url: String,
 }
@@ -286,6 +291,7 @@ impl Intake {
             callback_url: submission.callback_url,
             callback_state: submission.callback_state,
             reference: submission.reference,
+            replaces_open: submission.replaces_open,
             metadata: submission.metadata,
         };
         let mut work = Work {
@@ -296,7 +302,7 @@ impl Intake {
             wants: order.contested(),
             trace: Some(submission.trace.as_str().to_owned()),
         };
-        let accepted = self.store.accept(NewCheckout {
+        let new = NewCheckout {
             id: id.clone(),
             scope: Scope::clone(&submission.scope),
             order,
@@ -304,8 +310,8 @@ impl Intake {
             expires_in: submission.expires_in,
             idempotency: submission.idempotency,
             queue,
-        });
-        let accepted = accepted.await?;
+        };
+        let accepted = self.store_it(new, &submission.trace).await?;
         if let Accepted::Created { at, .. } = &accepted {
             work.enqueued_at = *at;
             self.waiters.accepted(&id, submission.scope);
@@ -314,6 +320,18 @@ impl Intake {
         }
         answer(accepted)
     }
+
+    async fn store_it(&self, new: NewCheckout, trace: &TraceParent) -> Result<Accepted, StoreError> {
+        if !new.order.replaces_open {
+            return self.store.accept(new).await;
+        }
+        let Replacing { accepted, moved } = self.store.accept_and_replace(new).await?;
+        // What comes free is known before the new one is worked on.
+        for moved in moved {
+            self.aftermath.after(moved, trace.as_str()).await;
+        }
+        Ok(accepted)
+    }
 }
 
 fn answer(accepted: Accepted) -> Result<Answer, Problem> {
@@ -321,6 +339,10 @@ fn answer(accepted: Accepted) -> Result<Answer, Problem> {
         Accepted::Created { answer, .. } => Ok(Answer { stored: answer, replayed: false }),
         Accepted::Replayed(answer) => Ok(Answer { stored: answer, replayed: true }),
         Accepted::KeyReused => Err(Problem::IdempotencyKeyReused),
+        Accepted::TooManyOpen => {
+            let detail = format!("more than {MAX_REPLACED} checkouts are open under this reference; cancel some");
+            Err(Problem::Conflict { code: "too_many_open", detail, param: Some("reference") })
+        }
         Accepted::CustomerMissing => Err(CodedError::new(Code::ResourceMissing, "no such customer").at("customer").into()),
     }
 }

@@ -76,6 +76,8 @@ mod races;
 mod refund_resolve;
 #[path = "store/refunds.rs"]
 mod refunds;
+#[path = "store/replace.rs"]
+mod replace;
 #[path = "store/sale.rs"]
 mod sale;
 #[path = "store/settings.rs"]

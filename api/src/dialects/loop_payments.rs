@@ -226,6 +226,7 @@ async fn pay(ctx: &ApiContext, scope: Arc<Scope>, asked: Asked, idempotency: Ide
     let submission = Submission {
         cart: asked.cart,
         reference: asked.reference,
+        replaces_open: false,
         metadata: asked.metadata,
         scope,
         idempotency,

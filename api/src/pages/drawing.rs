@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use boxoffice_common::domain::{
     attempt::Attempt,
     checkout::{Checkout, Closing},
+    error::Code,
     hosted::{Hosted, UiMode},
     push::Phone,
     settings::Settings,
@@ -113,6 +114,14 @@ impl Drawing<'_> {
             Standing::Closing(Closing::Cancel) => {
                 Ok(waiting("The order is being canceled…", "We are waiting for the payment service to confirm it.", None, "submit"))
             }
+            Standing::Closing(Closing::Replace) => {
+                let words = "We are asking the payment service to call this payment off. What went through before counts.";
+                Ok(waiting("A newer order takes the place of this one", words, None, "submit"))
+            }
+            Standing::Behind => {
+                let words = "If you had another one open before, it is called off first. You can pay here as soon as nothing can be taken for it any more.";
+                Ok(waiting("Your order is being prepared…", words, None, "submit"))
+            }
             Standing::Review => Ok(self.ended(None)),
             Standing::Ended => {
                 let back = redirect::back(self.ctx, self.checkout, self.checkout.status).await?;
@@ -127,7 +136,17 @@ impl Drawing<'_> {
 
     fn ended(&self, back: Option<String>) -> Response {
         let paid = self.checkout.order.currency.told(self.checkout.order.totals.total);
+        let code = self.checkout.error.as_ref().map(|error| error.code);
         let (kind, mark, heading, words) = match self.checkout.status {
+            Status::Canceled if code == Some(Code::Replaced) => (
+                "",
+                "×",
+                "A newer order took the place of this one",
+                "Nothing was charged here. Go back to where you ordered, and pay there.".to_owned(),
+            ),
+            Status::Failed if code == Some(Code::AlreadyPaid) => {
+                ("", "✓", "This was paid before", "Your earlier order went through after all. Nothing was charged here.".to_owned())
+            }
             Status::Succeeded => ("paid", "✓", "Thank you", format!("You have paid {paid}. The order is complete.")),
             Status::Canceled => ("", "×", "The order was canceled", "Nothing was charged.".to_owned()),
             Status::Expired => (

@@ -70,7 +70,13 @@ impl Visit {
         match standing {
             Standing::Phone(_) => true,
             Standing::Bank(_) => self.after == Some(After::Bank),
-            Standing::Open | Standing::Working | Standing::TakingBack | Standing::Closing(_) | Standing::Review | Standing::Ended => false,
+            Standing::Open
+            | Standing::Behind
+            | Standing::Working
+            | Standing::TakingBack
+            | Standing::Closing(_)
+            | Standing::Review
+            | Standing::Ended => false,
         }
     }
 }
@@ -222,7 +228,8 @@ impl Opened {
         if let Some(moved) = moved {
             ctx.after(moved, trace.as_str()).await;
         }
-        Ok(Some(checkout.status))
+        // Where a newer one is paid the shop is not told of an end: the page says it.
+        Ok(Some(checkout.status).filter(|_| !redirect::leads_nowhere(&checkout)))
     }
 
     /// Sends the browser on: back to the shop when it has ended, as the page would; else to the page, which says how it stands, and can be
@@ -241,15 +248,14 @@ impl Opened {
     }
 
     /// What we sign is what the store says. What was announced within this process was committed before; what came from elsewhere is looked
-    /// at first.
+    /// at first, and so is why it was not paid.
     async fn way_back(&self, ctx: &ApiContext, heard: Option<Status>) -> Result<Option<String>, StoreError> {
-        let end = match heard {
-            heard if ctx.announcer().is_our_own() => heard,
-            _ => ctx.store().checkout(&self.checkout.id).await?.map(|checkout| checkout.status),
-        };
-        match end {
-            Some(end) => redirect::back(ctx, &self.checkout, end).await,
-            None => Ok(None),
+        match heard {
+            Some(Status::Succeeded) if ctx.announcer().is_our_own() => redirect::back(ctx, &self.checkout, Status::Succeeded).await,
+            _ => match ctx.store().checkout(&self.checkout.id).await? {
+                Some(now) => redirect::back(ctx, &now, now.status).await,
+                None => Ok(None),
+            },
         }
     }
 

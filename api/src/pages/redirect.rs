@@ -3,7 +3,7 @@
 use crate::context::ApiContext;
 use boxoffice_common::{
     adapters::callback::signature::{self, generate_secret},
-    domain::{checkout::Checkout, secret::Secret, state::Status},
+    domain::{checkout::Checkout, error::Code, secret::Secret, state::Status},
     ports::store::StoreError,
 };
 use tokio::time::Instant;
@@ -45,9 +45,14 @@ fn with_query(address: &str, checkout: &Checkout, end: Status, secret: &Secret<S
     Some(url)
 }
 
-/// Where the browser goes from a checkout that has ended so, if the shop said so. Of the checkout only what is frozen is looked at.
+/// Whether it ended for another one of its reference: that one leads back to the shop, and an end that is told here would be taken for its.
+pub(super) fn leads_nowhere(checkout: &Checkout) -> bool {
+    checkout.error.as_ref().is_some_and(|error| matches!(error.code, Code::Replaced | Code::AlreadyPaid))
+}
+
+/// Where the browser goes from a checkout that has ended so, if the shop said so. Of one that is paid only what is frozen is looked at.
 pub(super) async fn back(ctx: &ApiContext, checkout: &Checkout, end: Status) -> Result<Option<String>, StoreError> {
-    let Some(address) = address(checkout, end) else { return Ok(None) };
+    let Some(address) = address(checkout, end).filter(|_| !leads_nowhere(checkout)) else { return Ok(None) };
     let secret = match ctx.pages().secret_of(&checkout.scope) {
         Some(secret) => secret,
         None => {

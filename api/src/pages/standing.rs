@@ -15,6 +15,8 @@ pub(super) enum Standing<'c> {
     Bank(&'c Attempt),
     /// A provider asks the customer on the phone.
     Phone(&'c Attempt),
+    /// An earlier checkout, whose place it took, has to end first.
+    Behind,
     /// Something is under way, and tells more soon.
     Working,
     /// The question that a provider asks is being taken back, for the customer to pay in another way.
@@ -30,6 +32,7 @@ pub(super) enum Standing<'c> {
 impl<'c> Standing<'c> {
     pub(super) fn of(checkout: &'c Checkout) -> Self {
         match checkout.status {
+            Status::Queued if checkout.order.replaces_open => Self::Behind,
             Status::Queued | Status::Processing => Self::Working,
             Status::Reconciling => checkout.closing.map_or_else(|| Self::unclear(checkout), Self::Closing),
             Status::AwaitingPayment => {
@@ -52,6 +55,6 @@ impl<'c> Standing<'c> {
 
     /// Whether waiting a moment may show something else without anybody's doing.
     pub(super) fn moves_by_itself(&self) -> bool {
-        matches!(self, Self::Working | Self::TakingBack | Self::Closing(_))
+        matches!(self, Self::Working | Self::Behind | Self::TakingBack | Self::Closing(_))
     }
 }

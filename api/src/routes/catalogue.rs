@@ -125,7 +125,7 @@ pub async fn put<T: CatalogueObject>(
             return Err(Problem::Conflict { code: "capacity_too_small", detail, param: Some(T::CAPACITY_FIELD) });
         }
     };
-    ctx.restocked(caller.scope(), T::KIND, &id).await;
+    ctx.aftermath().restocked(caller.scope(), T::KIND, &id).await;
     Ok(show(status, &row))
 }
 

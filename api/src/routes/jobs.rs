@@ -80,12 +80,12 @@ async fn cancel(
     let canceled = ctx.store().cancel_session(&new).await?;
     match canceled {
         CancelSession::Created(answer) => {
-            ctx.restocked(caller.scope(), Kind::Session, &new.session).await;
+            ctx.aftermath().restocked(caller.scope(), Kind::Session, &new.session).await;
             Ok(first_answer(answer, Some(FOLDER)))
         }
         CancelSession::Replayed(answer) => Ok(first_answer_again(answer, Some(FOLDER))),
         CancelSession::Existing(job) => {
-            ctx.restocked(caller.scope(), Kind::Session, &new.session).await;
+            ctx.aftermath().restocked(caller.scope(), Kind::Session, &new.session).await;
             Ok(located(json(StatusCode::OK, &*job), FOLDER, job.id.as_str()))
         }
         CancelSession::KeyReused => Err(Problem::IdempotencyKeyReused),

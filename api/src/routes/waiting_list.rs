@@ -206,7 +206,7 @@ async fn leave(
     match ctx.store().leave(caller.scope(), &id).await? {
         LeaveResult::Left { entry, moved } => {
             if let Some(moved) = moved {
-                ctx.after_list(moved, trace.as_str()).await;
+                ctx.aftermath().after_list(moved, trace.as_str()).await;
             }
             Ok(json(StatusCode::OK, &WaitingEntryView::from(&*entry)))
         }

@@ -24,6 +24,9 @@ pub async fn changes(mortal: &mut Mortal) {
         decided(mortal, point).await;
         session_called_off(mortal, point).await;
     }
+    for point in ["accept.before_commit", "accept.after_commit"] {
+        replaced(mortal, point).await;
+    }
 }
 
 /// Sends this without a key at a death, and again behind it.
@@ -67,6 +70,23 @@ async fn called_off(mortal: &mut Mortal, point: &str) {
     let again = twice(mortal, point, &format!("/v1/checkouts/{id}/cancel"), &json!({})).await.expect(200);
     assert_eq!((&again["status"], &again["error"]["code"]), (&json!("canceled"), &json!("canceled")), "{point}: {again}");
     assert_eq!((mortal.shop.left(&name).await, mortal.shop.charged(&id).await), ((0, 0, 1), Vec::new()), "{point}");
+}
+
+/// A customer orders once more: the older order is called off and the newer one taken in, both or neither.
+async fn replaced(mortal: &mut Mortal, point: &str) {
+    let name = format!("ses_newer_{}", point.len());
+    put(&mortal.shop, "sessions", &name, session(1)).await;
+    let hosted = json!({"payment": {"hosted": {}}, "reference": name});
+    let older = mortal.shop.order(&with(&places(&name, 1, "tok_visa"), hosted.clone())).await;
+    mortal.shop.until(&older, "awaiting_payment").await;
+    let newer = with(&with(&places(&name, 1, "tok_visa"), hosted), json!({"replaces_open": true}));
+    let newer = mortal.post(point, "/v1/checkouts", &newer).await["id"].as_str().unwrap().to_owned();
+    mortal.shop.until(&newer, "awaiting_payment").await;
+    let older = mortal.shop.checkout(&older).await;
+    assert_eq!((&older["status"], &older["error"]["code"]), (&json!("canceled"), &json!("replaced")), "{point}: {older}");
+    assert_eq!(mortal.shop.left(&name).await, (0, 1, 0), "{point}");
+    let all = mortal.shop.get(&format!("/v1/checkouts?reference={name}")).await.expect(200);
+    assert_eq!(all["data"].as_array().unwrap().len(), 2, "{point}: {all}");
 }
 
 /// Nobody can find out whether a charge was made, and an operator says that it was: it is sold once.

@@ -19,6 +19,7 @@ mod provider_events;
 mod push;
 mod reading;
 mod refunds;
+mod replace;
 mod review;
 mod rules;
 mod rush;
@@ -75,6 +76,7 @@ stories! {
     provider_events::slow as what_is_told_before_our_own_request_is_answered_stands with provider_events::SLOW;
     hosted::story as a_customer_pays_on_our_page_or_not_and_is_sent_back_to_the_shop with QUICK;
     hosted_push::story as on_our_page_a_customer_is_asked_on_the_phone_at_the_bank_or_by_a_wallet_and_may_choose_again with QUICK;
+    replace::story as a_newer_order_takes_the_place_of_an_older_and_one_is_paid_at_the_most with QUICK;
     memberships::story as a_pack_is_sold_pays_until_its_credits_are_used_up_and_gets_them_back with QUICK;
     balance::story as a_balance_is_spent_once_held_beside_a_card_and_gets_back_what_was_its_own with QUICK;
     subscriptions::story as a_plan_is_sold_paused_resumed_and_ended_and_cannot_be_paid_with_what_does_not_renew with QUICK;

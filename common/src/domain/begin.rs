@@ -10,7 +10,9 @@ use super::{
     error::{Code, CodedError},
     hosted,
     id::{CheckoutId, Entropy},
-    refund, saga,
+    refund,
+    replace::{self, Turn},
+    saga,
     state::{Status, Step},
     time::Timestamp,
 };
@@ -101,6 +103,16 @@ fn begin_queued(checkout: Checkout, ask: &Begin, world: &mut World, now: Timesta
         effects.close(Some(Closing::Expire), CodedError::new(Code::Expired, "not begun in time"))?;
         return Ok(Begun::Moved(Box::new(effects)));
     }
+    if let Some(earlier) = world.earlier.get(&effects.checkout.id) {
+        match replace::turn(&effects.checkout, earlier, now) {
+            Turn::Now => {}
+            Turn::NotBefore(later) => return Ok(put_off(effects, later, now)),
+            Turn::Never(error) => {
+                effects.fail(error)?;
+                return Ok(Begun::Moved(Box::new(effects)));
+            }
+        }
+    }
     let outside = effects.checkout.order.outside_legs().next().map(|(leg, _)| leg);
     let state = if outside.is_some() { ClaimState::Held } else { ClaimState::Sold };
     match claim_everything(&effects.checkout, state, world) {
@@ -130,6 +142,15 @@ fn begin_queued(checkout: Checkout, ask: &Begin, world: &mut World, now: Timesta
             Ok(Begun::Act { effects: Box::new(effects), n, action: Action::Send })
         }
     }
+}
+
+/// It waits for another one to end.
+fn put_off(mut effects: Effects, later: Timestamp, now: Timestamp) -> Begun {
+    if let Some(due) = effects.checkout.due_at.filter(|&due| due > now) {
+        return Begun::Busy(due);
+    }
+    effects.checkout.due_at = Some(later);
+    Begun::Moved(Box::new(effects))
 }
 
 /// Nobody was asked for money: it is the customer's turn, until the deadline.

@@ -22,6 +22,8 @@ pub enum Closing {
     Cancel,
     /// The deadline passed.
     Expire,
+    /// A newer checkout takes its place.
+    Replace,
 }
 
 impl Closing {
@@ -30,12 +32,13 @@ impl Closing {
         match self {
             Self::Cancel => "cancel",
             Self::Expire => "expire",
+            Self::Replace => "replace",
         }
     }
 
     /// Reads it back.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Cancel, Self::Expire].into_iter().find(|closing| closing.as_str() == text)
+        [Self::Cancel, Self::Expire, Self::Replace].into_iter().find(|closing| closing.as_str() == text)
     }
 }
 

@@ -169,6 +169,7 @@ impl Effects {
         let (step, code, words) = match closing {
             Closing::Cancel => (Step::Cancel, Code::Canceled, "canceled before it was paid"),
             Closing::Expire => (Step::Expire, Code::Expired, "not paid in time"),
+            Closing::Replace => (Step::Cancel, Code::Replaced, "a newer checkout took its place"),
         };
         self.checkout.error = Some(CodedError::new(code, words));
         self.release();

@@ -8,13 +8,14 @@ use super::{
     claim::{ClaimState, NewClaim, StockKey, StockLevel, Want},
     customer::Customer,
     error::{Code, CodedError},
-    id::{CustomerId, WaitingId},
+    id::{CheckoutId, CustomerId, WaitingId},
     incompatibility::Incompatibility,
     money::Amount,
     participant,
     promo::{bad_promo, check_promo_open},
     redeem,
     scope::Scope,
+    state::Status,
     time::Timestamp,
     time_zone::TimeZone,
     waiting::WaitingEntry,
@@ -47,6 +48,8 @@ pub struct World {
     pub balances: HashMap<BalanceKey, Amount>,
     /// The offers that the batch names and that are open.
     pub offers: HashMap<WaitingId, WaitingEntry>,
+    /// How those stand that a checkout of the batch waits for.
+    pub earlier: HashMap<CheckoutId, Vec<Status>>,
     /// Where the days of those are counted who have said so; in UTC elsewhere. Read where a session asks about its buyers.
     pub time_zones: HashMap<Scope, TimeZone>,
 }

@@ -97,6 +97,7 @@ fn checkout(n: u64, customer: Option<CustomerId>, lines: &[(&str, u32, &[&str])]
             callback_url: None,
             callback_state: None,
             reference: None,
+            replaces_open: false,
             metadata: serde_json::Map::new(),
         },
         amount_paid: Amount::ZERO,

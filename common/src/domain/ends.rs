@@ -30,18 +30,24 @@ pub enum CancelAnswer {
 
 /// Cancels before the charge, or asks the provider to give up what it could still take.
 pub fn cancel(checkout: Checkout, now: Timestamp, entropy: &Entropy) -> Result<CancelAnswer, DecideError> {
+    call_off(checkout, Closing::Cancel, now, entropy)
+}
+
+/// The same, for whatever reason: `closing` says how it ends.
+pub(super) fn call_off(checkout: Checkout, closing: Closing, now: Timestamp, entropy: &Entropy) -> Result<CancelAnswer, DecideError> {
+    let requested = if closing == Closing::Replace { "replace.requested" } else { "cancel.requested" };
     let otherwise = CodedError::new(Code::Canceled, "canceled before it was paid");
     match (checkout.status, checkout.closing) {
         (Status::Queued, _) => {
             let mut effects = Effects::start(checkout, now);
-            effects.close(Some(Closing::Cancel), otherwise)?;
+            effects.close(Some(closing), otherwise)?;
             Ok(CancelAnswer::Canceled(Some(Box::new(effects))))
         }
         (Status::Processing | Status::AwaitingPayment, _) => {
             let mut effects = Effects::start(checkout, now);
             let unsent = effects.checkout.open_attempt().filter(|attempt| attempt.was_never_sent()).map(|attempt| attempt.n);
             effects.step(Step::Reconcile)?;
-            effects.checkout.closing = Some(Closing::Cancel);
+            effects.checkout.closing = Some(closing);
             if let Some(n) = unsent {
                 effects.attempt(n)?.status = AttemptStatus::NotSent;
             }
@@ -54,15 +60,15 @@ pub fn cancel(checkout: Checkout, now: Timestamp, entropy: &Entropy) -> Result<C
             if effects.status().is_terminal() {
                 return Ok(CancelAnswer::Canceled(Some(Box::new(effects))));
             }
-            effects.note("cancel.requested", "waiting for the provider's word");
+            effects.note(requested, "waiting for the provider's word");
             Ok(CancelAnswer::Closing(Some(Box::new(effects))))
         }
         // It is being undone already, for a reason of its own.
         (Status::Reconciling, None) if checkout.error.is_some() => Ok(CancelAnswer::Closing(None)),
         (Status::Reconciling, None) => {
             let mut effects = Effects::start(checkout, now);
-            effects.checkout.closing = Some(Closing::Cancel);
-            effects.note("cancel.requested", "waiting for the provider's word");
+            effects.checkout.closing = Some(closing);
+            effects.note(requested, "waiting for the provider's word");
             Ok(CancelAnswer::Closing(Some(Box::new(effects))))
         }
         (Status::Reconciling, Some(_)) => Ok(CancelAnswer::Closing(None)),

@@ -78,6 +78,10 @@ codes! {
     Expired = "expired";
     /// Canceled by the client.
     Canceled = "canceled";
+    /// A newer checkout of the same reference took its place.
+    Replaced = "replaced";
+    /// The checkout whose place it was to take was paid after all.
+    AlreadyPaid = "already_paid";
     /// A worker could not finish it, over and over; nothing was sent.
     ProcessingFailed = "processing_failed";
     /// An operator decided.

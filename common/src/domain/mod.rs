@@ -43,6 +43,7 @@ pub mod refund_credits;
 pub mod refund_membership;
 pub mod refund_part;
 pub mod refund_resolve;
+pub mod replace;
 pub mod saga;
 pub mod schedule;
 pub mod scope;

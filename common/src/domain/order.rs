@@ -46,6 +46,9 @@ pub struct Order {
     /// The client's own reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
+    /// Whether it took the place of what was open under its reference.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replaces_open: bool,
     /// The client's own.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub metadata: serde_json::Map<String, serde_json::Value>,

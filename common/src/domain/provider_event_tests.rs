@@ -27,6 +27,7 @@ fn checkout(status: Status, attempt: AttemptStatus) -> Checkout {
         callback_url: None,
         callback_state: None,
         reference: None,
+        replaces_open: false,
         metadata: Default::default(),
     };
     let request = MoneyRequest {

@@ -333,6 +333,7 @@ impl Subscription {
             callback_url: self.agreement.callback_url.clone(),
             callback_state: self.agreement.callback_state.clone(),
             reference: None,
+            replaces_open: false,
             metadata: serde_json::Map::new(),
         };
         let expires_at = now.after(RENEWAL_DEADLINE);

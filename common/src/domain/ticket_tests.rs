@@ -49,6 +49,7 @@ pub fn sale() -> Checkout {
             callback_url: None,
             callback_state: None,
             reference: None,
+            replaces_open: false,
             metadata: serde_json::Map::new(),
         },
         amount_paid: Amount::ZERO,

@@ -44,6 +44,7 @@ impl Shop {
                 callback_url: None,
                 callback_state: None,
                 reference: None,
+                replaces_open: false,
                 metadata: serde_json::Map::new(),
             },
             customer: None,

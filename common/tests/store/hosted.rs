@@ -18,7 +18,7 @@ use boxoffice_common::{
 use futures::future::join_all;
 use std::time::Duration;
 
-fn hosted(shop: &Shop, mut new: NewCheckout) -> NewCheckout {
+pub fn hosted(shop: &Shop, mut new: NewCheckout) -> NewCheckout {
     let page = Hosted::new(Default::default(), Default::default(), "https://pay.example", &shop.entropy);
     new.order.legs[0].tender = Tender::Hosted(Box::new(page));
     new

@@ -54,6 +54,9 @@ pub struct CreateCheckout {
     callback_state: Option<String>,
     /// The client's own reference.
     reference: Option<String>,
+    /// Whether what is open under the same `reference` is called off for this one.
+    #[serde(default)]
+    replaces_open: bool,
     /// Seconds, 10 to 86,400; 1,800 when left out.
     expires_in: Option<u32>,
     /// At most 50 keys and 16 KiB.
@@ -130,6 +133,9 @@ impl CreateCheckout {
         bounds::browser_url(self.cancel_url.as_ref(), "cancel_url")?;
         bounds::optional(self.callback_state.as_ref(), 1_024, "callback_state")?;
         bounds::optional(self.reference.as_ref(), 255, "reference")?;
+        if self.replaces_open && self.reference.is_none() {
+            return Err(Problem::missing("reference"));
+        }
         bounds::metadata(&self.metadata)?;
         if let Some(url) = &self.callback_url {
             callback_address::check(url, allow_private_callbacks, "callback_url")?;
@@ -156,6 +162,7 @@ impl CreateCheckout {
             callback_url: self.callback_url,
             callback_state: self.callback_state,
             reference: self.reference,
+            replaces_open: self.replaces_open,
             metadata: self.metadata,
             expires_in: Duration::from_secs(u64::from(expires_in)),
             trace,

@@ -86,7 +86,11 @@ fn key(new: &NewCheckout) -> Key<'_> {
 }
 
 /// The answers, and what was written.
-async fn accept(tx: &mut Tx<'_>, items: &[Arc<NewCheckout>], entropy: &Entropy) -> Result<(Vec<Accepted>, Vec<Checkout>), StoreError> {
+pub(super) async fn accept(
+    tx: &mut Tx<'_>,
+    items: &[Arc<NewCheckout>],
+    entropy: &Entropy,
+) -> Result<(Vec<Accepted>, Vec<Checkout>), StoreError> {
     let now = tx.now().await?;
     let customers = Customers::find(tx, items, entropy, now).await?;
     // The first of twins in a batch goes in; the others find its row. Sorted, so that two batches with the same keys do

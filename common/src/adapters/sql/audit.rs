@@ -257,6 +257,21 @@ const RULES: &[Rule] = &[
               WHERE u.checkout = a.checkout AND u.leg = a.leg AND u.kind IN ('capture', 'void') AND u.status <> 'not_sent')",
     },
     Rule {
+        name: "begun_too_early",
+        sql: "SELECT b.checkout, 'is ' || c.status || ', and ' || e.id || ', whose place it took, is ' || e.status FROM behind b \
+              JOIN checkouts c ON c.id = b.checkout JOIN checkouts e ON e.id = b.earlier \
+              WHERE c.status IN ('processing', 'awaiting_payment', 'reconciling', 'needs_review', 'succeeded') \
+              AND (e.completed_at IS NULL OR e.status = 'succeeded')",
+    },
+    Rule {
+        name: "replaced_and_open",
+        // Of those that took a place under one reference: they come one after the other.
+        sql: "SELECT c.id, 'is ' || c.status || ', and ' || r.checkout || ' has taken its place' FROM replacements r \
+              JOIN checkouts c ON c.scope = r.scope AND c.reference = r.reference AND c.id <> r.checkout \
+              WHERE c.status IN ('queued', 'processing', 'awaiting_payment') AND c.doc LIKE '%\"replaces_open\":true%' \
+              AND c.doc NOT LIKE '%\"metadata\":{%\"replaces_open\":true%'",
+    },
+    Rule {
         name: "payment_link",
         sql: "SELECT c.id, 'is ' || c.status || CASE WHEN c.payment_url IS NULL THEN ' without a link to pay' ELSE ' with a link to pay' END FROM checkouts c \
               WHERE (c.status = 'awaiting_payment' AND c.payment_url IS NULL \

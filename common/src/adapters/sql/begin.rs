@@ -7,6 +7,7 @@ use super::{
     db::{Db, Tx, transact},
     load,
     remembered::Remembered,
+    replace,
     sessions::Sessions,
     stock,
     value::corrupt,
@@ -86,7 +87,8 @@ async fn run(
     let mut checkouts = load::lock_known(tx, wanted).await?;
     let mut world = world(tx, checkouts.values(), sessions).await?;
     let queued = checkouts.values().filter(|checkout| checkout.status == Status::Queued);
-    world.balances = balance::lock(tx, queued).await?;
+    world.balances = balance::lock(tx, queued.clone()).await?;
+    world.earlier = replace::earlier(tx, queued).await?;
     let now = tx.now().await?;
     world.now = now;
     let mut nexts: Vec<Next> = Vec::with_capacity(items.len());

@@ -20,6 +20,7 @@
 //! | `jobs_again` | what of a job is looked at next, and again |
 //! | `ledger` | the ledger as people read it |
 //! | `provider_events` | what providers tell us of their own accord |
+//! | `replace` | checkouts that take the place of earlier ones of their reference |
 //! | `settings` | a tenant's settings |
 //! | `tickets` | tickets of which something has become, and their keys |
 //! | `unanswered` | what was asked for without a key, and not answered yet |
@@ -57,6 +58,7 @@ mod refund;
 mod refund_open;
 mod refund_resolve;
 mod remembered;
+mod replace;
 mod rescue;
 mod script;
 mod seat;

@@ -50,6 +50,10 @@ impl CheckoutStore for SqlStore {
         self.accepts.call(Arc::new(new)).await
     }
 
+    async fn accept_and_replace(&self, new: NewCheckout) -> Result<Replacing, StoreError> {
+        SqlStore::accept_and_replace(self, new).await
+    }
+
     async fn answered(&self, scope: &Scope, row: &IdempotencyRow) -> Result<Option<Accepted>, StoreError> {
         self.answer_for(scope, row).await
     }

@@ -349,6 +349,7 @@ fn queued(legs: Vec<Leg>, entropy: &Entropy, now: Timestamp) -> Checkout {
         callback_url: None,
         callback_state: None,
         reference: None,
+        replaces_open: false,
         metadata: serde_json::Map::new(),
     };
     Checkout {

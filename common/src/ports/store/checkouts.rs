@@ -84,6 +84,17 @@ pub enum Accepted {
     KeyReused,
     /// The order's customer id is not in the store. Nothing was written.
     CustomerMissing,
+    /// More are open under its reference than one takes the place of: 409. Nothing was written.
+    TooManyOpen,
+}
+
+/// The answer to an accept that takes the place of what is open under its reference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replacing {
+    /// The answer.
+    pub accepted: Accepted,
+    /// What was called off; not known any more when the answer to the COMMIT was lost. The rows say the same.
+    pub moved: Vec<Moved>,
 }
 
 /// What `begin` came to.
@@ -251,6 +262,10 @@ pub trait CheckoutStore: Send + Sync {
 
     /// Makes a checkout durable. Concurrent calls share a transaction; each gets its own answer.
     async fn accept(&self, new: NewCheckout) -> Result<Accepted, StoreError>;
+
+    /// The same for one that [takes the place](crate::domain::replace) of what is open under its reference: they are called off in the same
+    /// transaction. Of two that come at once one finds the other.
+    async fn accept_and_replace(&self, new: NewCheckout) -> Result<Replacing, StoreError>;
 
     /// Looks a key up before anything that can change with time.
     async fn answered(&self, scope: &Scope, row: &IdempotencyRow) -> Result<Option<Accepted>, StoreError>;
