@@ -34,6 +34,8 @@ mod balance;
 mod balance_random;
 #[path = "store/carts.rs"]
 mod carts;
+#[path = "store/classes.rs"]
+mod classes;
 #[path = "store/connections.rs"]
 mod connections;
 #[path = "store/credits.rs"]

@@ -20,7 +20,7 @@ use boxoffice_common::{
         membership::Membership,
         plan::Plan,
     },
-    ports::store::{CatalogueRow, Put},
+    ports::store::{CatalogueRow, Page, Put},
 };
 use http::{HeaderMap, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
@@ -146,7 +146,11 @@ pub async fn list<T: CatalogueObject>(
     paging: Query<Paging>,
     ctx: &ApiContext,
 ) -> Result<List<Box<RawValue>>, Problem> {
-    let page = ctx.store().list(caller.scope(), T::KIND, &paging.page()?).await?;
+    shown(ctx.store().list(caller.scope(), T::KIND, &paging.page()?).await?)
+}
+
+/// A page of documents, as it is shown.
+pub fn shown(page: Page<CatalogueRow>) -> Result<List<Box<RawValue>>, Problem> {
     let data = page.data.iter().map(|row| RawValue::from_string(document(row))).collect::<Result<_, _>>().map_err(|error| {
         tracing::error!(%error, "a catalogue document cannot be read");
         Problem::Internal

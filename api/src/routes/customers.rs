@@ -7,14 +7,15 @@ use crate::{
     problem::Problem,
     respond::{List, json},
     routes::{
-        paging::Paging,
+        paging::page,
         paths::{Known, New},
     },
-    strict::{Query, Strict},
+    strict::{Limit, Query, Strict},
 };
 use axum::{extract::State, response::Response};
 use boxoffice_common::domain::{customer::Customer, id::CustomerId};
 use http::StatusCode;
+use serde::Deserialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The routes.
@@ -74,17 +75,36 @@ async fn get(caller: Caller<CheckoutsRead>, Known(id): Known<CustomerId>, State(
     Ok(json(StatusCode::OK, &customer))
 }
 
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Filter {
+    /// Only of this family.
+    family: Option<String>,
+    /// 1 to 100; 20 when left out.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    limit: Limit,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
 /// A page, by id.
 #[utoipa::path(
     get,
     path = "/v1/customers",
     tag = "customers",
-    params(Paging),
+    params(Filter),
     responses(
         (status = 200, description = "A page", body = List<Customer>),
     ),
 )]
-async fn list(caller: Caller<CheckoutsRead>, paging: Query<Paging>, State(ctx): State<ApiContext>) -> Result<List<Customer>, Problem> {
-    let page = ctx.store().customers(caller.scope(), &paging.page()?).await?;
+async fn list(
+    caller: Caller<CheckoutsRead>,
+    Query(filter): Query<Filter>,
+    State(ctx): State<ApiContext>,
+) -> Result<List<Customer>, Problem> {
+    bounds::optional(filter.family.as_ref(), 64, "family")?;
+    let page = ctx.store().customers(caller.scope(), filter.family.as_deref(), &page(filter.limit, filter.cursor)?).await?;
     Ok(List::of(page, |customer| customer))
 }

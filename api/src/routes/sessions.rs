@@ -7,21 +7,22 @@ use crate::{
     problem::Problem,
     respond::{List, etag, json},
     routes::{
-        paging::Paging,
+        paging::page,
         paths::{Known, New},
     },
-    strict::{Query, Strict},
+    strict::{Limit, Query, Strict},
 };
 use axum::{extract::State, response::Response};
 use boxoffice_common::{
     domain::{
         catalogue::{Kind, Session},
         id::CatalogueId,
+        time::Timestamp,
     },
-    ports::store::{Availability, StoreError},
+    ports::store::{Availability, Occurrences, StoreError},
 };
 use http::{HeaderMap, StatusCode, header};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -73,18 +74,45 @@ async fn get(
     catalogue::get::<Session>(caller, id, &headers, &ctx).await
 }
 
-/// A page, by id.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Filter {
+    /// Only the occurrences of this class, by their start.
+    class: Option<CatalogueId>,
+    /// Of a class: only those that start then or later.
+    from: Option<Timestamp>,
+    /// Of a class: only those that start before.
+    to: Option<Timestamp>,
+    /// 1 to 100; 20 when left out.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    limit: Limit,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A page, by id; of a class, by start.
 #[utoipa::path(
     get,
     path = "/v1/sessions",
     tag = "catalogue",
-    params(Paging),
+    params(Filter),
     responses(
         (status = 200, description = "A page", body = List<Session>),
     ),
 )]
-async fn list(caller: Caller<AnyKey>, paging: Query<Paging>, State(ctx): State<ApiContext>) -> Result<List<Box<RawValue>>, Problem> {
-    catalogue::list::<Session>(caller, paging, &ctx).await
+async fn list(caller: Caller<AnyKey>, Query(filter): Query<Filter>, State(ctx): State<ApiContext>) -> Result<List<Box<RawValue>>, Problem> {
+    let Filter { class, from, to, limit, cursor } = filter;
+    let page = page(limit, cursor)?;
+    let Some(class) = class else {
+        return match (from, to) {
+            (None, None) => catalogue::shown(ctx.store().list(caller.scope(), Kind::Session, &page).await?),
+            (Some(_), _) => Err(Problem::invalid("from", "goes with a class")),
+            (None, Some(_)) => Err(Problem::invalid("to", "goes with a class")),
+        };
+    };
+    catalogue::shown(ctx.store().occurrences(caller.scope(), &Occurrences { class, from, to }, &page).await?)
 }
 
 /// What is left of a session.

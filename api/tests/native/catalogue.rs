@@ -25,6 +25,40 @@ async fn a_session_is_created_replaced_read_and_listed() {
 }
 
 #[tokio::test]
+async fn the_occurrences_of_a_class_are_listed_by_their_start_and_a_place_has_the_price_of_its_plan() {
+    let server = Server::start().await;
+    let plans = json!([{"id": "pp_adult", "name": "Adult", "unit_amount": 2000}, {"id": "pp_child", "name": "Child", "unit_amount": 0}]);
+    for (id, starts_at) in [("b", "2099-01-01T10:00:00Z"), ("a", "2099-01-08T10:00:00Z"), ("c", "2099-01-15T10:00:00Z")] {
+        let mut session = yoga();
+        (session["class"], session["starts_at"], session["pricing_plans"]) = (json!("cls"), json!(starts_at), plans.clone());
+        let put = server.put(&format!("/v1/sessions/{id}"), &session).await.json();
+        assert_eq!((&put["class"], &put["pricing_plans"]), (&json!("cls"), &plans));
+    }
+    let plain = server.put("/v1/sessions/plain", &yoga()).await.json();
+    assert_eq!((plain.get("class"), plain.get("pricing_plans")), (None, None));
+    let listed = async |query: &str| {
+        let page = server.get(&format!("/v1/sessions?{query}")).await.json();
+        let ids: Vec<String> = page["data"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect();
+        (ids, page["next_cursor"].as_str().map(str::to_owned))
+    };
+    let (first, cursor) = listed("class=cls&limit=2").await;
+    assert_eq!(first, ["b", "a"]);
+    assert_eq!(listed(&format!("class=cls&limit=2&cursor={}", cursor.unwrap())).await, (vec!["c".to_owned()], None));
+    assert_eq!(listed("class=cls&from=2099-01-08T10:00:00Z&to=2099-01-15T10:00:00Z").await.0, ["a"]);
+    assert_eq!(server.get("/v1/sessions?from=2099-01-08T10:00:00Z").await.problem(), (400, "parameter_invalid".to_owned()));
+    let line = |plan: &str| json!({"type": "session", "session": "a", "pricing_plan": plan});
+    let body = json!({"currency": "usd", "lines": [line("pp_child")]});
+    let bought = server.checkout("child", &body).await.json();
+    let told = ["name", "amount", "pricing_plan", "class"].map(|field| bought["lines"][0][field].clone());
+    assert_eq!(told, [json!("Yoga, Child"), json!(0), json!("pp_child"), json!("cls")], "{bought}");
+    let unknown = server.checkout("senior", &json!({"currency": "usd", "lines": [line("pp_senior")]})).await;
+    assert_eq!(
+        (unknown.problem(), unknown.json()["param"].clone()),
+        ((422, "resource_missing".to_owned()), json!("lines[0].pricing_plan"))
+    );
+}
+
+#[tokio::test]
 async fn a_session_that_breaks_the_rules_is_refused_with_its_field() {
     let server = Server::start().await;
     for (field, value, code, param) in [

@@ -97,11 +97,18 @@ pub struct Session {
     pub seats: Option<Vec<String>>,
     /// Price of one place, minor units, tax not included.
     pub unit_amount: Amount,
+    /// Other prices of a place, which a line asks for by their ids: adult, child, a whole term.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 20)]
+    pub pricing_plans: Vec<PricingPlan>,
     /// The price's currency.
     pub currency: Currency,
     /// Tax on top, in basis points.
     #[serde(default)]
     pub tax_rate_bp: u32,
+    /// What it is an occurrence of: the occurrences of a class share its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<CatalogueId>,
     /// Whether it can be sold at all.
     #[serde(default)]
     pub status: SessionStatus,
@@ -141,6 +148,18 @@ impl Session {
             (None, capacity) => capacity.unwrap_or(0),
         }
     }
+}
+
+/// A price of a place that a line may ask for instead of the session's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PricingPlan {
+    /// Unique within the session.
+    pub id: CatalogueId,
+    /// Shown to customers.
+    pub name: String,
+    /// Price of one place, minor units, tax not included.
+    pub unit_amount: Amount,
 }
 
 /// Goods, with variants.

@@ -16,6 +16,8 @@ pub const MAX_LABEL_CHARS: usize = 32;
 pub const MAX_PLACES: usize = 100_000;
 /// The most entries in a list of ids or variants.
 pub const MAX_LIST: usize = 1_000;
+/// The most pricing plans of a session.
+pub const MAX_PRICING_PLANS: usize = 20;
 /// All of it, in basis points: the highest tax and the highest discount.
 pub const WHOLE_BP: u32 = 10_000;
 /// The highest age that a limit may name, in years.
@@ -39,7 +41,20 @@ impl Session {
         let in_order = self.min_age.zip(self.max_age).is_none_or(|(min, max)| min <= max);
         ensure(in_order, "max_age", || "is below min_age".to_owned())?;
         check_list(self.compatible_memberships.len(), "compatible_memberships")?;
+        self.check_pricing_plans()?;
         self.check_places()
+    }
+
+    fn check_pricing_plans(&self) -> Result<(), CodedError> {
+        ensure(self.pricing_plans.len() <= MAX_PRICING_PLANS, "pricing_plans", || format!("has at most {MAX_PRICING_PLANS} entries"))?;
+        let mut seen = HashSet::new();
+        for (index, plan) in self.pricing_plans.iter().enumerate() {
+            let param = format!("pricing_plans[{index}]");
+            ensure(seen.insert(&plan.id), &format!("{param}.id"), || "this pricing plan stands here twice".to_owned())?;
+            check_name(&plan.name, &format!("{param}.name"))?;
+            check_price(plan.unit_amount, &format!("{param}.unit_amount"))?;
+        }
+        Ok(())
     }
 
     fn check_places(&self) -> Result<(), CodedError> {
@@ -200,6 +215,7 @@ mod tests {
             json!({"capacity": 100_000, "purchase_limit": 1, "min_age": 18, "max_age": 18, "required_tag": "vip"}),
             json!({"capacity": null, "seats": ["A1", "É2"], "ends_at": "2030-01-01T10:00:00Z", "tax_rate_bp": 10_000}),
             json!({"unit_amount": 1_000_000_000_000i64, "name": "é".repeat(200)}),
+            json!({"class": "ballet", "pricing_plans": (0..20).map(|n| json!({"id": format!("pp_{n}"), "name": "Adult", "unit_amount": n})).collect::<Vec<_>>()}),
         ] {
             assert_eq!(session(good.clone()), None, "{good}");
         }
@@ -231,6 +247,10 @@ mod tests {
             (json!({"required_tag": ""}), "required_tag"),
             (json!({"min_age": 19, "max_age": 18}), "max_age"),
             (json!({"min_age": 151}), "min_age"),
+            (json!({"pricing_plans": vec![json!({"id": "pp", "name": "Adult", "unit_amount": 0}); 2]}), "pricing_plans[1].id"),
+            (json!({"pricing_plans": vec![json!({"id": "pp", "name": "Adult", "unit_amount": 0}); 21]}), "pricing_plans"),
+            (json!({"pricing_plans": [{"id": "pp", "name": " ", "unit_amount": 0}]}), "pricing_plans[0].name"),
+            (json!({"pricing_plans": [{"id": "pp", "name": "Adult", "unit_amount": -1}]}), "pricing_plans[0].unit_amount"),
         ] {
             assert_eq!(session(bad.clone()).as_deref(), Some(field), "{field}");
         }

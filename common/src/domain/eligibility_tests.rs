@@ -71,6 +71,8 @@ fn checkout(n: u64, customer: Option<CustomerId>, lines: &[(&str, u32, &[&str])]
             seats: seats.iter().map(|seat| (*seat).to_owned()).collect(),
             offer: None,
             participants: Vec::new(),
+            pricing_plan: None,
+            class: None,
         },
         name: String::new(),
         quantity: *quantity,

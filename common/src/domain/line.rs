@@ -59,6 +59,12 @@ pub enum Item {
         /// Who comes, one for each place; empty where the buyer does.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         participants: Vec<Participant>,
+        /// Which of the session's pricing plans the price is of; its own when left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pricing_plan: Option<CatalogueId>,
+        /// The class that the session is an occurrence of, as it was then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        class: Option<CatalogueId>,
     },
     /// Goods.
     Product {

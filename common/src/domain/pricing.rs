@@ -60,6 +60,8 @@ pub enum CartItem {
         offer: Option<WaitingId>,
         /// Who comes, one for each place; empty where the buyer does.
         participants: Vec<Participant>,
+        /// Which of the session's pricing plans; its own price when left out.
+        pricing_plan: Option<CatalogueId>,
     },
     /// Goods.
     Product {
@@ -207,12 +209,18 @@ fn find(currency: Currency, line: &CartLine, id: &LineId, at: &At<'_>, param: &s
     let shelf = at.shelf;
     let mut whole = None;
     let (found, own_currency) = match &line.item {
-        CartItem::Session { session: id, seats, offer, participants } => {
+        CartItem::Session { session: id, seats, offer, participants, pricing_plan } => {
             let session = shelf.sessions.get(id).ok_or_else(|| missing("session", format!("{param}.session")))?;
-            let participants = participants.clone();
-            let item = Item::Session { session: id.clone(), seats: seats.clone(), offer: offer.clone(), participants };
-            let found = Found { item, name: session.name.clone(), unit_amount: session.unit_amount, tax_rate_bp: session.tax_rate_bp };
-            (found, session.currency)
+            let (name, unit_amount) = place_in(session, pricing_plan.as_ref(), param)?;
+            let item = Item::Session {
+                session: id.clone(),
+                seats: seats.clone(),
+                offer: offer.clone(),
+                participants: participants.clone(),
+                pricing_plan: pricing_plan.clone(),
+                class: session.class.clone(),
+            };
+            (Found { item, name, unit_amount, tax_rate_bp: session.tax_rate_bp }, session.currency)
         }
         CartItem::Product { product: id, variant } => {
             let product = shelf.products.get(id).filter(|product| product.active);
@@ -274,6 +282,14 @@ fn find_custom(name: &str, about: &About, unit_amount: Option<Amount>, param: &s
         return Err(invalid(&at, "a price is not negative"));
     }
     Ok(Found { item: Item::Custom(about.clone()), name: name.to_owned(), unit_amount, tax_rate_bp: 0 })
+}
+
+/// The name and the price of a place, under the plan that was asked for.
+fn place_in(session: &Session, plan: Option<&CatalogueId>, param: &str) -> Result<(String, Amount), CodedError> {
+    let Some(id) = plan else { return Ok((session.name.clone(), session.unit_amount)) };
+    let plan = session.pricing_plans.iter().find(|plan| &plan.id == id);
+    let plan = plan.ok_or_else(|| missing("pricing plan", format!("{param}.pricing_plan")))?;
+    Ok((format!("{}, {}", session.name, plan.name), plan.unit_amount))
 }
 
 /// The name and the price of the kind that was asked for.

@@ -61,7 +61,7 @@ fn with_promo(promo: serde_json::Value) -> Shelf {
 fn session(name: &str, seats: &[&str], quantity: u32) -> CartLine {
     let seats = seats.iter().map(|seat| (*seat).to_owned()).collect();
     CartLine {
-        item: CartItem::Session { session: id(name), seats, offer: None, participants: Vec::new() },
+        item: CartItem::Session { session: id(name), seats, offer: None, participants: Vec::new(), pricing_plan: None },
         quantity,
         unit_amount: None,
         total_amount: None,
@@ -155,6 +155,38 @@ fn a_right_echo_passes_and_a_wrong_one_is_told_the_right_price() {
     let error = run(&cart(vec![line(1400)]), &shelf()).unwrap_err();
     assert_eq!((error.code, error.param.as_deref()), (Code::PriceMismatch, Some("lines[0].unit_amount")));
     assert!(error.message.contains("1500") && error.message.contains("15.00 usd"), "{}", error.message);
+}
+
+/// A place under the pricing plan.
+fn under(plan: &str, quantity: u32) -> CartLine {
+    let mut line = session("ballet", &[], quantity);
+    if let CartItem::Session { pricing_plan, .. } = &mut line.item {
+        *pricing_plan = Some(id(plan));
+    }
+    line
+}
+
+fn with_ballet(child: i64) -> Shelf {
+    let mut shelf = shelf();
+    let ballet = json!({"name": "Ballet", "starts_at": "2030-01-01T10:00:00Z", "capacity": 20, "unit_amount": 1500, "currency": "usd", "tax_rate_bp": 1000,
+        "pricing_plans": [{"id": "adult", "name": "Adult term", "unit_amount": 9000}, {"id": "child", "name": "Child", "unit_amount": child}]});
+    shelf.sessions.insert(id("ballet"), serde_json::from_value(ballet).unwrap());
+    shelf
+}
+
+#[test]
+fn a_place_under_a_pricing_plan_has_its_price_and_its_name() {
+    let shelf = with_ballet(4000);
+    let priced = run(&cart(vec![under("adult", 1), under("child", 2), session("ballet", &[], 1)]), &shelf).unwrap();
+    let shown: Vec<_> = priced.lines.iter().map(|line| (line.name.as_str(), line.amount.minor(), line.tax_amount.minor())).collect();
+    assert_eq!(shown, [("Ballet, Adult term", 9_000, 900), ("Ballet, Child", 8_000, 800), ("Ballet", 1_500, 150)]);
+    let plan = |line: &Line| serde_json::to_value(line).unwrap()["pricing_plan"].clone();
+    assert_eq!([plan(&priced.lines[0]), plan(&priced.lines[2])], [json!("adult"), json!(null)]);
+    let echo = |amount| CartLine { unit_amount: Some(Amount::from_minor(amount)), ..under("child", 1) };
+    assert!(run(&cart(vec![echo(4000)]), &shelf).is_ok());
+    assert_eq!(run(&cart(vec![echo(1500)]), &shelf).unwrap_err().code, Code::PriceMismatch);
+    let unknown = run(&cart(vec![under("senior", 1)]), &shelf).unwrap_err();
+    assert_eq!((unknown.code, unknown.param.as_deref()), (Code::ResourceMissing, Some("lines[0].pricing_plan")));
 }
 
 #[test]
@@ -260,7 +292,7 @@ prop_compose! {
 }
 
 fn any_line() -> impl Strategy<Value = (u8, u32, i64)> {
-    (0u8..3, 1u32..=1000, prop_oneof![0i64..100, 0i64..1_000_000, Just(1i64)])
+    (0u8..4, 1u32..=1000, prop_oneof![0i64..100, 0i64..1_000_000, Just(1i64)])
 }
 
 proptest! {
@@ -268,13 +300,14 @@ proptest! {
     fn what_is_priced_adds_up_and_no_line_is_negative(
         lines in prop::collection::vec(any_line(), 1..=50), promo in any_promo(), tax in 0u32..=10_000, price in 0i64..1_000_000,
     ) {
-        let mut shelf = with_promo(promo);
+        let mut shelf = Shelf { sessions: with_ballet(price / 2).sessions, ..with_promo(promo) };
         for session in shelf.sessions.values_mut() {
             (session.tax_rate_bp, session.unit_amount) = (tax, Amount::from_minor(price));
         }
         let line = |(kind, quantity, amount)| match kind {
             0 => session("yoga", &[], quantity),
             1 => product("mat", None, quantity),
+            2 => under("child", quantity),
             _ => custom("x", quantity, amount),
         };
         let Ok(priced) = run(&with_code(lines.into_iter().map(line).collect()), &shelf) else { return Ok(()) };

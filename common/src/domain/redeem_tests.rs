@@ -30,7 +30,14 @@ fn sessions() -> HashMap<CatalogueId, Session> {
 fn line(session: &str, quantity: u32, amount: i64, discount: i64, tax: i64) -> Line {
     Line {
         id: LineId::parse(format!("li_{session}")).unwrap(),
-        item: Item::Session { session: id(session), seats: Vec::new(), offer: None, participants: Vec::new() },
+        item: Item::Session {
+            session: id(session),
+            seats: Vec::new(),
+            offer: None,
+            participants: Vec::new(),
+            pricing_plan: None,
+            class: None,
+        },
         name: "Class".to_owned(),
         quantity,
         unit_amount: Amount::from_minor(amount / i64::from(quantity)),

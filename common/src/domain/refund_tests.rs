@@ -38,7 +38,7 @@ fn line(entropy: &Entropy, at: usize, amount: i64) -> Line {
     let item = if at == 2 {
         Item::Custom(Default::default())
     } else {
-        Item::Session { session, seats: Vec::new(), offer: None, participants: Vec::new() }
+        Item::Session { session, seats: Vec::new(), offer: None, participants: Vec::new(), pricing_plan: None, class: None }
     };
     let (discount_amount, tax_amount) = (Amount::ZERO, Amount::ZERO);
     Line { id, item, name: "Class".to_owned(), quantity: 1, unit_amount: amount, amount, discount_amount, tax_amount }

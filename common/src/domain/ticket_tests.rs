@@ -30,6 +30,8 @@ pub fn sale() -> Checkout {
         seats: seats.iter().map(|seat| (*seat).to_owned()).collect(),
         offer: None,
         participants: Vec::new(),
+        pricing_plan: None,
+        class: None,
     };
     Checkout {
         id: CheckoutId::generate(&entropy, NOW),

@@ -35,6 +35,16 @@ impl TimeZone {
         utc.checked_to_offset(offset).unwrap_or(utc)
     }
 
+    /// When it is that date and time of day there: the first time of two, and as much later as the clocks are put forward where they skip
+    /// it. Nothing for what no calendar has.
+    pub fn at(&self, date: time::Date, time: time::Time) -> Option<Timestamp> {
+        let [year, month, day] = [date.year(), i32::from(u8::from(date.month())), i32::from(date.day())];
+        let small = |number: i32| i8::try_from(number).ok();
+        let date = jiff::civil::Date::new(i16::try_from(year).ok()?, small(month)?, small(day)?).ok()?;
+        let [hour, minute, second] = [time.hour(), time.minute(), time.second()].map(|part| small(i32::from(part)));
+        self.instant(date.to_datetime(jiff::civil::Time::new(hour?, minute?, second?, 0).ok()?))
+    }
+
     /// The date and the time of day there, for calculations; nothing for what no calendar has.
     pub(super) fn civil(&self, at: Timestamp) -> Option<jiff::civil::DateTime> {
         jiff::Timestamp::from_millisecond(at.millis()).ok().map(|at| self.0.to_datetime(at))
@@ -95,6 +105,20 @@ mod tests {
         assert_eq!(local("Europe/Berlin", "2026-03-29T00:59:00Z"), "2026-03-29 01:59 +01:00:00");
         assert_eq!(local("Europe/Berlin", "2026-03-29T01:00:00Z"), "2026-03-29 03:00 +02:00:00");
         assert_eq!(local("Europe/Berlin", "2090-07-01T12:00:00Z"), "2090-07-01 14:00 +02:00:00");
+    }
+
+    #[test]
+    fn a_time_of_day_is_the_first_of_two_and_later_where_the_clocks_skip_it() {
+        let at = |zone: &str, (year, month, day): (i32, u8, u8), (hour, minute): (u8, u8)| {
+            let date = time::Date::from_calendar_date(year, month.try_into().unwrap(), day).unwrap();
+            TimeZone::parse(zone).unwrap().at(date, time::Time::from_hms(hour, minute, 0).unwrap()).map(|at| at.to_string())
+        };
+        let told = |text: &str| Some(format!("{text}:00.000Z"));
+        assert_eq!(at("Europe/Berlin", (2026, 8, 20), (9, 0)), told("2026-08-20T07:00"));
+        // The night in which there are two of it, and the one in which there is none.
+        assert_eq!(at("Europe/Berlin", (2026, 10, 25), (2, 30)), told("2026-10-25T00:30"));
+        assert_eq!(at("Europe/Berlin", (2026, 3, 29), (2, 30)), told("2026-03-29T01:30"));
+        assert_eq!(at("UTC", (9999, 12, 31), (23, 59)), None, "beyond what can be calculated with");
     }
 
     #[test]

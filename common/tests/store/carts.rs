@@ -64,6 +64,8 @@ impl Shop {
                 seats: seats.iter().map(|seat| (*seat).to_owned()).collect(),
                 offer: None,
                 participants: Vec::new(),
+                pricing_plan: None,
+                class: None,
             },
             name: "Yoga".to_owned(),
             quantity,

@@ -186,7 +186,7 @@ over_both! {
         let (mut theirs, mut part, mut elsewhere) = (taking(&shop, &offered).await, taking(&shop, &offered).await, taking(&shop, &offered).await);
         theirs.order.customer = Some(customer(&shop, 2).await);
         part.order.lines[0].quantity = 1;
-        elsewhere.order.lines[0].item = Item::Session { session: other, seats: Vec::new(), offer: Some(id.clone()), participants: Vec::new() };
+        elsewhere.order.lines[0].item = Item::Session { session: other, seats: Vec::new(), offer: Some(id.clone()), participants: Vec::new(), pricing_plan: None, class: None };
         for new in [theirs, part, elsewhere] {
             let wrong = shop.accept(new).await;
             shop.begin(&wrong).await;

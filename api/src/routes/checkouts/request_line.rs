@@ -28,6 +28,8 @@ pub struct LineRequest {
     offer: Option<WaitingId>,
     /// For `session`: who comes, one for each place; left out, the buyer does.
     pub(super) participants: Option<Vec<ParticipantRequest>>,
+    /// For `session`: which of its pricing plans; its own price when left out.
+    pricing_plan: Option<CatalogueId>,
     /// For `product`.
     product: Option<CatalogueId>,
     /// For `product` with variants.
@@ -71,6 +73,7 @@ impl LineRequest {
             ("seats", self.seats.is_some()),
             ("offer", self.offer.is_some()),
             ("participants", self.participants.is_some()),
+            ("pricing_plan", self.pricing_plan.is_some()),
             ("product", self.product.is_some()),
             ("variant", self.variant.is_some()),
             ("plan", self.plan.is_some()),
@@ -83,12 +86,13 @@ impl LineRequest {
         let missing = |field: &str| Problem::missing(format!("{}.{field}", at()));
         let item = match self.kind {
             LineType::Session => {
-                refuse_others(&given, &["session", "seats", "offer", "participants"], &at())?;
+                refuse_others(&given, &["session", "seats", "offer", "participants", "pricing_plan"], &at())?;
                 CartItem::Session {
                     session: self.session.ok_or_else(|| missing("session"))?,
                     seats: self.seats.unwrap_or_default(),
                     offer: self.offer,
                     participants: participants::read(self.participants, &format!("{}.participants", at()))?,
+                    pricing_plan: self.pricing_plan,
                 }
             }
             LineType::Product => {

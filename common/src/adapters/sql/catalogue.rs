@@ -9,9 +9,10 @@ use super::{
     value::{Row, Value, corrupt},
 };
 use crate::{
-    domain::{catalogue::Kind, claim::StockKey, id::CatalogueId, scope::Scope},
-    ports::store::{Availability, CatalogueRow, Page, PageRequest, Put, StoreError},
+    domain::{catalogue::Kind, claim::StockKey, id::CatalogueId, scope::Scope, time::Timestamp},
+    ports::store::{Availability, CatalogueRow, Occurrences, Page, PageRequest, Put, StoreError},
 };
+use serde::Deserialize;
 use std::collections::HashSet;
 
 const COLUMNS: &str = "kind, id, doc, version, created_at, updated_at";
@@ -43,11 +44,14 @@ impl SqlStore {
                 return Ok(Put::CapacityTooSmall { taken });
             }
             let sql = format!(
-                "INSERT INTO catalogue (scope, kind, id, doc, version, created_at, updated_at) VALUES ({{1}}, {{2}}, {{3}}, {{4}}, 1, {{5}}, {{5}}) \
-                 ON CONFLICT (scope, kind, id) DO UPDATE SET doc = excluded.doc, version = catalogue.version + 1, updated_at = excluded.updated_at \
-                 RETURNING {COLUMNS}"
+                "INSERT INTO catalogue (scope, kind, id, doc, version, created_at, updated_at, class, starts_at) \
+                 VALUES ({{1}}, {{2}}, {{3}}, {{4}}, 1, {{5}}, {{5}}, {{6}}, {{7}}) \
+                 ON CONFLICT (scope, kind, id) DO UPDATE SET doc = excluded.doc, version = catalogue.version + 1, \
+                 updated_at = excluded.updated_at, class = excluded.class, starts_at = excluded.starts_at RETURNING {COLUMNS}"
             );
-            let args: [Value; 5] = [key.scope.as_str().into(), key.kind.as_str().into(), key.id.as_str().into(), doc.into(), now.into()];
+            let (class, starts_at) = occurrence(key.kind, doc)?;
+            let [scope, kind, id]: [Value; 3] = [key.scope.as_str().into(), key.kind.as_str().into(), key.id.as_str().into()];
+            let args: [Value; 7] = [scope, kind, id, doc.into(), now.into(), class.into(), starts_at.into()];
             let rows = tx.fetch(&sql, None, &args).await?;
             let row = rows.first().map(read).transpose()?.ok_or_else(|| StoreError::Inconsistent("a put without a row".to_owned()))?;
             if capacity.is_some() {
@@ -89,6 +93,28 @@ impl SqlStore {
         Ok(page(rows, request.limit, |row: &CatalogueRow| row.id.to_string()))
     }
 
+    /// By start and id, which is also the order of their index.
+    pub(super) async fn list_occurrences(
+        &self,
+        scope: &Scope,
+        of: &Occurrences,
+        request: &PageRequest,
+    ) -> Result<Page<CatalogueRow>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS}, starts_at FROM catalogue WHERE scope = {{1}} AND class = {{2}} AND starts_at >= {{3}} AND starts_at < {{4}} \
+             AND (starts_at, id) > ({{5}}, {{6}}) ORDER BY starts_at, id LIMIT {{7}}"
+        );
+        let (at, after) = request.after.as_deref().and_then(|cursor| cursor.split_once('_')).unwrap_or_default();
+        let at = at.parse().unwrap_or(i64::MIN);
+        let (from, to) = (of.from.map_or(i64::MIN, Timestamp::millis), of.to.map_or(i64::MAX, Timestamp::millis));
+        let (scope, class): (Value, Value) = (scope.as_str().into(), of.class.as_str().into());
+        let args: [Value; 7] = [scope, class, from.into(), to.into(), at.into(), after.into(), (request.limit + 1).into()];
+        let rows = self.db.read(&sql, None, &args).await?;
+        let found = rows.iter().map(|row| Ok((row.int(6)?, read(row)?))).collect::<Result<Vec<_>, StoreError>>()?;
+        let Page { data, next_cursor } = page(found, request.limit, |(at, row): &(i64, CatalogueRow)| format!("{at}_{}", row.id));
+        Ok(Page { data: data.into_iter().map(|(_, row)| row).collect(), next_cursor })
+    }
+
     pub(super) async fn read_availability(&self, scope: &Scope, id: &CatalogueId) -> Result<Option<Availability>, StoreError> {
         // One statement, one snapshot: what is taken is what the claims add up to.
         let sql = "SELECT i.capacity, i.version, c.state, c.seat, CAST(COALESCE(SUM(c.quantity), 0) AS BIGINT) FROM inventory i \
@@ -113,6 +139,21 @@ impl SqlStore {
         answer.available = answer.capacity.saturating_sub(answer.sold).saturating_sub(answer.held);
         Ok(Some(answer))
     }
+}
+
+/// What a session is found by as an occurrence: its class, and when it starts, which says nothing where there is no class.
+fn occurrence(kind: Kind, doc: &str) -> Result<(Option<String>, Timestamp), StoreError> {
+    #[derive(Deserialize)]
+    struct Occurrence {
+        class: Option<CatalogueId>,
+        #[serde(default)]
+        starts_at: Timestamp,
+    }
+    if kind != Kind::Session {
+        return Ok((None, Timestamp::default()));
+    }
+    let Occurrence { class, starts_at } = serde_json::from_str(doc).map_err(corrupt)?;
+    Ok((class.map(String::from), starts_at))
 }
 
 /// Sets what can be claimed. `Some(taken)`: less than what is claimed, or without a seat that is.

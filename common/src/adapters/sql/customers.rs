@@ -104,10 +104,18 @@ impl SqlStore {
         Ok(found.into_values().collect())
     }
 
-    pub(super) async fn list_customers(&self, scope: &Scope, request: &PageRequest) -> Result<Page<Customer>, StoreError> {
-        let sql = "SELECT id, doc FROM customers WHERE scope = {1} AND id > {2} ORDER BY id LIMIT {3}";
+    pub(super) async fn list_customers(
+        &self,
+        scope: &Scope,
+        family: Option<&str>,
+        request: &PageRequest,
+    ) -> Result<Page<Customer>, StoreError> {
+        let narrowed = if family.is_some() { "AND family = {4} " } else { "" };
+        let sql = format!("SELECT id, doc FROM customers WHERE scope = {{1}} {narrowed}AND id > {{2}} ORDER BY id LIMIT {{3}}");
         let after = request.after.clone().unwrap_or_default();
-        let rows = self.db.read(sql, None, &[scope.as_str().into(), after.into(), (request.limit + 1).into()]).await?;
+        let mut args: Vec<Value> = vec![scope.as_str().into(), after.into(), (request.limit + 1).into()];
+        args.extend(family.map(Value::from));
+        let rows = self.db.read(&sql, None, &args).await?;
         let customers = rows.iter().map(|row| read(row, 0)).collect::<Result<_, _>>()?;
         Ok(page(customers, request.limit, |customer: &Customer| customer.id.as_ref().map(CustomerId::to_string).unwrap_or_default()))
     }

@@ -161,6 +161,10 @@ impl CatalogueStore for SqlStore {
         self.list_documents(scope, kind, page).await
     }
 
+    async fn occurrences(&self, scope: &Scope, of: &Occurrences, page: &PageRequest) -> Result<Page<CatalogueRow>, StoreError> {
+        self.list_occurrences(scope, of, page).await
+    }
+
     async fn availability(&self, scope: &Scope, id: &CatalogueId) -> Result<Option<Availability>, StoreError> {
         self.read_availability(scope, id).await
     }
@@ -177,8 +181,8 @@ impl CatalogueStore for SqlStore {
         self.find_customers(scope, ids, external_ids).await
     }
 
-    async fn customers(&self, scope: &Scope, page: &PageRequest) -> Result<Page<Customer>, StoreError> {
-        self.list_customers(scope, page).await
+    async fn customers(&self, scope: &Scope, family: Option<&str>, page: &PageRequest) -> Result<Page<Customer>, StoreError> {
+        self.list_customers(scope, family, page).await
     }
 }
 

@@ -125,7 +125,13 @@ impl Shop {
     /// A checkout that the intake would take in; nothing where it would not.
     fn order(&self, lines: &[(u8, u32)], promo: bool, methods: &[(u8, i64)]) -> Option<Checkout> {
         let line = |&(kind, quantity): &(u8, u32)| {
-            let places = |session| CartItem::Session { session: id(session), seats: Vec::new(), offer: None, participants: Vec::new() };
+            let places = |session| CartItem::Session {
+                session: id(session),
+                seats: Vec::new(),
+                offer: None,
+                participants: Vec::new(),
+                pricing_plan: None,
+            };
             let (item, quantity, unit_amount) = match kind {
                 0 => (places("class"), quantity, None),
                 1 => (places("show"), quantity, None),

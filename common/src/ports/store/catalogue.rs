@@ -62,6 +62,17 @@ pub struct Availability {
     pub taken_seats: Vec<(String, String)>,
 }
 
+/// Occurrences of a class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Occurrences {
+    /// Which class.
+    pub class: CatalogueId,
+    /// Only those that start then or later.
+    pub from: Option<Timestamp>,
+    /// Only those that start before.
+    pub to: Option<Timestamp>,
+}
+
 /// Sessions, products, promo codes and customers.
 #[async_trait]
 pub trait CatalogueStore: Send + Sync {
@@ -85,6 +96,9 @@ pub trait CatalogueStore: Send + Sync {
     /// A page, by id.
     async fn list(&self, scope: &Scope, kind: Kind, page: &PageRequest) -> Result<Page<CatalogueRow>, StoreError>;
 
+    /// A page of a class's occurrences, by their start, then by id.
+    async fn occurrences(&self, scope: &Scope, of: &Occurrences, page: &PageRequest) -> Result<Page<CatalogueRow>, StoreError>;
+
     /// What is left of a session. `None` when it is not there.
     async fn availability(&self, scope: &Scope, id: &CatalogueId) -> Result<Option<Availability>, StoreError>;
 
@@ -97,6 +111,6 @@ pub trait CatalogueStore: Send + Sync {
     /// Those with one of these ids or `external_ids`, each once, in any order; unknown ones are left out.
     async fn customers_by_name(&self, scope: &Scope, ids: &[CustomerId], external_ids: &[String]) -> Result<Vec<Customer>, StoreError>;
 
-    /// A page of customers, by id.
-    async fn customers(&self, scope: &Scope, page: &PageRequest) -> Result<Page<Customer>, StoreError>;
+    /// A page of customers, by id; of one family when given.
+    async fn customers(&self, scope: &Scope, family: Option<&str>, page: &PageRequest) -> Result<Page<Customer>, StoreError>;
 }
