@@ -62,6 +62,8 @@ mod jobs_refunds;
 mod ledger;
 #[path = "store/memberships.rs"]
 mod memberships;
+#[path = "store/numbers.rs"]
+mod numbers;
 #[path = "store/outages.rs"]
 mod outages;
 #[path = "store/participants.rs"]

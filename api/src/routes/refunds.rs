@@ -57,6 +57,9 @@ struct CreateRefund {
     reason: Option<String>,
     /// Whether the places come free when the money is back. Left out: yes, unless it is a part that names no line.
     release_seats: Option<bool>,
+    /// That the credits which paid for places that come free stay used: the customer came off too late, say.
+    #[serde(default)]
+    keep_credits: bool,
     /// That money is meant which came too late and whose refund was refused, or came back: all of it, and nothing of the sale. Of a
     /// checkout that sold nothing it need not be said.
     #[serde(default)]
@@ -74,8 +77,8 @@ impl CreateRefund {
             return Err(Problem::invalid("lines", format!("has 1 to {MAX_LINES} ids")));
         }
         bounds::optional(self.reason.as_ref(), MAX_REASON, "reason")?;
-        let (amount, reason, release_seats) = (self.amount, self.reason, self.release_seats);
-        Ok(RefundAsk { amount, lines: self.lines.unwrap_or_default(), reason, release_seats, late_payment: self.late_payment })
+        let Self { amount, reason, release_seats, keep_credits, late_payment, lines } = self;
+        Ok(RefundAsk { amount, lines: lines.unwrap_or_default(), reason, release_seats, keep_credits, late_payment })
     }
 }
 
@@ -240,13 +243,14 @@ async fn get(
     Ok(wait.applied(json(StatusCode::OK, &RefundView::from(&refund))))
 }
 
-async fn look(ctx: &ApiContext, scope: &Scope, id: &RefundId) -> Result<Refund, Problem> {
+/// One refund of this scope.
+pub(crate) async fn look(ctx: &ApiContext, scope: &Scope, id: &RefundId) -> Result<Refund, Problem> {
     ctx.store().refund_by_id(scope, id).await?.ok_or(Problem::NotFound)
 }
 
 /// The same once it is not pending any more, or as it is at the deadline. Whatever becomes of a refund is announced as news of its
 /// checkout.
-async fn ended(ctx: &ApiContext, scope: &Scope, refund: &Refund, deadline: Instant) -> Result<Refund, Problem> {
+pub(crate) async fn ended(ctx: &ApiContext, scope: &Scope, refund: &Refund, deadline: Instant) -> Result<Refund, Problem> {
     // When too many wait already: as it is now.
     let Some(ticket) = ctx.waiters().register(&refund.checkout, Interest::Any) else { return look(ctx, scope, &refund.id).await };
     let mut is_over = false;

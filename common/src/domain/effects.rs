@@ -30,6 +30,8 @@ pub enum ClaimChange {
     Release,
     /// Sold places of these lines are given back.
     GiveBack(Vec<LineId>),
+    /// So are these, and the credits that paid for them stay used.
+    FreePlaces(Vec<LineId>),
 }
 
 /// A decision that cannot be made: our bug, or amounts out of range. The store writes nothing.

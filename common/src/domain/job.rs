@@ -222,7 +222,7 @@ pub fn undo(mut checkout: Checkout, refunds: Vec<Refund>, ours: &RefundId, job: 
     }
     // What went back before without a word about lines may have been of these.
     let amount = (worth > left).then_some(left);
-    Ok(Undo::Refund(RefundAsk { amount, lines, reason: job.reason.clone(), release_seats: Some(true), late_payment: false }))
+    Ok(Undo::Refund(RefundAsk { amount, lines, reason: job.reason.clone(), release_seats: Some(true), ..RefundAsk::default() }))
 }
 
 fn frees(refund: &Refund, line: &Line) -> bool {

@@ -112,6 +112,7 @@ pub(super) fn open(
         late_payment: true,
         reason: ask.reason.clone(),
         release_seats: false,
+        keep_credits: false,
         status: RefundStatus::Pending,
         error: None,
         created_at: now,
@@ -130,6 +131,9 @@ fn check(checkout: &Checkout, ask: &RefundAsk, amount: Amount) -> Result<(), Cod
     }
     if ask.release_seats == Some(true) {
         return refuse(Code::ParameterInvalid, "late money has no places", "release_seats");
+    }
+    if ask.keep_credits {
+        return refuse(Code::ParameterInvalid, "late money is no credits", "keep_credits");
     }
     if amount.is_zero() {
         return refuse(Code::RefundExceedsPaid, "no late money is left: it went back, is on its way, or never came", "late_payment");

@@ -78,6 +78,8 @@ pub struct Refund {
     pub reason: Option<String>,
     /// Whether the places come free when it has succeeded.
     pub release_seats: bool,
+    /// Whether the credits that paid for those places stay used.
+    pub keep_credits: bool,
     /// Where it stands.
     pub status: RefundStatus,
     /// Why it failed.
@@ -99,6 +101,8 @@ pub struct RefundAsk {
     pub reason: Option<String>,
     /// Whether places come free. Not said: they do, unless it is a part that is about no line.
     pub release_seats: Option<bool>,
+    /// That the credits which paid for places that come free stay used: the customer came off late, say.
+    pub keep_credits: bool,
     /// That money which came too late is meant, and not the sale. Of a checkout that sold nothing it need not be said.
     pub late_payment: bool,
 }
@@ -134,6 +138,8 @@ pub struct RefundView<'a> {
     parts: Vec<RefundPartView<'a>>,
     reason: Option<&'a str>,
     release_seats: bool,
+    /// Whether the credits that paid for those places stay used.
+    keep_credits: bool,
     error: Option<&'a CodedError>,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -167,6 +173,7 @@ impl<'a> From<&'a Refund> for RefundView<'a> {
                 .collect(),
             reason: refund.reason.as_deref(),
             release_seats: refund.release_seats,
+            keep_credits: refund.keep_credits,
             error: refund.error.as_ref(),
             created_at: refund.created_at,
             updated_at: refund.updated_at,
@@ -257,17 +264,24 @@ fn terms(checkout: &Checkout, id: &RefundId, ask: &RefundAsk, now: Timestamp) ->
     let about_lines = !ask.lines.is_empty();
     let is_whole = !about_lines && ask.amount.is_none_or(|amount| amount == left);
     let release_seats = ask.release_seats.unwrap_or(about_lines || is_whole);
+    // Credits that were kept then can still go back.
+    let gave = |other: &Refund, id: &LineId| other.counts() && !other.keep_credits && other.freed(checkout).any(|line| line.id == *id);
+    let gone = |id: &LineId| checkout.refunds.iter().any(|other| gave(other, id));
+    let goes_back = |id: &LineId| release_seats && (!about_lines || ask.lines.contains(id)) && !gone(id);
+    let mut credits = refund_credits::of_lines(checkout, goes_back)?;
+    let by_credits = credits.iter().map(|(_, amount)| *amount).try_fold(Amount::ZERO, Amount::plus)?;
     let amount = match ask.amount {
         Some(amount) => amount,
+        None if about_lines && ask.keep_credits => worth.minus(by_credits)?,
         None if about_lines => worth,
-        // Credits go back with their places: where those are kept, all of the money is all there is.
-        None if !release_seats => refund_part::money_left(checkout)?.min(left),
+        // Credits go back with their places: where either is kept, all of the money is all there is.
+        None if !release_seats || ask.keep_credits => refund_part::money_left(checkout)?.min(left),
         None => left,
     };
-    let gone = |id: &LineId| checkout.refunds.iter().any(|other| other.counts() && other.freed(checkout).any(|line| line.id == *id));
-    let goes_back = |id: &LineId| release_seats && (!about_lines || ask.lines.contains(id)) && !gone(id);
-    let credits = refund_credits::of_lines(checkout, goes_back)?;
-    let by_credits = credits.iter().map(|(_, amount)| *amount).try_fold(Amount::ZERO, Amount::plus)?;
+    if ask.keep_credits {
+        credits.clear();
+    }
+    let by_credits = if ask.keep_credits { Amount::ZERO } else { by_credits };
     let parts = refund_part::split(checkout, amount, &credits)?;
     let is_there = parts.is_some();
     let refund = Refund {
@@ -280,6 +294,7 @@ fn terms(checkout: &Checkout, id: &RefundId, ask: &RefundAsk, now: Timestamp) ->
         late_payment: false,
         reason: ask.reason.clone(),
         release_seats,
+        keep_credits: ask.keep_credits,
         status: RefundStatus::Pending,
         error: None,
         created_at: now,
@@ -395,7 +410,7 @@ fn finish(effects: &mut Effects, id: &RefundId, error: Option<CodedError>) -> Re
         RefundStatus::Succeeded => {
             let freed: Vec<LineId> = refund.freed(&effects.checkout).map(|line| line.id.clone()).collect();
             if !freed.is_empty() {
-                effects.claims = ClaimChange::GiveBack(freed);
+                effects.claims = if refund.keep_credits { ClaimChange::FreePlaces(freed) } else { ClaimChange::GiveBack(freed) };
             }
             effects.events.push(EventType::RefundSucceeded);
             effects.note("refund.succeeded", said);

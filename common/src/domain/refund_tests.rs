@@ -147,7 +147,7 @@ impl Sale {
                 *self.books.entry(entry.account.clone()).or_default() += entry.amount.minor();
             }
         }
-        if let ClaimChange::GiveBack(lines) = &effects.claims {
+        if let ClaimChange::GiveBack(lines) | ClaimChange::FreePlaces(lines) = &effects.claims {
             self.freed.extend(lines.iter().cloned());
         }
         self.checkout = effects.checkout;

@@ -1,7 +1,8 @@
-//! What a tenant says of itself: how it is shown to its customers, and where its days are counted.
+//! What a tenant says of itself: how it is shown to its customers, where its days are counted, and how it is paid outside.
 
 use super::{
     error::{Code, CodedError},
+    id::CatalogueId,
     scope::Mode,
     time_zone::TimeZone,
 };
@@ -12,6 +13,10 @@ use std::{fmt, net::IpAddr};
 pub const MAX_NAME: usize = 100;
 /// The most origins that may embed the hosted page.
 pub const MAX_ORIGINS: usize = 20;
+/// The most ways of its own to be paid outside.
+pub const MAX_METHODS: usize = 50;
+/// The longest name of one, characters.
+const MAX_METHOD_NAME: usize = 100;
 /// The longest origin, bytes.
 const MAX_ORIGIN: usize = 300;
 
@@ -38,6 +43,24 @@ pub struct Settings {
     #[serde(default)]
     #[schema(max_items = 20)]
     pub embed_origins: Vec<Origin>,
+    /// Its own ways to be paid outside, at most 50, for clients that name them by an id.
+    #[serde(default)]
+    #[schema(max_items = 50)]
+    pub custom_payment_methods: Vec<CustomPaymentMethod>,
+}
+
+/// A way of a tenant's own to be paid outside: cash at the desk, an invoice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CustomPaymentMethod {
+    /// The client's own, each once.
+    pub id: CatalogueId,
+    /// What it is called in checkouts, in the ledger and on receipts, 1 to 100 characters.
+    #[schema(min_length = 1, max_length = 100)]
+    pub name: String,
+    /// Whether whoever is paid so has to say something about it.
+    #[serde(default)]
+    pub note_required: bool,
 }
 
 impl Settings {
@@ -47,10 +70,38 @@ impl Settings {
         if self.embed_origins.len() > MAX_ORIGINS {
             return invalid("embed_origins".to_owned(), format!("has at most {MAX_ORIGINS} origins"));
         }
+        if self.custom_payment_methods.len() > MAX_METHODS {
+            return invalid("custom_payment_methods".to_owned(), format!("has at most {MAX_METHODS} methods"));
+        }
+        for (at, method) in self.custom_payment_methods.iter().enumerate() {
+            let length = method.name.chars().count();
+            if !(1..=MAX_METHOD_NAME).contains(&length) || method.name.chars().any(char::is_control) {
+                let words = format!("is 1 to {MAX_METHOD_NAME} characters, none of them for control");
+                return invalid(format!("custom_payment_methods[{at}].name"), words);
+            }
+            if self.custom_payment_methods.iter().take(at).any(|before| before.id == method.id) {
+                return invalid(format!("custom_payment_methods[{at}].id"), "stands there twice".to_owned());
+            }
+        }
         match self.embed_origins.iter().position(|origin| mode == Mode::Live && !origin.is_https()) {
             Some(at) => invalid(format!("embed_origins[{at}]"), "is an https origin; http is for tests on the loopback".to_owned()),
             None => Ok(()),
         }
+    }
+}
+
+impl Settings {
+    /// The tenant's own way to be paid that has this id, for a payment with such a note.
+    ///
+    /// Errors: `payment_method_invalid`, also where the method needs a note.
+    pub fn custom_payment_method(&self, id: &str, note: Option<&str>) -> Result<&CustomPaymentMethod, CodedError> {
+        let refuse = |words: &str| CodedError::new(Code::PaymentMethodInvalid, words);
+        let found = self.custom_payment_methods.iter().find(|method| method.id.as_str() == id);
+        let found = found.ok_or_else(|| refuse("there is no such custom payment method"))?;
+        if found.note_required && note.is_none_or(str::is_empty) {
+            return Err(refuse("this custom payment method needs a note"));
+        }
+        Ok(found)
     }
 }
 
@@ -225,6 +276,28 @@ mod tests {
         ] {
             assert_eq!(read(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_tenants_own_ways_to_be_paid_are_found_by_id_and_each_is_there_once() {
+        let method = |id: &str, name: &str, note_required| CustomPaymentMethod {
+            id: CatalogueId::parse(id).unwrap(),
+            name: name.to_owned(),
+            note_required,
+        };
+        let settings = |methods: Vec<CustomPaymentMethod>| Settings { custom_payment_methods: methods, ..Settings::default() };
+        let both = settings(vec![method("1", "Cash", false), method("2", "Invoice", true)]);
+        assert_eq!(both.check(Mode::Live), Ok(()));
+        assert_eq!(both.custom_payment_method("1", None).unwrap().name, "Cash");
+        assert_eq!(both.custom_payment_method("2", Some("May")).unwrap().name, "Invoice");
+        for (id, note) in [("2", None), ("2", Some("")), ("3", Some("x")), ("", None)] {
+            assert_eq!(both.custom_payment_method(id, note).unwrap_err().code, Code::PaymentMethodInvalid, "{id}");
+        }
+        let wrong = |methods| settings(methods).check(Mode::Test).unwrap_err().param.unwrap();
+        assert_eq!(wrong(vec![method("1", "Cash", false), method("1", "Bar", false)]), "custom_payment_methods[1].id");
+        assert_eq!(wrong(vec![method("1", "", false)]), "custom_payment_methods[0].name");
+        assert_eq!(wrong(vec![method("1", &"x".repeat(101), false)]), "custom_payment_methods[0].name");
+        assert_eq!(wrong((0..51).map(|at| method(&at.to_string(), "Cash", false)).collect()), "custom_payment_methods");
     }
 
     #[test]

@@ -191,6 +191,27 @@ over_both! {
         shop.assert_clean().await;
     }
 
+    async fn credits_that_are_kept_stay_used_while_their_place_comes_free_and_can_go_back_later(shop) {
+        let (ada, yoga) = (ada(&shop).await, shop.members_session("yoga", 100).await);
+        pack(&shop, &ada, "bmb_1", 3).await;
+        let sale = end_of(&shop, shop.buy_with_credits(&yoga, 2, &ada, "bmb_1", 2)).await;
+        let lines = vec![sale.order.lines[0].id.clone()];
+        let sold = async || shop.store.availability(&shop.scope, &yoga).await.unwrap().unwrap().sold;
+        let kept = RefundAsk { lines: lines.clone(), release_seats: Some(true), keep_credits: true, ..RefundAsk::default() };
+        assert!(matches!(refund(&shop, &sale.id, "k1", kept.clone()).await, RefundResult::Created { .. }));
+        assert_eq!((sold().await, credits(&shop, &ada, "bmb_1").await), (0, (2, 0, 1)));
+        let refunds = shop.store.refunds(&shop.scope, &sale.id).await.unwrap();
+        assert_eq!((refunds[0].keep_credits, refunds[0].amount.minor(), refunds[0].parts.len()), (true, 0, 0));
+        shop.assert_clean().await;
+        let again = refund(&shop, &sale.id, "k2", kept).await;
+        assert!(matches!(again, RefundResult::Refused(Refusal::Refused(error)) if error.code == Code::RefundExceedsPaid));
+        let given = RefundAsk { lines, release_seats: Some(true), ..RefundAsk::default() };
+        assert!(matches!(refund(&shop, &sale.id, "k3", given).await, RefundResult::Created { .. }));
+        assert_eq!((sold().await, credits(&shop, &ada, "bmb_1").await), (0, (0, 0, 3)));
+        assert_eq!(balance(&shop, "tender:membership").await, 0);
+        shop.assert_clean().await;
+    }
+
     async fn a_membership_without_a_limit_pays_without_end_and_is_counted(shop) {
         let (ada, yoga) = (ada(&shop).await, shop.members_session("yoga", 100).await);
         shop.store.put_bought(&given(&shop, &ada, "bmb_gold", None)).await.unwrap();

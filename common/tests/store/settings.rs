@@ -4,8 +4,9 @@ use super::fixture::Shop;
 use boxoffice_common::{
     domain::{
         error::Code,
+        id::CatalogueId,
         id::CustomerId,
-        settings::{Color, Origin, Settings},
+        settings::{Color, CustomPaymentMethod, Origin, Settings},
         time::Timestamp,
         time_zone::TimeZone,
     },
@@ -19,6 +20,11 @@ fn berlin() -> Settings {
         time_zone: TimeZone::parse("Europe/Berlin").unwrap(),
         support_email: Some("help@shop.example".to_owned()),
         embed_origins: vec![Origin::parse("https://shop.example").unwrap()],
+        custom_payment_methods: vec![CustomPaymentMethod {
+            id: CatalogueId::parse("1").unwrap(),
+            name: "Cash".to_owned(),
+            note_required: true,
+        }],
     }
 }
 

@@ -65,7 +65,7 @@ pub(super) async fn apply(tx: &mut Tx<'_>, batch: &[Effects], now: Timestamp, en
 
 fn moved(effects: &Effects, deliveries: Vec<DeliveryId>, levels: &BTreeMap<StockKey, StockLevel>, now: Timestamp) -> Moved {
     let checkout = &effects.checkout;
-    let moves_stock = matches!(effects.claims, ClaimChange::Insert(_) | ClaimChange::Release | ClaimChange::GiveBack(_));
+    let moves_stock = !matches!(effects.claims, ClaimChange::Keep | ClaimChange::Sell);
     let wants = if moves_stock { checkout.order.contested() } else { Vec::new() };
     let key = |want: crate::domain::claim::Want| StockKey { scope: checkout.scope.clone(), kind: want.kind, id: want.id };
     Moved {
@@ -188,7 +188,7 @@ fn claims(batch: &[Effects], deltas: &mut BTreeMap<StockKey, i64>) -> [Write; 2]
     let mut sells = Vec::new();
     for Effects { checkout, claims, .. } in batch {
         match claims {
-            ClaimChange::Keep | ClaimChange::Release | ClaimChange::GiveBack(_) => {}
+            ClaimChange::Keep | ClaimChange::Release | ClaimChange::GiveBack(_) | ClaimChange::FreePlaces(_) => {}
             ClaimChange::Sell => sells.push(checkout.id.as_str()),
             ClaimChange::Insert(claims) => {
                 for (n, claim) in claims.iter().enumerate() {
@@ -219,17 +219,23 @@ async fn release(tx: &mut Tx<'_>, batch: &[Effects]) -> Result<(BTreeMap<StockKe
     let mut deltas: BTreeMap<StockKey, i64> = BTreeMap::new();
     let releasing = batch.iter().filter(|effects| matches!(effects.claims, ClaimChange::Release));
     let ids = Rows::ids(releasing.map(|effects| effects.checkout.id.as_str()));
-    let mut sold = Rows::new(&[("checkout", Text), ("line", Text)]);
+    let of_lines = || Rows::new(&[("checkout", Text), ("line", Text)]);
+    let (mut sold, mut places) = (of_lines(), of_lines());
     for effects in batch {
-        if let ClaimChange::GiveBack(lines) = &effects.claims {
-            lines.iter().for_each(|line| sold.push([effects.checkout.id.as_str().into(), line.as_str().into()]));
-        }
+        let (lines, rows) = match &effects.claims {
+            ClaimChange::GiveBack(lines) => (lines, &mut sold),
+            ClaimChange::FreePlaces(lines) => (lines, &mut places),
+            ClaimChange::Keep | ClaimChange::Insert(_) | ClaimChange::Sell | ClaimChange::Release => continue,
+        };
+        lines.iter().for_each(|line| rows.push([effects.checkout.id.as_str().into(), line.as_str().into()]));
     }
     let held = "UPDATE claims SET state = {1} WHERE checkout IN (SELECT id FROM {rows}) AND state = {2} \
                 RETURNING scope, kind, resource, quantity";
     let given_back = "UPDATE claims SET state = {1} WHERE (checkout, line) IN (SELECT checkout, line FROM {rows}) AND state = {2} \
                 RETURNING scope, kind, resource, quantity";
-    for (sql, rows, from) in [(held, ids, ClaimState::Held), (given_back, sold, ClaimState::Sold)] {
+    let freed = "UPDATE claims SET state = {1} WHERE (checkout, line) IN (SELECT checkout, line FROM {rows}) AND state = {2} \
+                AND kind <> 'bought_membership' RETURNING scope, kind, resource, quantity";
+    for (sql, rows, from) in [(held, ids, ClaimState::Held), (given_back, sold, ClaimState::Sold), (freed, places, ClaimState::Sold)] {
         if rows.is_empty() {
             continue;
         }

@@ -119,7 +119,8 @@ pub(super) fn writes(batch: &[Effects]) -> [Write; 3] {
                 bookings += legs;
             }
             ClaimChange::Release if legs > 0 => released.push(checkout.id.as_str()),
-            ClaimChange::Keep | ClaimChange::Insert(_) | ClaimChange::Sell | ClaimChange::Release | ClaimChange::GiveBack(_) => {}
+            ClaimChange::Keep | ClaimChange::Insert(_) | ClaimChange::Sell | ClaimChange::Release => {}
+            ClaimChange::GiveBack(_) | ClaimChange::FreePlaces(_) => {}
         }
     }
     let becomes = |ids: Vec<&str>, state: MoveState| {

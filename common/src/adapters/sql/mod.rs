@@ -19,6 +19,7 @@
 //! | `jobs` | sessions that are called off |
 //! | `jobs_again` | what of a job is looked at next, and again |
 //! | `ledger` | the ledger as people read it |
+//! | `numbers` | numbers for things whose ids are none |
 //! | `provider_events` | what providers tell us of their own accord |
 //! | `replace` | checkouts that take the place of earlier ones of their reference |
 //! | `settings` | a tenant's settings |
@@ -49,6 +50,7 @@ mod ledger;
 mod load;
 mod look;
 mod memberships;
+mod numbers;
 mod open;
 mod pay;
 mod payment_methods;

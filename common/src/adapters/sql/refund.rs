@@ -26,10 +26,10 @@ use std::collections::HashMap;
 
 /// Refunds, whose they are, and their parts: a row for each part, which `gather` reads in the order of refunds and their parts.
 const REFUNDS: &str = "SELECT r.id, r.checkout, r.amount, r.currency, r.lines, r.reason, r.release_seats, r.status, r.error, \
-     r.created_at, r.updated_at, r.late_payment, r.scope, p.leg, p.method, p.amount, p.attempt, p.status \
+     r.created_at, r.updated_at, r.late_payment, r.scope, r.keep_credits, p.leg, p.method, p.amount, p.attempt, p.status \
      FROM refunds r LEFT JOIN refund_parts p ON p.refund = r.id";
 /// Where a part's columns begin.
-const PART: usize = 13;
+const PART: usize = 14;
 
 fn read(row: &Row) -> Result<Refund, StoreError> {
     let status = row.text(7)?;
@@ -47,6 +47,7 @@ fn read(row: &Row) -> Result<Refund, StoreError> {
         created_at: row.time(9)?,
         updated_at: row.time(10)?,
         late_payment: row.int(11)? != 0,
+        keep_credits: row.int(13)? != 0,
     })
 }
 
@@ -108,6 +109,7 @@ pub(super) fn refunds(batch: &[Effects]) -> Result<Write, StoreError> {
         ("created_at", Int),
         ("updated_at", Int),
         ("late_payment", Int),
+        ("keep_credits", Int),
     ]);
     for Effects { checkout, refunds, .. } in batch {
         for refund in checkout.refunds.iter().filter(|refund| refunds.contains(&refund.id)) {
@@ -126,6 +128,7 @@ pub(super) fn refunds(batch: &[Effects]) -> Result<Write, StoreError> {
                 refund.created_at.into(),
                 refund.updated_at.into(),
                 i64::from(refund.late_payment).into(),
+                i64::from(refund.keep_credits).into(),
             ]);
         }
     }

@@ -150,7 +150,7 @@ async fn credits_taken(tx: &mut Tx<'_>, effects: &[Effects]) -> Result<HashMap<C
         return Ok(HashMap::new());
     }
     // What comes free at once is locked with them: all of it in one order, or two of them wait for each other.
-    for one in effects.iter().filter(|one| matches!(one.claims, ClaimChange::GiveBack(_))) {
+    for one in effects.iter().filter(|one| matches!(one.claims, ClaimChange::GiveBack(_) | ClaimChange::FreePlaces(_))) {
         keys.extend(one.checkout.order.wants().into_iter().map(|want| key(one, want.kind, want.id)));
     }
     let locked = stock::lock(tx, &stock::keys(&keys)).await?;

@@ -538,6 +538,17 @@ impl UnansweredStore for SqlStore {
 }
 
 #[async_trait]
+impl NumberStore for SqlStore {
+    async fn numbers_of(&self, scope: &Scope, kind: Numbered, ids: &[String]) -> Result<Vec<u32>, StoreError> {
+        self.number(scope, kind, ids).await
+    }
+
+    async fn numbered(&self, scope: &Scope, kind: Numbered, number: u32) -> Result<Option<String>, StoreError> {
+        self.by_number(scope, kind, number).await
+    }
+}
+
+#[async_trait]
 impl UpkeepStore for SqlStore {
     async fn migrate(&self) -> Result<(), StoreError> {
         self.apply_migrations().await

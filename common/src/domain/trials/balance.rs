@@ -60,7 +60,7 @@ impl Purse {
         let becomes = match &effects.claims {
             ClaimChange::Sell => Some(MoveState::Booked),
             ClaimChange::Release => Some(MoveState::Released),
-            ClaimChange::Keep | ClaimChange::Insert(_) | ClaimChange::GiveBack(_) => None,
+            ClaimChange::Keep | ClaimChange::Insert(_) | ClaimChange::GiveBack(_) | ClaimChange::FreePlaces(_) => None,
         };
         let held = self.moves.iter_mut().filter(|one| one.state == MoveState::Held);
         held.zip(becomes.into_iter().cycle()).for_each(|(one, becomes)| one.state = becomes);

@@ -302,7 +302,7 @@ impl Machine {
             ClaimChange::Keep => {}
             // Where nobody outside is asked they are sold at once.
             ClaimChange::Insert(_) => self.held = !after.status.is_terminal(),
-            ClaimChange::Sell | ClaimChange::Release | ClaimChange::GiveBack(_) => self.held = false,
+            ClaimChange::Sell | ClaimChange::Release | ClaimChange::GiveBack(_) | ClaimChange::FreePlaces(_) => self.held = false,
         }
         for transaction in &effects.ledger {
             assert!(transaction.is_balanced(), "{transaction:?}");

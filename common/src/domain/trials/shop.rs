@@ -268,6 +268,11 @@ impl Shop {
                 let is_given = |claim: &&mut NewClaim| claim.line.as_ref().is_some_and(|line| lines.contains(line));
                 own.filter(is_given).for_each(|claim| claim.state = ClaimState::Released);
             }
+            ClaimChange::FreePlaces(lines) => {
+                let is_given = |claim: &&mut NewClaim| claim.line.as_ref().is_some_and(|line| lines.contains(line));
+                let is_place = |claim: &&mut NewClaim| claim.stock.kind != Kind::BoughtMembership;
+                own.filter(is_given).filter(is_place).for_each(|claim| claim.state = ClaimState::Released);
+            }
         }
         self.packs.extend(effects.bought.iter().cloned());
         for (id, ended) in &effects.ended {

@@ -10,6 +10,7 @@
 //! | `deliveries` | webhook endpoints, secrets, deliveries |
 //! | `memberships`, `payment_methods` | what customers have bought, and saved, to pay with |
 //! | `ledger` | the ledger as people read it |
+//! | `numbers` | numbers for things whose ids are none |
 //! | `provider_events` | what providers tell us of their own accord |
 //! | `settings` | how a tenant presents itself, and where its days are counted |
 //! | `subscriptions` | what sold plans have become |
@@ -28,6 +29,7 @@ mod jobs;
 mod keys;
 mod ledger;
 mod memberships;
+mod numbers;
 mod paging;
 mod payment_methods;
 mod provider_events;
@@ -47,6 +49,7 @@ pub use jobs::*;
 pub use keys::*;
 pub use ledger::*;
 pub use memberships::*;
+pub use numbers::*;
 pub use paging::*;
 pub use payment_methods::*;
 pub use provider_events::*;
@@ -67,6 +70,7 @@ pub trait Store:
     + DeliveryStore
     + LedgerStore
     + MembershipStore
+    + NumberStore
     + PaymentMethodStore
     + ProviderEventStore
     + SettingsStore
@@ -87,6 +91,7 @@ impl<
         + DeliveryStore
         + LedgerStore
         + MembershipStore
+        + NumberStore
         + PaymentMethodStore
         + ProviderEventStore
         + SettingsStore

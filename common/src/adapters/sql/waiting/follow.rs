@@ -74,7 +74,7 @@ pub(in super::super) async fn follow(
                         come_to_nothing(tx, turn, entry, now).await?;
                     }
                 }
-                ClaimChange::Keep | ClaimChange::GiveBack(_) => {}
+                ClaimChange::Keep | ClaimChange::GiveBack(_) | ClaimChange::FreePlaces(_) => {}
             }
         }
     }
