@@ -146,7 +146,7 @@ impl Intake {
     }
 
     /// A cart with its prices, and what they were read from.
-    async fn priced(
+    pub(crate) async fn priced(
         &self,
         scope: &Arc<Scope>,
         cart: &Cart,

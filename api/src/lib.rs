@@ -8,6 +8,7 @@ pub mod aftermath;
 pub mod auth;
 pub mod bounds;
 pub mod callback_address;
+mod compatible;
 pub mod context;
 mod csv;
 mod dialects;

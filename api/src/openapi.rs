@@ -37,6 +37,7 @@ const SECURITY: &str = "api_key";
         (name = "sandbox", description = "The sandbox payment provider's own book, for test keys"),
         (name = "provider events", description = "Where payment providers tell us what became of a payment, signed"),
         (name = "health", description = "For operators"),
+        (name = "momence", description = "Momence's host checkout, for clients that are written for it: see docs/dialects.md"),
         (name = "loop", description = "Loop's payments API, for clients that are written for it: see docs/dialects.md")
     )
 )]
@@ -89,7 +90,9 @@ fn complete(api: &mut utoipa::openapi::OpenApi) {
 
 /// The handlers' names, which are their operations' ids, are unique within a resource only.
 fn name(path: &str, operation: &mut Operation) {
-    let resource = path.strip_prefix("/v1/").and_then(|rest| rest.split('/').next());
+    // Another API stands at the root and under its prefix; of what is no resource of ours the root's are told apart by this.
+    let is_at_root = Dialect::of(path).is_some_and(|dialect| !dialect.is_whole(path)) && !path.starts_with("/v1/");
+    let resource = if is_at_root { Some("root") } else { path.strip_prefix("/v1/").and_then(|rest| rest.split('/').next()) };
     if let (Some(resource), Some(id)) = (resource, &operation.operation_id) {
         operation.operation_id = Some(format!("{}_{id}", resource.replace('-', "_")));
     }

@@ -3,7 +3,7 @@
 use crate::{context::ApiContext, fields::typed, json, problem::Problem};
 use axum::{
     body::{Body, BodyDataStream, Bytes},
-    extract::{FromRequest, FromRequestParts, Request},
+    extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request},
 };
 use futures::StreamExt;
 use http::{HeaderMap, header, request::Parts};
@@ -32,11 +32,30 @@ impl<T: DeserializeOwned> FromRequest<ApiContext> for Strict<T> {
         let (parts, body) = request.into_parts();
         check_type(&parts.headers)?;
         let (bytes, _memory) = ctx.bodies().read(&parts.headers, body).await?;
-        let value = json::parse(&bytes)?;
-        json::refuse_card_numbers(&value)?;
-        let hash = json::canonical_hash(&value);
-        Ok(Self { value: typed(value)?, hash })
+        checked(&bytes)
     }
+}
+
+/// No body at all is none; what there is, is checked like any other.
+impl<T: DeserializeOwned> OptionalFromRequest<ApiContext> for Strict<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, ctx: &ApiContext) -> Result<Option<Self>, Problem> {
+        let (parts, body) = request.into_parts();
+        let (bytes, _memory) = ctx.bodies().read(&parts.headers, body).await?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        check_type(&parts.headers)?;
+        checked(&bytes).map(Some)
+    }
+}
+
+fn checked<T: DeserializeOwned>(bytes: &[u8]) -> Result<Strict<T>, Problem> {
+    let value = json::parse(bytes)?;
+    json::refuse_card_numbers(&value)?;
+    let hash = json::canonical_hash(&value);
+    Ok(Strict { value: typed(value)?, hash })
 }
 
 /// For a POST that takes no fields: an empty body, or `{}`.

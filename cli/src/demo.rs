@@ -1,6 +1,6 @@
 //! The demo: a tenant with a key that everybody knows, and a small catalogue with fixed ids.
 
-use crate::{demo_dialects, exit::Failure, wire::Engine};
+use crate::{demo_dialects, demo_momence, exit::Failure, wire::Engine};
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, http::StatusCode, routing::post};
 use boxoffice_common::{
     adapters::callback::signature::{self, generate_secret},
@@ -83,6 +83,7 @@ pub async fn fill(engine: &Engine) -> Result<(), Failure> {
     let monthly = json!({"name": "Monthly", "unit_amount": 4900, "currency": "usd", "interval": "month"});
     put(engine, &scope, Kind::Plan, "pln_demo_monthly", &monthly.to_string(), None, None).await?;
     fill_memberships(engine, &scope, id).await?;
+    demo_momence::fill(engine, &scope).await?;
     demo_dialects::fill(engine, &scope).await
 }
 
@@ -146,7 +147,7 @@ fn sessions(now: Timestamp) -> Result<Vec<(&'static str, Session)>, Failure> {
     .collect()
 }
 
-async fn put_session(engine: &Engine, scope: &Scope, id: &str, session: &Session) -> Result<(), Failure> {
+pub(crate) async fn put_session(engine: &Engine, scope: &Scope, id: &str, session: &Session) -> Result<(), Failure> {
     let doc = serde_json::to_string(session).map_err(invalid)?;
     put(engine, scope, Kind::Session, id, &doc, Some(session.places()), session.seats.as_deref()).await
 }

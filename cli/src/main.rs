@@ -18,6 +18,7 @@ mod command;
 mod dead_letters;
 mod demo;
 mod demo_dialects;
+mod demo_momence;
 mod doctor;
 mod exit;
 mod http;

@@ -2,6 +2,7 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | `momence` | Momence's host checkout |
 //! | `loop_payments` | Loop's payments |
 //! | `customers` | customers by the names that clients have for them |
 //! | `keyed` | how a request gets a key, whether it names one or not |
@@ -11,6 +12,7 @@
 mod customers;
 mod keyed;
 mod loop_payments;
+mod momence;
 mod sale;
 mod told;
 
@@ -21,5 +23,9 @@ use utoipa_axum::router::OpenApiRouter;
 
 /// All of them: whole under their own prefixes, and where the native API has no such route at the root, as they are published.
 pub(crate) fn router() -> OpenApiRouter<ApiContext> {
-    OpenApiRouter::new().merge(loop_payments::at_root()).nest("/loop", loop_payments::whole())
+    OpenApiRouter::new()
+        .merge(momence::router())
+        .nest("/momence", momence::router())
+        .merge(loop_payments::at_root())
+        .nest("/loop", loop_payments::whole())
 }

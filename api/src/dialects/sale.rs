@@ -4,7 +4,10 @@ use crate::{
     context::ApiContext, idempotency::REPLAYED, intake::Submission, problem::Problem, routes::checkouts::settled, waiting::is_settled,
 };
 use axum::response::Response;
-use boxoffice_common::domain::{checkout::Checkout, id::CheckoutId};
+use boxoffice_common::{
+    domain::{checkout::Checkout, id::CheckoutId, scope::Scope},
+    ports::store::{Accepted, IdempotencyRow, StoredAnswer},
+};
 use http::HeaderValue;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -45,4 +48,17 @@ pub(super) async fn sell(ctx: &ApiContext, submission: Submission, patience: Dur
     let id = CheckoutId::parse(answer.stored.object.as_str()).map_err(|_| Problem::Internal)?;
     let checkout = settled(ctx, &scope, &id, Instant::now() + patience).await?;
     Ok(Sold { checkout, replayed: answer.replayed })
+}
+
+/// What was sold under this key before, waited for in the same way; nothing where nothing was. For whoever has to refuse now what it took then.
+pub(super) async fn again(ctx: &ApiContext, scope: &Scope, row: &IdempotencyRow, patience: Duration) -> Result<Option<Sold>, Problem> {
+    match ctx.store().answered(scope, row).await? {
+        Some(Accepted::Replayed(StoredAnswer { object, .. }) | Accepted::Created { answer: StoredAnswer { object, .. }, .. }) => {
+            let id = CheckoutId::parse(object).map_err(|_| Problem::Internal)?;
+            let checkout = settled(ctx, scope, &id, Instant::now() + patience).await?;
+            Ok(Some(Sold { checkout, replayed: true }))
+        }
+        Some(Accepted::KeyReused) => Err(Problem::IdempotencyKeyReused),
+        Some(Accepted::CustomerMissing | Accepted::TooManyOpen) | None => Ok(None),
+    }
 }

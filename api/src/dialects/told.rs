@@ -1,6 +1,6 @@
 //! Whose words a path is answered in, and how each says what is wrong.
 
-use super::loop_payments;
+use super::{loop_payments, momence};
 use crate::problem::Problem;
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
@@ -19,12 +19,17 @@ pub(crate) struct Dialect {
 }
 
 /// Every one.
-static ALL: [&Dialect; 1] = [&loop_payments::DIALECT];
+static ALL: [&Dialect; 2] = [&momence::DIALECT, &loop_payments::DIALECT];
 
 impl Dialect {
     /// Whose words this path is answered in; nobody's where it is the native API's.
     pub(crate) fn of(path: &str) -> Option<&'static Self> {
         ALL.into_iter().find(|dialect| is_under(path, dialect.prefix) || (dialect.is_at_root)(path))
+    }
+
+    /// Whether a path is under its own prefix.
+    pub(crate) fn is_whole(&self, path: &str) -> bool {
+        is_under(path, self.prefix)
     }
 
     /// The schema of what it says is wrong, in the description of the API.
@@ -62,17 +67,32 @@ mod tests {
             ("/v1/checkout", "/loop"),
             ("/v1/payments", "/loop"),
             ("/v1/payments/chk_1", "/loop"),
+            ("/momence/api/v2/host/checkout", "/momence"),
+            ("/api/v2/host/checkout", "/momence"),
+            ("/api/v2/host/nothing", "/momence"),
+            ("/api/v2/member/checkout/prices", "/momence"),
         ] {
             assert_eq!(Dialect::of(theirs).map(|dialect| dialect.prefix), Some(prefix), "{theirs}");
         }
-        for ours in ["/", "/v1/checkouts", "/v1/checkout/x", "/v1/subscriptions/sub_1", "/loops", "/v1/paymentsx", "/pay/x"] {
+        for ours in [
+            "/",
+            "/api",
+            "/api/v2",
+            "/api/v2/hosts",
+            "/v1/checkouts",
+            "/v1/checkout/x",
+            "/v1/subscriptions/sub_1",
+            "/loops",
+            "/v1/paymentsx",
+            "/pay/x",
+        ] {
             assert!(Dialect::of(ours).is_none(), "{ours}");
         }
     }
 
     #[test]
     fn no_path_is_two_ones() {
-        for path in ["/v1/checkout", "/v1/payments/chk_1"] {
+        for path in ["/api/v2/host/checkout", "/v1/checkout", "/v1/payments/chk_1"] {
             assert_eq!(ALL.into_iter().filter(|dialect| (dialect.is_at_root)(path)).count(), 1, "{path}");
         }
         for one in ALL {

@@ -68,6 +68,22 @@ const ROUTES: &[(&str, &[&str])] = &[
     ("/v1/ticket-keys", &["get"]),
     ("/v1/settings", &["get", "put"]),
     ("/sandbox/charges", &["get"]),
+    ("/api/v2/host/checkout", &["post"]),
+    ("/api/v2/host/checkout/prices", &["post"]),
+    ("/api/v2/host/checkout/compatible-memberships", &["post"]),
+    ("/api/v2/member/checkout", &["post"]),
+    ("/api/v2/member/checkout/prices", &["post"]),
+    ("/api/v2/member/checkout/compatible-memberships", &["post"]),
+    ("/api/v2/host/session-bookings/{id}", &["delete"]),
+    ("/api/v2/host/sessions/{id}/waitlist/bookings", &["post"]),
+    ("/momence/api/v2/host/checkout", &["post"]),
+    ("/momence/api/v2/host/checkout/prices", &["post"]),
+    ("/momence/api/v2/host/checkout/compatible-memberships", &["post"]),
+    ("/momence/api/v2/member/checkout", &["post"]),
+    ("/momence/api/v2/member/checkout/prices", &["post"]),
+    ("/momence/api/v2/member/checkout/compatible-memberships", &["post"]),
+    ("/momence/api/v2/host/session-bookings/{id}", &["delete"]),
+    ("/momence/api/v2/host/sessions/{id}/waitlist/bookings", &["post"]),
     ("/v1/checkout", &["post"]),
     ("/v1/payments/{id}", &["get"]),
     ("/loop/v1/checkout", &["post"]),
@@ -109,12 +125,12 @@ async fn every_route_is_described_with_its_answers_and_every_reference_leads_som
             assert!(operation["summary"].is_string() && operation["tags"][0].is_string(), "{path}");
             let responses = operation["responses"].as_object().unwrap();
             assert!(responses.keys().any(|status| status.starts_with('2')));
-            if path.starts_with("/v1") || path.starts_with("/loop") {
+            if ["/v1", "/loop", "/momence", "/api/v2"].iter().any(|folder| path.starts_with(folder)) {
                 assert!(responses.contains_key("401") && responses.contains_key("429") && operation["security"].is_array(), "{path}");
-                let (kind, schema) = if operation["tags"][0] == "loop" {
-                    ("application/json", "LoopError")
-                } else {
-                    ("application/problem+json", "Problem")
+                let (kind, schema) = match operation["tags"][0].as_str() {
+                    Some("loop") => ("application/json", "LoopError"),
+                    Some("momence") => ("application/json", "MomenceError"),
+                    _ => ("application/problem+json", "Problem"),
                 };
                 let problem = &responses["401"]["content"][kind]["schema"]["$ref"];
                 assert_eq!(problem.as_str(), Some(format!("#/components/schemas/{schema}").as_str()), "{path}");

@@ -9,6 +9,7 @@ fn opera() -> Value {
     json!({
         "name": "Opéra & Ballet", "color": "#7A1F5C", "time_zone": "europe/paris", "support_email": "aide@opera.example",
         "embed_origins": ["https://opera.example/", "http://localhost:3000"],
+        "custom_payment_methods": [{"id": "1", "name": "Cash"}, {"id": "2", "name": "Invoice", "note_required": true}],
     })
 }
 
@@ -16,13 +17,15 @@ fn opera() -> Value {
 async fn settings_are_put_shown_and_put_back() {
     let server = Server::start().await;
     let before = server.get("/v1/settings").await;
-    let defaults = json!({"name": null, "color": null, "time_zone": "UTC", "support_email": null, "embed_origins": []});
+    let defaults =
+        json!({"name": null, "color": null, "time_zone": "UTC", "support_email": null, "embed_origins": [], "custom_payment_methods": []});
     assert_eq!((before.code(), before.json()), (200, defaults.clone()));
     let put = server.put("/v1/settings", &opera()).await;
     assert_eq!(put.code(), 200);
     let shown = json!({
         "name": "Opéra & Ballet", "color": "#7a1f5c", "time_zone": "Europe/Paris", "support_email": "aide@opera.example",
         "embed_origins": ["https://opera.example", "http://localhost:3000"],
+        "custom_payment_methods": [{"id": "1", "name": "Cash", "note_required": false}, {"id": "2", "name": "Invoice", "note_required": true}],
     });
     assert_eq!(put.json(), shown);
     let again = server.get_with("/v1/settings", &[("if-none-match", before.header("etag"))]).await;
@@ -50,6 +53,8 @@ async fn settings_that_break_the_rules_are_refused_with_their_field_and_change_n
         ("embed_origins", json!(["https://a.example/page"]), "embed_origins[0]"),
         ("embed_origins", json!(["https://a.example;script-src"]), "embed_origins[0]"),
         ("embed_origins", json!(many), "embed_origins"),
+        ("custom_payment_methods", json!([{"id": "1", "name": "Cash"}, {"id": "1", "name": "Bar"}]), "custom_payment_methods[1].id"),
+        ("custom_payment_methods", json!([{"id": "1", "name": ""}]), "custom_payment_methods[0].name"),
     ] {
         let mut settings = opera();
         settings[field] = value.clone();
