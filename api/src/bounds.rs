@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 const MAX_URL: usize = 2_048;
 /// The most keys of a metadata object.
 const MAX_METADATA_KEYS: usize = 50;
+/// The most providers that a list of them names.
+const MAX_PROVIDERS: usize = 50;
 /// The most pictures of a line.
 const MAX_IMAGES: usize = 10;
 /// The longest metadata object as JSON, bytes.
@@ -51,6 +53,14 @@ pub fn browser_url(value: Option<&String>, param: &str) -> Result<(), Problem> {
     let url = url::Url::parse(value).map_err(|_| wrong())?;
     let plain = matches!(url.scheme(), "http" | "https") && url.host().is_some() && url.username().is_empty() && url.password().is_none();
     if plain { Ok(()) } else { Err(wrong()) }
+}
+
+/// Names of providers in a list of them.
+pub fn providers(list: &[String], param: &str) -> Result<(), Problem> {
+    if list.len() > MAX_PROVIDERS {
+        return Err(Problem::invalid(param, format!("has at most {MAX_PROVIDERS} providers")));
+    }
+    list.iter().enumerate().try_for_each(|(index, provider)| token(provider, 64, &format!("{param}[{index}]")))
 }
 
 /// What a client says of a line of its own; `within` is where the line stands.

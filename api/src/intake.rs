@@ -15,7 +15,7 @@ use boxoffice_common::{
         customer::Customer,
         error::{Code, CodedError},
         hosted::{Hosted, Looks, PaymentOptions, UiMode},
-        id::{CheckoutId, CustomerId, Entropy},
+        id::{CheckoutId, CustomerId, Entropy, SpaceId},
         leg::{Leg, Tender},
         line::Item,
         money::Amount,
@@ -88,6 +88,8 @@ pub struct Submission {
     pub reference: Option<String>,
     /// Whether what is open under that reference is called off for it.
     pub replaces_open: bool,
+    /// The part of the tenant that it stands in.
+    pub space: Option<SpaceId>,
     /// The client's own.
     pub metadata: Map<String, Value>,
     /// How long it may wait.
@@ -292,6 +294,7 @@ impl Intake {
             callback_state: submission.callback_state,
             reference: submission.reference,
             replaces_open: submission.replaces_open,
+            space: submission.space,
             metadata: submission.metadata,
         };
         let mut work = Work {

@@ -38,6 +38,7 @@ const SECURITY: &str = "api_key";
         (name = "provider events", description = "Where payment providers tell us what became of a payment, signed"),
         (name = "health", description = "For operators"),
         (name = "momence", description = "Momence's host checkout, for clients that are written for it: see docs/dialects.md"),
+        (name = "monime", description = "Monime's checkout sessions, for clients that are written for them: see docs/dialects.md"),
         (name = "loop", description = "Loop's payments API, for clients that are written for it: see docs/dialects.md")
     )
 )]

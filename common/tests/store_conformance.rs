@@ -86,6 +86,8 @@ mod replace;
 mod sale;
 #[path = "store/settings.rs"]
 mod settings;
+#[path = "store/spaces.rs"]
+mod spaces;
 #[path = "store/storm.rs"]
 mod storm;
 #[path = "store/subscription_ends.rs"]

@@ -62,6 +62,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     is_at_root: |path| path == "/v1/checkout" || is_under(path, "/v1/payments"),
     schema_of_faults: || Fault::name(),
     fault: view::fault,
+    heads: None,
 };
 
 /// What a key is bound to, wherever the route is mounted.
@@ -227,6 +228,7 @@ async fn pay(ctx: &ApiContext, scope: Arc<Scope>, asked: Asked, idempotency: Ide
         cart: asked.cart,
         reference: asked.reference,
         replaces_open: false,
+        space: None,
         metadata: asked.metadata,
         scope,
         idempotency,

@@ -4,19 +4,23 @@
 //! |---|---|
 //! | `momence` | Momence's host checkout |
 //! | `loop_payments` | Loop's payments |
+//! | `monime` | Monime's checkout sessions |
+//! | `checksum` | what was asked, summed up |
 //! | `customers` | customers by the names that clients have for them |
 //! | `keyed` | how a request gets a key, whether it names one or not |
 //! | `sale` | a sale, handed to the intake and waited for |
 //! | `told` | whose words a path is answered in, and how each says an error |
 
+mod checksum;
 mod customers;
 mod keyed;
 mod loop_payments;
 mod momence;
+mod monime;
 mod sale;
 mod told;
 
-pub(crate) use told::Dialect;
+pub(crate) use told::{Dialect, Heard};
 
 use crate::context::ApiContext;
 use utoipa_axum::router::OpenApiRouter;
@@ -28,4 +32,6 @@ pub(crate) fn router() -> OpenApiRouter<ApiContext> {
         .nest("/momence", momence::router())
         .merge(loop_payments::at_root())
         .nest("/loop", loop_payments::whole())
+        .merge(monime::at_root())
+        .nest("/monime", monime::at_root())
 }

@@ -67,6 +67,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     is_at_root: |path| is_under(path, "/api/v2/host") || is_under(path, "/api/v2/member"),
     schema_of_faults: || Fault::name(),
     fault: fault::fault,
+    heads: None,
 };
 
 /// When to ask again for what came of a checkout that goes on, seconds.
@@ -307,6 +308,7 @@ async fn submission(
         metadata: Map::new(),
         expires_in: EXPIRES_IN,
         replaces_open: false,
+        space: None,
         trace,
     })
 }

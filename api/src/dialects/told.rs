@@ -1,8 +1,8 @@
 //! Whose words a path is answered in, and how each says what is wrong.
 
-use super::{loop_payments, momence};
+use super::{checksum::Checksum, loop_payments, momence, monime};
 use crate::problem::Problem;
-use axum::response::Response;
+use axum::{extract::Request, response::Response};
 use http::{HeaderValue, StatusCode, header};
 use std::borrow::Cow;
 
@@ -16,10 +16,35 @@ pub(crate) struct Dialect {
     pub(super) schema_of_faults: fn() -> Cow<'static, str>,
     /// A problem in its words.
     pub(super) fault: fn(&Problem) -> (StatusCode, String),
+    /// What it writes into the headers of every answer, if anything: of the request's id and its sum.
+    pub(super) heads: Option<fn(&mut Response, &str, &str)>,
+}
+
+/// A request that is answered in the words of one of them.
+pub(crate) struct Heard {
+    dialect: &'static Dialect,
+    sum: Option<Checksum>,
+}
+
+impl Heard {
+    /// `None` where it is the native API's.
+    pub(crate) fn of(request: &mut Request) -> Option<Self> {
+        let dialect = Dialect::of(request.uri().path())?;
+        Some(Self { dialect, sum: dialect.heads.map(|_| Checksum::of(request)) })
+    }
+
+    /// The answer in its words, and with its headers. `id` is the request's.
+    pub(crate) fn answer(self, response: Response, id: &str) -> Response {
+        let mut response = self.dialect.retold(response);
+        if let (Some(heads), Some(sum)) = (self.dialect.heads, self.sum) {
+            heads(&mut response, id, &sum.text());
+        }
+        response
+    }
 }
 
 /// Every one.
-static ALL: [&Dialect; 2] = [&momence::DIALECT, &loop_payments::DIALECT];
+static ALL: [&Dialect; 3] = [&momence::DIALECT, &loop_payments::DIALECT, &monime::DIALECT];
 
 impl Dialect {
     /// Whose words this path is answered in; nobody's where it is the native API's.
@@ -71,6 +96,9 @@ mod tests {
             ("/api/v2/host/checkout", "/momence"),
             ("/api/v2/host/nothing", "/momence"),
             ("/api/v2/member/checkout/prices", "/momence"),
+            ("/monime/nothing", "/monime"),
+            ("/v1/checkout-sessions", "/monime"),
+            ("/v1/checkout-sessions/chk_1", "/monime"),
         ] {
             assert_eq!(Dialect::of(theirs).map(|dialect| dialect.prefix), Some(prefix), "{theirs}");
         }
@@ -92,7 +120,7 @@ mod tests {
 
     #[test]
     fn no_path_is_two_ones() {
-        for path in ["/api/v2/host/checkout", "/v1/checkout", "/v1/payments/chk_1"] {
+        for path in ["/api/v2/host/checkout", "/v1/checkout", "/v1/payments/chk_1", "/v1/checkout-sessions/chk_1"] {
             assert_eq!(ALL.into_iter().filter(|dialect| (dialect.is_at_root)(path)).count(), 1, "{path}");
         }
         for one in ALL {

@@ -18,8 +18,13 @@ use axum::{
 };
 use boxoffice_common::{
     adapters::callback::signature::generate_secret,
-    domain::{event::EventType, id::EndpointId, secret::Secret, time::Timestamp},
-    ports::store::Endpoint,
+    domain::{
+        event::{EventFormat, EventType},
+        id::{EndpointId, SpaceId},
+        secret::Secret,
+        time::Timestamp,
+    },
+    ports::store::{Endpoint, PutEndpoint as Put},
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -48,6 +53,11 @@ struct PutEndpoint {
     events: Vec<String>,
     #[serde(default = "yes")]
     enabled: bool,
+    /// How events are written and signed.
+    #[serde(default)]
+    format: EventFormat,
+    /// Only events of checkouts in this space.
+    space: Option<SpaceId>,
 }
 
 fn yes() -> bool {
@@ -62,6 +72,8 @@ struct EndpointView {
     url: String,
     events: Vec<String>,
     enabled: bool,
+    format: EventFormat,
+    space: Option<SpaceId>,
     created_at: Timestamp,
     updated_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,8 +83,8 @@ struct EndpointView {
 
 impl From<Endpoint> for EndpointView {
     fn from(endpoint: Endpoint) -> Self {
-        let Endpoint { id, url, events, enabled, created_at, updated_at } = endpoint;
-        Self { id, url, events, enabled, created_at, updated_at, secret: None }
+        let Endpoint { id, url, events, enabled, format, space, created_at, updated_at } = endpoint;
+        Self { id, url, events, enabled, format, space, created_at, updated_at, secret: None }
     }
 }
 
@@ -108,7 +120,8 @@ async fn put(
     callback_address::check(&body.url, ctx.config().allow_private_callbacks, "url")?;
     let events = check_events(body.events)?;
     let secret = generate_secret(ctx.entropy());
-    let (endpoint, is_new) = ctx.store().put_endpoint(caller.scope(), &id, &body.url, &events, body.enabled, &secret).await?;
+    let put = Put { id, url: body.url, events, enabled: body.enabled, format: body.format, space: body.space };
+    let (endpoint, is_new) = ctx.store().put_endpoint(caller.scope(), &put, &secret).await?;
     let mut view = EndpointView::from(endpoint);
     view.secret = is_new.then_some(secret);
     Ok(json(if is_new { StatusCode::CREATED } else { StatusCode::OK }, &view))

@@ -86,6 +86,10 @@ const ROUTES: &[(&str, &[&str])] = &[
     ("/momence/api/v2/host/sessions/{id}/waitlist/bookings", &["post"]),
     ("/v1/checkout", &["post"]),
     ("/v1/payments/{id}", &["get"]),
+    ("/v1/checkout-sessions", &["get", "post"]),
+    ("/v1/checkout-sessions/{id}", &["delete", "get"]),
+    ("/monime/v1/checkout-sessions", &["get", "post"]),
+    ("/monime/v1/checkout-sessions/{id}", &["delete", "get"]),
     ("/loop/v1/checkout", &["post"]),
     ("/loop/v1/payments/{id}", &["get"]),
     ("/loop/v1/subscriptions/{id}", &["get"]),
@@ -125,11 +129,12 @@ async fn every_route_is_described_with_its_answers_and_every_reference_leads_som
             assert!(operation["summary"].is_string() && operation["tags"][0].is_string(), "{path}");
             let responses = operation["responses"].as_object().unwrap();
             assert!(responses.keys().any(|status| status.starts_with('2')));
-            if ["/v1", "/loop", "/momence", "/api/v2"].iter().any(|folder| path.starts_with(folder)) {
+            if ["/v1", "/loop", "/momence", "/api/v2", "/monime"].iter().any(|folder| path.starts_with(folder)) {
                 assert!(responses.contains_key("401") && responses.contains_key("429") && operation["security"].is_array(), "{path}");
                 let (kind, schema) = match operation["tags"][0].as_str() {
                     Some("loop") => ("application/json", "LoopError"),
                     Some("momence") => ("application/json", "MomenceError"),
+                    Some("monime") => ("application/json", "MonimeError"),
                     _ => ("application/problem+json", "Problem"),
                 };
                 let problem = &responses["401"]["content"][kind]["schema"]["$ref"];

@@ -18,6 +18,10 @@ const LOOP: &str = r#"{"customer_id": "crm_mark", "subscription_plan_id": "pln_m
 /// For clients of Momence's.
 const MOMENCE: &str = r#"{"memberId": "crm_mark", "items": [{"id": "1", "type": "session", "sessionId": "ses_mark", "attemptedPriceInCurrency": "0"}],
     "paymentMethods": [{"id": "1", "type": "membership", "boughtMembershipId": "bmb_mark"}]}"#;
+/// For clients of Monime's API: understood, and refused at once, because two currencies are no cart.
+const MONIME: &str = r#"{"name": "x", "lineItems": [{"name": "a", "price": {"currency": "SLE", "value": 1}}, {"name": "b", "price": {"currency": "USD", "value": 1}}]}"#;
+/// The space of what they find.
+const SPACE: (&str, &str) = ("monime-space-id", "spc_mark");
 /// What a route needs to get as far as the look-up; `{}` for the others. Written with the shop's own ids.
 const BODIES: &[(&str, &str, &str)] = &[
     ("post", "/v1/checkouts", r#"{"customer": "cus_mark", "currency": "usd", "lines": [{"type": "session", "session": "ses_mark"}]}"#),
@@ -37,6 +41,8 @@ const BODIES: &[(&str, &str, &str)] = &[
     ("post", "/momence/api/v2/member/checkout/prices", MOMENCE),
     ("post", "/momence/api/v2/member/checkout/compatible-memberships", MOMENCE),
     ("post", "/momence/api/v2/host/sessions/{id}/waitlist/bookings", MOMENCE),
+    ("post", "/v1/checkout-sessions", MONIME),
+    ("post", "/monime/v1/checkout-sessions", MONIME),
     ("post", "/v1/checkouts/{id}/resolve", r#"{"outcome": "failed"}"#),
     ("post", "/v1/refunds/{id}/resolve", r#"{"outcome": "failed"}"#),
     ("post", "/v1/sessions/{id}/waiting-list", r#"{"customer": "cus_mark"}"#),
@@ -122,7 +128,12 @@ impl Shop {
         let job = post("/v1/sessions/ses_full/cancel", json!({})).await;
         let delivery = server.get(&format!("/v1/deliveries?checkout={sale}")).await.json()["data"][0]["id"].clone();
         let ticket = server.get(&format!("/v1/checkouts/{sale}/tickets")).await.json()["data"][0]["id"].clone();
+        let lines = json!([{"type": "custom", "name": MARK, "unit_amount": 500}]);
+        let page = json!({"space": SPACE.1, "currency": "usd", "lines": lines, "payment": {"hosted": {}}});
+        let page = text(&server.checkout("page", &page).await.json()["id"]);
+        assert_eq!(server.work(&page).await, Status::AwaitingPayment);
         let ids = HashMap::from([
+            ("checkout-sessions", page),
             ("payments", sale.clone()),
             ("checkouts", sale),
             ("refunds", text(&refund["id"])),
@@ -182,7 +193,7 @@ impl Shop {
     async fn ask(&self, method: &str, template: &str, path: &str, key: &[(&str, &str)]) -> Reply {
         let body = BODIES.iter().find(|(with, to, _)| (*with, *to) == (method, template)).map_or("{}", |(.., body)| body);
         let body = body.replace("TICKET", &self.ids["tickets"]);
-        let request = request(&method.to_uppercase(), path, key).header("idempotency-key", "stranger");
+        let request = request(&method.to_uppercase(), path, key).header("idempotency-key", "stranger").header(SPACE.0, SPACE.1);
         let request = if method == "get" || method == "delete" {
             request.body(Body::empty())
         } else {
@@ -197,7 +208,7 @@ impl Shop {
         for (method, template, path, _) in self.operations().await {
             // A stream says the same as the object, for as long as it lasts.
             if method == "get" && !template.ends_with("/events") {
-                let reply = self.server.get(&path).await;
+                let reply = self.server.get_with(&path, &[SPACE]).await;
                 assert_eq!(reply.code(), 200, "{path}: {:?}", reply.body);
                 seen.push(format!("{path} {}", String::from_utf8_lossy(&reply.body)));
             }
@@ -218,7 +229,7 @@ impl Shop {
 /// The status and the code of a refusal, in our words or in those of another API.
 fn refusal(reply: &Reply) -> (u16, String) {
     let body = reply.json();
-    match (body["error"].as_str(), body["type"].as_str().and_then(|kind| kind.strip_prefix("err-"))) {
+    match (body["error"].as_str().or(body["error"]["reason"].as_str()), body["type"].as_str().and_then(|kind| kind.strip_prefix("err-"))) {
         (Some(theirs), _) => (reply.code(), theirs.to_owned()),
         // Momence's says what is not there.
         (None, Some("session-not-found")) => (reply.code(), "not_found".to_owned()),
@@ -279,7 +290,7 @@ async fn no_filter_of_a_list_finds_what_is_anothers() {
         for (name, value) in query.iter().filter_map(|name| Some((name, own(name)?))) {
             for key in [OTHER, LIVE] {
                 let path = format!("{path}?{name}={value}");
-                let reply = shop.server.get_with(&path, &[key]).await;
+                let reply = shop.server.get_with(&path, &[key, SPACE]).await;
                 assert!([200, 400, 404].contains(&reply.code()), "{path}: {:?}", reply.body);
                 assert!(reply.code() != 200 || !template.contains('{'), "{path}: {:?}", reply.body);
                 shop.assert_tells_nothing(&path, &reply);

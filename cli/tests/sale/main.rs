@@ -10,6 +10,7 @@ mod closing;
 mod dialect_loop;
 mod dialect_momence;
 mod dialect_momence_bookings;
+mod dialect_monime;
 mod hosted;
 mod hosted_push;
 mod jobs;
@@ -95,5 +96,7 @@ stories! {
     dialect_momence_bookings::story as a_momence_booking_is_canceled_in_time_or_late_and_waited_for with QUICK;
     dialect_loop::story as a_client_of_loop_changes_its_base_url_and_its_key with QUICK;
     dialect_loop::slow as what_an_answer_could_not_wait_for_is_one_payment_however_often_it_is_asked_for with dialect_loop::SLOW;
+    dialect_monime::story as a_client_of_monime_changes_its_base_url_and_its_key with QUICK;
+    dialect_monime::busy as a_client_of_monime_that_asks_too_often_is_told_so with dialect_monime::BUSY;
     review::story as what_nobody_can_find_out_is_decided_by_an_operator with review::SETTINGS;
 }

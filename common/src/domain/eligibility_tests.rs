@@ -98,6 +98,7 @@ fn checkout(n: u64, customer: Option<CustomerId>, lines: &[(&str, u32, &[&str])]
             cancel_url: None,
             callback_url: None,
             callback_state: None,
+            space: None,
             reference: None,
             replaces_open: false,
             metadata: serde_json::Map::new(),

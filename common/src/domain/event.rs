@@ -1,6 +1,6 @@
 //! Events: what clients are told, with the object as it was at that version.
 
-use super::state::Status;
+use super::{monime, state::Status};
 use serde::{Deserialize, Serialize};
 
 /// The types of events, as in API.md.
@@ -119,6 +119,64 @@ impl EventType {
             Status::Failed => Some(Self::CheckoutFailed),
             Status::Canceled => Some(Self::CheckoutCanceled),
             Status::Expired => Some(Self::CheckoutExpired),
+        }
+    }
+}
+
+/// How events are written and signed for an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EventFormat {
+    /// Ours, signed as Standard Webhooks has it.
+    #[default]
+    Standard,
+    /// Of checkouts on our page only, in the words of Monime's API.
+    Monime,
+}
+
+impl EventFormat {
+    /// Every format.
+    pub const ALL: [Self; 2] = [Self::Standard, Self::Monime];
+
+    /// As it stands in JSON and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Monime => "monime",
+        }
+    }
+
+    /// Reads it back.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.as_str() == text)
+    }
+
+    /// What an event is called in it; `None`: it is not told in it.
+    pub const fn name_of(self, event: EventType) -> Option<&'static str> {
+        match self {
+            Self::Standard => Some(event.as_str()),
+            Self::Monime => monime::event_name(event),
+        }
+    }
+
+    /// The format in which an event is called so. *Because* what was written in one stays in it, whatever its endpoint is put to since.
+    pub fn of_name(name: &str) -> Self {
+        let has = |format: &Self| EventType::ALL.into_iter().any(|event| format.name_of(event) == Some(name));
+        Self::ALL.into_iter().find(has).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_of_one_format_alone() {
+        for format in EventFormat::ALL {
+            for name in EventType::ALL.into_iter().filter_map(|event| format.name_of(event)) {
+                assert_eq!(EventFormat::of_name(name), format, "{name}");
+            }
+            assert_eq!(EventFormat::parse(format.as_str()), Some(format));
         }
     }
 }

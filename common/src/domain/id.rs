@@ -205,6 +205,8 @@ ids! {
     AdjustmentId "adj";
     /// A subscription: made of the line that sold it.
     SubscriptionId "sub";
+    /// A space: a part of a tenant whose checkouts stand apart. The client's own.
+    SpaceId "spc";
 }
 
 impl SubscriptionId {

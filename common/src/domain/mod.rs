@@ -27,6 +27,7 @@ pub mod leg;
 pub mod line;
 pub mod membership;
 pub mod money;
+pub mod monime;
 pub mod order;
 pub mod page_link;
 pub mod participant;

@@ -3,7 +3,7 @@
 use super::{
     catalogue::Kind,
     claim::Want,
-    id::{CatalogueId, CustomerId, WaitingId},
+    id::{CatalogueId, CustomerId, SpaceId, WaitingId},
     leg::{Leg, Tender},
     line::{Item, Line},
     money::{Amount, Currency},
@@ -49,6 +49,9 @@ pub struct Order {
     /// Whether it took the place of what was open under its reference.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replaces_open: bool,
+    /// The part of the tenant that it stands in, apart from others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<SpaceId>,
     /// The client's own.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub metadata: serde_json::Map<String, serde_json::Value>,

@@ -26,6 +26,7 @@ fn checkout(status: Status, attempt: AttemptStatus) -> Checkout {
         cancel_url: None,
         callback_url: None,
         callback_state: None,
+        space: None,
         reference: None,
         replaces_open: false,
         metadata: Default::default(),

@@ -332,6 +332,7 @@ impl Subscription {
             cancel_url: None,
             callback_url: self.agreement.callback_url.clone(),
             callback_state: self.agreement.callback_state.clone(),
+            space: None,
             reference: None,
             replaces_open: false,
             metadata: serde_json::Map::new(),

@@ -52,6 +52,7 @@ pub(in crate::domain) fn sale(changes: &Value, now: Timestamp, gives: Option<Giv
         cancel_url: None,
         callback_url: Some("https://shop.example/hooks".to_owned()),
         callback_state: Some("state".to_owned()),
+        space: None,
         reference: Some("order-77".to_owned()),
         replaces_open: false,
         metadata: serde_json::Map::new(),

@@ -50,6 +50,7 @@ pub fn sale() -> Checkout {
             cancel_url: None,
             callback_url: None,
             callback_state: None,
+            space: None,
             reference: None,
             replaces_open: false,
             metadata: serde_json::Map::new(),

@@ -3,7 +3,7 @@
 use super::{
     checkout::Checkout,
     error::CodedError,
-    id::{AttemptId, CheckoutId, CustomerId, EventId},
+    id::{AttemptId, CheckoutId, CustomerId, EventId, SpaceId},
     line::Line,
     money::{Amount, Currency},
     push::{Phone, PushKind},
@@ -53,6 +53,9 @@ pub struct CheckoutView<'a> {
     callback_url: Option<&'a str>,
     callback_state: Option<&'a str>,
     reference: Option<&'a str>,
+    /// Left out where it stands in none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    space: Option<&'a SpaceId>,
     #[schema(value_type = Object)]
     metadata: &'a serde_json::Map<String, serde_json::Value>,
     version: i64,
@@ -147,6 +150,7 @@ impl<'a> CheckoutView<'a> {
             callback_url: order.callback_url.as_deref(),
             callback_state: order.callback_state.as_deref(),
             reference: order.reference.as_deref(),
+            space: order.space.as_ref(),
             metadata: &order.metadata,
             version: checkout.version,
             expires_at: checkout.expires_at,

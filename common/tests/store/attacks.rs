@@ -49,7 +49,7 @@ over_both! {
         let id = EndpointId::parse("whe_1").unwrap();
         let put = |secret: Secret<String>| {
             let (shop, id) = (&shop, &id);
-            async move { shop.store.put_endpoint(&shop.scope, id, "https://shop.example", &["*".to_owned()], true, &secret).await.unwrap().1 }
+            async move { shop.store.put_endpoint(&shop.scope, &PutEndpoint::standard(id, "https://shop.example", &["*"]), &secret).await.unwrap().1 }
         };
         assert!(put(secret("one")).await);
         assert!(put(secret("one")).await, "the same secret: its own work, of which the answer was lost");
@@ -63,8 +63,8 @@ over_both! {
             let puts = join_all((0..8).map(|n| {
                 let (shop, id, secret) = (&shop, &id, secret(&format!("{round}_{n}")));
                 async move {
-                    let events = ["*".to_owned()];
-                    let (_, is_new) = shop.store.put_endpoint(&shop.scope, id, "https://shop.example", &events, true, &secret).await.unwrap();
+                    let put = PutEndpoint::standard(id, "https://shop.example", &["*"]);
+                    let (_, is_new) = shop.store.put_endpoint(&shop.scope, &put, &secret).await.unwrap();
                     is_new.then_some(secret)
                 }
             }));

@@ -43,6 +43,7 @@ impl Shop {
                 cancel_url: None,
                 callback_url: None,
                 callback_state: None,
+                space: None,
                 reference: None,
                 replaces_open: false,
                 metadata: serde_json::Map::new(),

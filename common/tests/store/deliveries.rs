@@ -17,7 +17,7 @@ over_both! {
         let session = shop.session("yoga", 5).await;
         let endpoint = EndpointId::parse("whe_all").unwrap();
         let secret = Secret::new("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned());
-        shop.store.put_endpoint(&shop.scope, &endpoint, "https://shop.example/all", &["*".to_owned()], true, &secret).await.unwrap();
+        shop.store.put_endpoint(&shop.scope, &PutEndpoint::standard(&endpoint, "https://shop.example/all", &["*"]), &secret).await.unwrap();
         let mut new = shop.buy(&session, 1);
         new.order.callback_url = Some("https://shop.example/own".to_owned());
         let id = shop.accept(new).await;
@@ -50,7 +50,7 @@ over_both! {
         let session = shop.session("yoga", 5).await;
         let endpoint = EndpointId::parse("whe_gone").unwrap();
         let secret = Secret::new("whsec_AAAA".to_owned());
-        shop.store.put_endpoint(&shop.scope, &endpoint, "https://gone.example", &["checkout.succeeded".to_owned()], true, &secret).await.unwrap();
+        shop.store.put_endpoint(&shop.scope, &PutEndpoint::standard(&endpoint, "https://gone.example", &["checkout.succeeded"]), &secret).await.unwrap();
         let id = shop.accept(shop.buy_cash(&session, 1)).await;
         let Next::Moved(moved) = shop.begin(&id).await.0.next else { panic!() };
         let taken = shop.store.take_delivery(&moved.deliveries[0], "worker", Duration::from_secs(30)).await.unwrap();

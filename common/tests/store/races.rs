@@ -106,7 +106,7 @@ over_both! {
                 let (shop, endpoint) = (&shop, &endpoint);
                 async move {
                     let secret = Secret::new(format!("whsec_{n}"));
-                    shop.store.put_endpoint(&shop.scope, endpoint, "https://shop.example/", &["*".to_owned()], true, &secret).await.unwrap()
+                    shop.store.put_endpoint(&shop.scope, &PutEndpoint::standard(endpoint, "https://shop.example/", &["*"]), &secret).await.unwrap()
                 }
             });
             let keys = (0..MANY).map(|_| shop.store.add_key(&key, "hash"));

@@ -75,7 +75,7 @@ over_both! {
         assert_eq!(winners, 3);
         let left = shop.store.availability(&shop.scope, &session).await.unwrap().unwrap();
         assert_eq!((left.sold, left.held, left.available), (3, 0, 0));
-        let failed = shop.store.checkouts(&shop.scope, &CheckoutFilter { status: Some(Status::Failed), ..CheckoutFilter::default() }, &fixture::page(100)).await.unwrap();
+        let failed = shop.store.checkouts(&shop.scope, &CheckoutFilter { statuses: vec![Status::Failed], ..CheckoutFilter::default() }, &fixture::page(100)).await.unwrap();
         assert!(failed.data.iter().all(|checkout| checkout.error.as_ref().map(|error| error.code) == Some(Code::SessionFull)));
         shop.assert_clean().await;
     }

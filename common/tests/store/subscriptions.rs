@@ -300,7 +300,7 @@ over_both! {
     async fn everybody_is_told_in_the_same_transaction(shop) {
         let secret = Secret::new("whsec_1".to_owned());
         let id = boxoffice_common::domain::id::EndpointId::parse("crm").unwrap();
-        shop.store.put_endpoint(&shop.scope, &id, "https://crm.example/hooks", &["*".to_owned()], true, &secret).await.unwrap();
+        shop.store.put_endpoint(&shop.scope, &PutEndpoint::standard(&id, "https://crm.example/hooks", &["*"]), &secret).await.unwrap();
         let (id, checkout) = renewing(&shop).await;
         charge(&shop, &checkout, declined()).await;
         let_days_pass(&shop, &id, 1).await;

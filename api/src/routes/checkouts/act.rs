@@ -13,7 +13,7 @@ use crate::{
 };
 use axum::{Extension, extract::State, response::Response};
 use boxoffice_common::{
-    domain::{checkout::Checkout, ends::Verdict, id::CheckoutId, timeline::TimelineEntry, view::CheckoutView},
+    domain::{checkout::Checkout, ends::Verdict, id::CheckoutId, scope::Scope, timeline::TimelineEntry, view::CheckoutView},
     ports::store::{CancelResult, ResolveResult},
 };
 use http::{StatusCode, header};
@@ -39,7 +39,18 @@ pub async fn cancel(
     Extension(trace): Extension<TraceParent>,
     _: NoFields,
 ) -> Result<Response, Problem> {
-    let (status, checkout, moved) = match ctx.store().cancel(caller.scope(), &id).await? {
+    let (status, checkout) = call_off(&ctx, caller.scope(), &id, &trace).await?;
+    Ok(show(status, &checkout, &ctx))
+}
+
+/// Calls it off, and says whether it is off (200) or somebody has still to confirm it (202).
+pub(crate) async fn call_off(
+    ctx: &ApiContext,
+    scope: &Scope,
+    id: &CheckoutId,
+    trace: &TraceParent,
+) -> Result<(StatusCode, Box<Checkout>), Problem> {
+    let (status, checkout, moved) = match ctx.store().cancel(scope, id).await? {
         CancelResult::Canceled(checkout, moved) => (StatusCode::OK, checkout, moved),
         CancelResult::Closing(checkout, moved) => (StatusCode::ACCEPTED, checkout, moved),
         CancelResult::NotCancelable(checkout) => {
@@ -51,7 +62,7 @@ pub async fn cancel(
     if let Some(moved) = moved {
         ctx.after(moved, trace.as_str()).await;
     }
-    Ok(show(status, &checkout, &ctx))
+    Ok((status, checkout))
 }
 
 /// What an operator found out about a checkout that needs review.

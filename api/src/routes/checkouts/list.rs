@@ -14,7 +14,7 @@ use axum::{
 };
 use boxoffice_common::{
     domain::{
-        id::{CatalogueId, CustomerId},
+        id::{CatalogueId, CustomerId, SpaceId},
         state::Status,
         time::Timestamp,
         view::CheckoutView,
@@ -36,6 +36,8 @@ pub struct Filter {
     customer: Option<CustomerId>,
     /// Only with this reference.
     reference: Option<String>,
+    /// Only of this space.
+    space: Option<SpaceId>,
     /// Only made after.
     created_after: Option<Timestamp>,
     /// 1 to 100; 20 when left out.
@@ -59,7 +61,8 @@ pub struct Filter {
 pub async fn list(caller: Caller<CheckoutsRead>, Query(filter): Query<Filter>, State(ctx): State<ApiContext>) -> Result<Response, Problem> {
     let page = page(filter.limit, filter.cursor)?;
     let filter = CheckoutFilter {
-        status: filter.status,
+        statuses: filter.status.into_iter().collect(),
+        space: filter.space,
         session: filter.session,
         customer: filter.customer,
         reference: filter.reference,

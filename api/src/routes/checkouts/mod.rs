@@ -14,6 +14,7 @@ mod request_payment;
 use crate::context::ApiContext;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub(crate) use act::call_off;
 pub use get::read;
 pub(crate) use get::settled;
 

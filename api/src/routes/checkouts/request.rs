@@ -11,7 +11,7 @@ use boxoffice_common::{
     domain::{
         customer::{BirthDate, Customer},
         error::{Code, CodedError},
-        id::{CatalogueId, CustomerId},
+        id::{CatalogueId, CustomerId, SpaceId},
         money::Currency,
         participant::MAX_PARTICIPANTS,
         pricing::Cart,
@@ -57,6 +57,8 @@ pub struct CreateCheckout {
     /// Whether what is open under the same `reference` is called off for this one.
     #[serde(default)]
     replaces_open: bool,
+    /// The part of the tenant that it stands in, apart from others.
+    space: Option<SpaceId>,
     /// Seconds, 10 to 86,400; 1,800 when left out.
     expires_in: Option<u32>,
     /// At most 50 keys and 16 KiB.
@@ -163,6 +165,7 @@ impl CreateCheckout {
             callback_state: self.callback_state,
             reference: self.reference,
             replaces_open: self.replaces_open,
+            space: self.space,
             metadata: self.metadata,
             expires_in: Duration::from_secs(u64::from(expires_in)),
             trace,

@@ -14,9 +14,6 @@ use boxoffice_common::domain::{
 };
 use serde::Deserialize;
 
-/// The most providers that a list of them names.
-const MAX_PROVIDERS: usize = 50;
-
 /// How it is paid.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -114,13 +111,7 @@ impl HostedRequest {
         for (kind, option) in kinds {
             for (list, providers) in [("enabled_providers", &option.enabled_providers), ("disabled_providers", &option.disabled_providers)]
             {
-                let at = format!("payment.hosted.options.{kind}.{list}");
-                if providers.len() > MAX_PROVIDERS {
-                    return Err(Problem::invalid(at, format!("has at most {MAX_PROVIDERS} providers")));
-                }
-                for (index, provider) in providers.iter().enumerate() {
-                    bounds::token(provider, 64, &format!("{at}[{index}]"))?;
-                }
+                bounds::providers(providers, &format!("payment.hosted.options.{kind}.{list}"))?;
             }
         }
         Ok(Page { options, ui_mode, looks: Looks { title, description, color } })

@@ -12,6 +12,7 @@ use crate::{
     config::Config,
     domain::{
         delivery::{DeliveryJob, DeliveryResult, DeliveryVerdict},
+        event::EventFormat,
         id::Entropy,
         time::Timestamp,
     },
@@ -165,15 +166,16 @@ impl CallbackSender {
             self.filter.check(address)?;
         }
         let id = job.record.event.as_str();
-        let signatures = signature::sign(&job.secrets, id, now, job.body.as_bytes())?;
-        let request = self
-            .client
-            .post(url.as_url().clone())
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(signature::ID_HEADER, id)
-            .header(signature::TIMESTAMP_HEADER, now.seconds())
-            .header(signature::SIGNATURE_HEADER, signatures)
-            .body(job.body.clone());
+        let body = job.body.as_bytes();
+        let request = self.client.post(url.as_url().clone()).header(header::CONTENT_TYPE, "application/json");
+        let request = match EventFormat::of_name(&job.record.event_type) {
+            EventFormat::Standard => request
+                .header(signature::ID_HEADER, id)
+                .header(signature::TIMESTAMP_HEADER, now.seconds())
+                .header(signature::SIGNATURE_HEADER, signature::sign(&job.secrets, id, now, body)?),
+            EventFormat::Monime => request.header(signature::MONIME_HEADER, signature::sign_monime(&job.secrets, now, body)?),
+        };
+        let request = request.body(job.body.clone());
         let response = timeout_at(deadline, request.send()).await.map_err(|_| Failure::TimedOut(self.settings.timeout))?;
         let mut response = response.map_err(|error| cause_of(&error, self.settings.timeout))?;
         let answer = Answer { status: response.status(), asked: asked(response.status(), response.headers(), now) };

@@ -57,6 +57,25 @@ pub fn sign(secrets: &[Secret<String>], id: &str, at: Timestamp, body: &[u8]) ->
     secrets.iter().map(one).collect::<Result<Vec<_>, _>>().map(|signatures| signatures.join(" "))
 }
 
+/// The header of events in Monime's format: `t={seconds},v1={base64}`, a `v1` for each live secret.
+pub const MONIME_HEADER: &str = "monime-signature";
+
+/// The value of [`MONIME_HEADER`]: HMAC-SHA256 over `{seconds}_{body}`, one for each secret, in their order. The key is the secret's text
+/// as it stands.
+pub fn sign_monime(secrets: &[Secret<String>], at: Timestamp, body: &[u8]) -> Result<String, BadSecret> {
+    let seconds = at.seconds().to_string();
+    let mut value = format!("t={seconds}");
+    for secret in secrets {
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.reveal().as_bytes()).map_err(|_| BadSecret)?;
+        for part in [seconds.as_bytes(), b"_", body] {
+            mac.update(part);
+        }
+        value.push_str(",v1=");
+        value.push_str(&BASE64.encode(&mac.finalize().into_bytes()));
+    }
+    if secrets.is_empty() { Err(BadSecret) } else { Ok(value) }
+}
+
 /// What a receiver does: compares in constant time, then looks at the age. `timestamp` and `signatures` are the headers.
 pub fn verify(
     secret: &Secret<String>,
@@ -155,6 +174,16 @@ mod tests {
             let signature = sign(&[published()], ID, at(age), BODY).unwrap();
             assert_eq!(check(&published(), &at(age).seconds().to_string(), &signature, BODY), verdict);
         }
+    }
+
+    #[test]
+    fn monimes_signature_has_the_secret_as_it_stands_and_one_part_for_each() {
+        let signed = sign_monime(&[published()], NOW, BODY).unwrap();
+        assert_eq!(signed, "t=1614265330,v1=o+w2hr0VAnXu6HgATL/PtMTQ6w4cHyGs9YrnlVoO7pQ=");
+        let other = Secret::new("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned());
+        let both = sign_monime(&[other, published()], NOW, BODY).unwrap();
+        assert!(both.split(',').count() == 3 && both.ends_with(signed.split_once(',').unwrap().1), "{both}");
+        assert_eq!(sign_monime(&[], NOW, BODY), Err(BadSecret));
     }
 
     #[test]

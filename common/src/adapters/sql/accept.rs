@@ -143,7 +143,10 @@ async fn insert<'a>(tx: &mut Tx<'_>, firsts: &[&Entrant<'a>], now: Timestamp) ->
         return Ok(HashMap::new());
     }
     let bindings = firsts.iter().map(|(new, _, answer)| (&new.scope, &new.idempotency, answer));
-    let written = tx.run(vec![answers::bind_unbound(bindings, now), checkouts(firsts.iter().map(|(_, checkout, _)| checkout))?]).await?;
+    let written = {
+        let queued = || firsts.iter().map(|(_, checkout, _)| checkout);
+        tx.run(vec![answers::bind_unbound(bindings, now), checkouts(queued())?, spaces(queued())]).await?
+    };
     let fresh: HashSet<String> = written.returned().map(|(row, from)| row.text(from)).collect::<Result<_, StoreError>>()?;
     if fresh.len() == firsts.len() {
         return Ok(HashMap::new());
@@ -160,6 +163,9 @@ async fn insert<'a>(tx: &mut Tx<'_>, firsts: &[&Entrant<'a>], now: Timestamp) ->
     if !losers.is_empty() {
         // Written a moment ago, in this transaction: nobody has seen them.
         tx.execute("DELETE FROM checkouts WHERE id IN (SELECT id FROM {rows})", Some(&losers), &[]).await?;
+        if bound_before.iter().any(|(_, checkout, _)| checkout.order.space.is_some()) {
+            tx.execute("DELETE FROM checkout_spaces WHERE checkout IN (SELECT id FROM {rows})", Some(&losers), &[]).await?;
+        }
     }
     Ok(known)
 }
@@ -201,6 +207,17 @@ pub(super) fn checkouts<'c>(queued: impl Iterator<Item = &'c Checkout>) -> Resul
         ]);
     }
     Ok(Write::new("INSERT INTO checkouts ({names}) SELECT {names} FROM {rows} WHERE true ON CONFLICT DO NOTHING", rows))
+}
+
+/// Where those stand that stand apart: nothing is written of the others.
+fn spaces<'c>(queued: impl Iterator<Item = &'c Checkout>) -> Write {
+    let mut rows = Rows::new(&[("scope", Text), ("space", Text), ("checkout", Text)]);
+    for checkout in queued {
+        if let Some(space) = &checkout.order.space {
+            rows.push([checkout.scope.as_str().into(), space.as_str().into(), checkout.id.as_str().into()]);
+        }
+    }
+    Write::new("INSERT INTO checkout_spaces ({names}) SELECT {names} FROM {rows} WHERE true ON CONFLICT DO NOTHING", rows)
 }
 
 /// The customers of a batch: those that are named by id, and those to be found by `external_id` or made.

@@ -93,6 +93,14 @@ const RULES: &[Rule] = &[
         ),
     },
     Rule {
+        name: "space_differs",
+        sql: "SELECT c.id, 'stands in a space that does not list it' FROM checkouts c WHERE c.doc LIKE '%\"space\":\"%' \
+              AND c.doc NOT LIKE '%\"metadata\":{%\"space\":\"%' AND NOT EXISTS (SELECT 1 FROM checkout_spaces s WHERE s.checkout = c.id AND s.scope = c.scope \
+              AND REPLACE(c.doc, '\"space\":\"' || s.space || '\"', '') <> c.doc) \
+              UNION ALL SELECT s.checkout, 'is listed in a space that it does not stand in' FROM checkout_spaces s LEFT JOIN checkouts c ON c.id = s.checkout \
+              WHERE c.id IS NULL OR REPLACE(c.doc, '\"space\":\"' || s.space || '\"', '') = c.doc",
+    },
+    Rule {
         name: "membership_not_given",
         // A line that sells one says so in these words; what clients write stands in quotes that are escaped, or in the metadata.
         sql: "SELECT c.id, 'sold memberships, and the customer has ' || CAST((SELECT COUNT(*) FROM bought_memberships b WHERE b.checkout = c.id) AS BIGINT) \

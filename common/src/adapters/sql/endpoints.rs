@@ -7,12 +7,17 @@ use super::{
     value::{Row, Value, corrupt},
 };
 use crate::{
-    domain::{id::EndpointId, scope::Scope, secret::Secret},
-    ports::store::{Endpoint, Page, PageRequest, StoreError},
+    domain::{
+        event::EventFormat,
+        id::{EndpointId, SpaceId},
+        scope::Scope,
+        secret::Secret,
+    },
+    ports::store::{Endpoint, Page, PageRequest, PutEndpoint, StoreError},
 };
 use std::time::Duration;
 
-const COLUMNS: &str = "id, url, events, enabled, created_at, updated_at";
+const COLUMNS: &str = "id, url, events, enabled, created_at, updated_at, format, space";
 const LASTING_SECRET: &str =
     "SELECT secret FROM webhook_secrets WHERE scope = {1} AND endpoint = {2} AND expires_at IS NULL ORDER BY created_at, secret LIMIT 1";
 const INSERT_SECRET: &str =
@@ -26,7 +31,14 @@ fn read(row: &Row) -> Result<Endpoint, StoreError> {
         enabled: row.int(3)? != 0,
         created_at: row.time(4)?,
         updated_at: row.time(5)?,
+        format: format(&row.text(6)?)?,
+        space: row.maybe_text(7)?.map(SpaceId::parse).transpose().map_err(corrupt)?,
     })
+}
+
+/// Reads a format.
+pub(super) fn format(text: &str) -> Result<EventFormat, StoreError> {
+    EventFormat::parse(text).ok_or_else(|| corrupt(format!("event format {text:?}")))
 }
 
 /// How the default secret stands in the column `endpoint`.
@@ -38,7 +50,7 @@ impl SqlStore {
     pub(super) async fn write_endpoint(
         &self,
         scope: &Scope,
-        endpoint: &Endpoint,
+        endpoint: &PutEndpoint,
         secret: &Secret<String>,
     ) -> Result<(Endpoint, bool), StoreError> {
         let events = serde_json::to_string(&endpoint.events).map_err(corrupt)?;
@@ -46,17 +58,21 @@ impl SqlStore {
             guard(tx, scope, endpoint.id.as_str()).await?;
             let now = tx.now().await?;
             let sql = format!(
-                "INSERT INTO webhook_endpoints (scope, id, url, events, enabled, created_at, updated_at) VALUES ({{1}}, {{2}}, {{3}}, {{4}}, {{5}}, {{6}}, {{6}}) \
-                 ON CONFLICT (scope, id) DO UPDATE SET url = excluded.url, events = excluded.events, enabled = excluded.enabled, updated_at = excluded.updated_at \
+                "INSERT INTO webhook_endpoints (scope, id, url, events, enabled, created_at, updated_at, format, space) \
+                 VALUES ({{1}}, {{2}}, {{3}}, {{4}}, {{5}}, {{6}}, {{6}}, {{7}}, {{8}}) \
+                 ON CONFLICT (scope, id) DO UPDATE SET url = excluded.url, events = excluded.events, enabled = excluded.enabled, \
+                 format = excluded.format, space = excluded.space, updated_at = excluded.updated_at \
                  RETURNING {COLUMNS}"
             );
-            let args: [Value; 6] = [
+            let args: [Value; 8] = [
                 scope.as_str().into(),
                 endpoint.id.as_str().into(),
                 endpoint.url.as_str().into(),
                 events.as_str().into(),
                 i64::from(endpoint.enabled).into(),
                 now.into(),
+                endpoint.format.as_str().into(),
+                endpoint.space.as_ref().map(SpaceId::as_str).into(),
             ];
             let existed = "SELECT 1 FROM webhook_endpoints WHERE scope = {1} AND id = {2}";
             let existed = !tx.fetch(existed, None, &[scope.as_str().into(), endpoint.id.as_str().into()]).await?.is_empty();

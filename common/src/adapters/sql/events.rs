@@ -3,16 +3,18 @@
 use super::{
     bulk::{Rows, Type::Int, Type::Text},
     db::Tx,
-    load,
+    endpoints, load,
     script::Write,
     value::corrupt,
 };
 use crate::{
     domain::{
+        checkout::Checkout,
         delivery::DeliveryStatus,
         effects::Effects,
-        event::EventType,
-        id::{DeliveryId, Entropy, EventId},
+        event::{EventFormat, EventType},
+        id::{DeliveryId, Entropy, EventId, SpaceId},
+        monime::SessionEvent,
         refund::RefundView,
         scope::Scope,
         time::Timestamp,
@@ -27,12 +29,21 @@ pub(super) struct Listener {
     endpoint: String,
     url: String,
     events: Vec<String>,
+    format: EventFormat,
+    /// Only of what stands in it.
+    space: Option<SpaceId>,
 }
 
 impl Listener {
-    fn hears(&self, event: EventType) -> bool {
-        self.events.iter().any(|name| name == "*" || name == event.as_str())
+    fn hears(&self, event: &Frozen<'_>) -> bool {
+        let is_there = self.space.is_none() || self.space.as_ref() == event.space;
+        self.format == event.format && is_there && self.events.iter().any(|name| name == "*" || name == event.kind.as_str())
     }
+}
+
+/// Whether anybody in this scope hears in a format that is not ours.
+fn are_foreign(listeners: &Listeners, scope: &Scope, format: EventFormat) -> bool {
+    listeners.get(scope).is_some_and(|all| all.iter().any(|listener| listener.format == format))
 }
 
 /// Who hears of what, by scope.
@@ -44,7 +55,11 @@ pub(super) struct Frozen<'e> {
     pub(super) scope: &'e Scope,
     /// The id of the checkout, or of whatever else it is about.
     pub(super) subject: &'e str,
+    /// Where it stands, if apart.
+    pub(super) space: Option<&'e SpaceId>,
     pub(super) kind: EventType,
+    /// How it is written.
+    pub(super) format: EventFormat,
     pub(super) version: i64,
     pub(super) body: String,
 }
@@ -95,19 +110,12 @@ impl Outgoing {
         now: Timestamp,
         entropy: &Entropy,
     ) -> Vec<DeliveryId> {
-        let Frozen { id, scope, subject, kind, version, body } = event;
-        self.events.push([
-            id.as_str().into(),
-            scope.as_str().into(),
-            subject.into(),
-            kind.as_str().into(),
-            version.into(),
-            body.into(),
-            now.into(),
-        ]);
-        let registered = listeners.get(scope).map(Vec::as_slice).unwrap_or_default();
-        let registered = registered.iter().filter(|listener| listener.hears(kind));
-        let registered = registered.map(|listener| (listener.endpoint.as_str(), listener.url.as_str()));
+        let registered = listeners.get(event.scope).map(Vec::as_slice).unwrap_or_default();
+        let registered: Vec<&Listener> = registered.iter().filter(|listener| listener.hears(&event)).collect();
+        let Frozen { id, scope, subject, kind, format, version, body, .. } = event;
+        let Some(name) = format.name_of(kind) else { return Vec::new() };
+        self.events.push([id.as_str().into(), scope.as_str().into(), subject.into(), name.into(), version.into(), body.into(), now.into()]);
+        let registered = registered.into_iter().map(|listener| (listener.endpoint.as_str(), listener.url.as_str()));
         let mut opened = Vec::new();
         for (endpoint, url) in own.map(|url| ("", url)).into_iter().chain(registered) {
             let delivery = DeliveryId::generate(entropy, now);
@@ -115,7 +123,7 @@ impl Outgoing {
                 delivery.as_str().into(),
                 scope.as_str().into(),
                 id.as_str().into(),
-                kind.as_str().into(),
+                name.into(),
                 subject.into(),
                 endpoint.into(),
                 url.into(),
@@ -129,6 +137,12 @@ impl Outgoing {
             opened.push(delivery);
         }
         opened
+    }
+
+    /// The same, unless nobody hears of it.
+    fn tell_if_heard(&mut self, event: Frozen<'_>, listeners: &Listeners, now: Timestamp, entropy: &Entropy) -> Vec<DeliveryId> {
+        let is_heard = listeners.get(event.scope).is_some_and(|all| all.iter().any(|listener| listener.hears(&event)));
+        if is_heard { self.tell(event, None, listeners, now, entropy) } else { Vec::new() }
     }
 
     pub(super) fn into_writes(self) -> [Write; 2] {
@@ -161,13 +175,24 @@ pub(super) async fn events(tx: &mut Tx<'_>, batch: &[Effects], now: Timestamp, e
                 refund: refund_of(effects, kind),
             };
             let body = serde_json::to_string(&view).map_err(corrupt)?;
-            let (scope, subject, version) = (&checkout.scope, checkout.id.as_str(), checkout.version);
-            let event = Frozen { id: &id, scope, subject, kind, version, body };
+            let event = frozen(&id, checkout, kind, EventFormat::Standard, body);
             opened.extend(out.tell(event, checkout.order.callback_url.as_deref(), &listeners, now, entropy));
+            // In the words of somebody else's API only where somebody hears of it, and of what that API knows.
+            let is_theirs = are_foreign(&listeners, &checkout.scope, EventFormat::Monime) && checkout.order.hosted().is_some();
+            if let Some(name) = EventFormat::Monime.name_of(kind).filter(|_| is_theirs) {
+                let id = EventId::generate(entropy, now);
+                let body = serde_json::to_string(&SessionEvent::new(&id, name, now, checkout)).map_err(corrupt)?;
+                opened.extend(out.tell_if_heard(frozen(&id, checkout, kind, EventFormat::Monime, body), &listeners, now, entropy));
+            }
         }
         deliveries.push(opened);
     }
     Ok(Events { writes: out.into_writes(), deliveries })
+}
+
+fn frozen<'e>(id: &'e EventId, checkout: &'e Checkout, kind: EventType, format: EventFormat, body: String) -> Frozen<'e> {
+    let (subject, space) = (checkout.id.as_str(), checkout.order.space.as_ref());
+    Frozen { id, scope: &checkout.scope, subject, space, kind, format, version: checkout.version, body }
 }
 
 /// The refund that an event is about, where a client asked for it.
@@ -184,11 +209,12 @@ pub(super) async fn listeners<'s>(tx: &mut Tx<'_>, scopes: impl Iterator<Item = 
     if scopes.is_empty() {
         return Ok(HashMap::new());
     }
-    let sql = "SELECT scope, id, url, events FROM webhook_endpoints WHERE enabled = 1 AND scope IN (SELECT id FROM {rows})";
+    let sql = "SELECT scope, id, url, events, format, space FROM webhook_endpoints WHERE enabled = 1 AND scope IN (SELECT id FROM {rows})";
     let mut listeners = Listeners::new();
     for row in tx.fetch(sql, Some(&Rows::ids(scopes)), &[]).await? {
         let events = serde_json::from_str(&row.text(3)?).map_err(corrupt)?;
-        let listener = Listener { endpoint: row.text(1)?, url: row.text(2)?, events };
+        let space = row.maybe_text(5)?.map(SpaceId::parse).transpose().map_err(corrupt)?;
+        let listener = Listener { endpoint: row.text(1)?, url: row.text(2)?, events, format: endpoints::format(&row.text(4)?)?, space };
         listeners.entry(load::scope(&row.text(0)?)?).or_default().push(listener);
     }
     Ok(listeners)

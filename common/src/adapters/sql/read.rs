@@ -67,17 +67,27 @@ impl SqlStore {
         request: &PageRequest,
     ) -> Result<Page<Checkout>, StoreError> {
         let mut args: Vec<Value> = vec![scope.as_str().into()];
-        let mut conditions = String::from("c.scope = {1}");
+        let (mut conditions, mut status) = (String::from("c.scope = {1}"), String::new());
         let mut narrow = |condition: &str, value: Value| {
             args.push(value);
             conditions.push_str(" AND ");
             conditions.push_str(&condition.replace("{}", &format!("{{{}}}", args.len())));
         };
-        if let Some(after) = &request.after {
-            narrow("c.id < {}", after.as_str().into());
+        // Of a space, its own list is gone through, which is in the same order.
+        let (from, id) = match &filter.space {
+            Some(_) => ("checkout_spaces s JOIN checkouts c ON c.id = s.checkout", "s.checkout"),
+            None => ("checkouts c", "c.id"),
+        };
+        if let Some(space) = &filter.space {
+            narrow("s.scope = {1} AND s.space = {}", space.as_str().into());
         }
-        if let Some(status) = filter.status {
-            narrow("c.status = {}", status.as_str().into());
+        if let Some(after) = &request.after {
+            narrow(&format!("{id} < {{}}"), after.as_str().into());
+        }
+        if !filter.statuses.is_empty() {
+            // Names of ours, not anybody's words.
+            let names: Vec<String> = filter.statuses.iter().map(|status| format!("'{}'", status.as_str())).collect();
+            status = format!(" AND c.status IN ({})", names.join(", "));
         }
         if let Some(customer) = &filter.customer {
             narrow("c.customer = {}", customer.as_str().into());
@@ -93,7 +103,7 @@ impl SqlStore {
             // SQLite it takes upper and lower case for the same.
             narrow("replace(c.doc, {}, '') <> c.doc", format!("\"type\":\"session\",\"session\":\"{session}\"").into());
         }
-        let sql = format!("SELECT {CHECKOUT} FROM checkouts c WHERE {conditions} ORDER BY c.id DESC LIMIT {}", request.limit + 1);
+        let sql = format!("SELECT {CHECKOUT} FROM {from} WHERE {conditions}{status} ORDER BY {id} DESC LIMIT {}", request.limit + 1);
         let rows = self.db.read(&sql, None, &args).await?;
         let ids: Vec<CheckoutId> = rows.iter().map(|row| Ok(load::checkout(row)?.id)).collect::<Result<_, StoreError>>()?;
         // Read again with their attempts, in one snapshot, and put back in order.

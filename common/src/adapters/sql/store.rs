@@ -207,18 +207,8 @@ impl KeyStore for SqlStore {
 
 #[async_trait]
 impl DeliveryStore for SqlStore {
-    async fn put_endpoint(
-        &self,
-        scope: &Scope,
-        id: &EndpointId,
-        url: &str,
-        events: &[String],
-        enabled: bool,
-        secret: &Secret<String>,
-    ) -> Result<(Endpoint, bool), StoreError> {
-        let (created_at, updated_at) = Default::default();
-        let endpoint = Endpoint { id: id.clone(), url: url.to_owned(), events: events.to_vec(), enabled, created_at, updated_at };
-        self.write_endpoint(scope, &endpoint, secret).await
+    async fn put_endpoint(&self, scope: &Scope, endpoint: &PutEndpoint, secret: &Secret<String>) -> Result<(Endpoint, bool), StoreError> {
+        self.write_endpoint(scope, endpoint, secret).await
     }
 
     async fn endpoint(&self, scope: &Scope, id: &EndpointId) -> Result<Option<Endpoint>, StoreError> {

@@ -348,6 +348,7 @@ fn queued(legs: Vec<Leg>, entropy: &Entropy, now: Timestamp) -> Checkout {
         cancel_url: None,
         callback_url: None,
         callback_state: None,
+        space: None,
         reference: None,
         replaces_open: false,
         metadata: serde_json::Map::new(),

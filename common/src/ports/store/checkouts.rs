@@ -12,7 +12,7 @@ use crate::{
         customer::Customer,
         ends::Verdict,
         hosted::Pay,
-        id::{CatalogueId, CheckoutId, CustomerId, DeliveryId, RefundId},
+        id::{CatalogueId, CheckoutId, CustomerId, DeliveryId, RefundId, SpaceId},
         order::Order,
         refund::{Refund, RefundAsk, Refusal},
         scope::Scope,
@@ -231,8 +231,10 @@ pub enum RefundResult {
 /// What a list of checkouts is narrowed to.
 #[derive(Debug, Clone, Default)]
 pub struct CheckoutFilter {
-    /// Only in this state.
-    pub status: Option<Status>,
+    /// Only in one of these states, when any are named.
+    pub statuses: Vec<Status>,
+    /// Only of this space.
+    pub space: Option<SpaceId>,
     /// Only with a line of this session.
     pub session: Option<CatalogueId>,
     /// Only of this customer.

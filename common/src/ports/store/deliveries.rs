@@ -6,7 +6,8 @@ use super::{
 };
 use crate::domain::{
     delivery::{DeliveryRecord, DeliveryResult, DeliveryStatus, DeliveryTaken},
-    id::{CheckoutId, DeliveryId, EndpointId},
+    event::EventFormat,
+    id::{CheckoutId, DeliveryId, EndpointId, SpaceId},
     scope::Scope,
     secret::Secret,
     time::Timestamp,
@@ -25,25 +26,46 @@ pub struct Endpoint {
     pub events: Vec<String>,
     /// Whether anything is sent.
     pub enabled: bool,
+    /// How it is written and signed.
+    pub format: EventFormat,
+    /// Only of checkouts in this space.
+    pub space: Option<SpaceId>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
 }
 
+/// An address to be registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PutEndpoint {
+    /// The client's own id.
+    pub id: EndpointId,
+    /// Where events go.
+    pub url: String,
+    /// Which; `*` for all.
+    pub events: Vec<String>,
+    /// Whether anything is sent.
+    pub enabled: bool,
+    /// How it is written and signed.
+    pub format: EventFormat,
+    /// Only of checkouts in this space.
+    pub space: Option<SpaceId>,
+}
+
+impl PutEndpoint {
+    /// One that hears of these events of every space, as we write them.
+    pub fn standard(id: &EndpointId, url: &str, events: &[&str]) -> Self {
+        let events = events.iter().map(|&event| event.to_owned()).collect();
+        Self { id: id.clone(), url: url.to_owned(), events, enabled: true, format: EventFormat::Standard, space: None }
+    }
+}
+
 /// Webhook endpoints, secrets and deliveries.
 #[async_trait]
 pub trait DeliveryStore: Send + Sync {
     /// Creates (with `secret`) or replaces (keeping its own). `true` when it is new.
-    async fn put_endpoint(
-        &self,
-        scope: &Scope,
-        id: &EndpointId,
-        url: &str,
-        events: &[String],
-        enabled: bool,
-        secret: &Secret<String>,
-    ) -> Result<(Endpoint, bool), StoreError>;
+    async fn put_endpoint(&self, scope: &Scope, endpoint: &PutEndpoint, secret: &Secret<String>) -> Result<(Endpoint, bool), StoreError>;
 
     /// One endpoint.
     async fn endpoint(&self, scope: &Scope, id: &EndpointId) -> Result<Option<Endpoint>, StoreError>;

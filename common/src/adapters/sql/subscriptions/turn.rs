@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::{
-        event::EventType,
+        event::{EventFormat, EventType},
         id::{DeliveryId, Entropy, EventId},
         subscription::Subscription,
         subscription_view::{SubscriptionEventView, SubscriptionView},
@@ -58,7 +58,9 @@ impl Turn {
                 id: &id,
                 scope: &subscription.scope,
                 subject: subscription.id.as_str(),
+                space: None,
                 kind,
+                format: EventFormat::Standard,
                 version: subscription.version,
                 body: serde_json::to_string(&view).map_err(corrupt)?,
             };

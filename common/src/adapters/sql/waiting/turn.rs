@@ -16,7 +16,7 @@ use crate::{
         catalogue::{Kind, Session},
         claim::{ClaimState, StockKey},
         eligibility::check_sale,
-        event::EventType,
+        event::{EventFormat, EventType},
         id::{DeliveryId, Entropy, EventId, WaitingId},
         scope::Scope,
         time::Timestamp,
@@ -161,7 +161,9 @@ impl Turn {
                 id: &id,
                 scope: &entry.scope,
                 subject: entry.id.as_str(),
+                space: None,
                 kind,
+                format: EventFormat::Standard,
                 version: entry.version,
                 body: serde_json::to_string(&view).map_err(corrupt)?,
             };
