@@ -203,14 +203,38 @@ impl Intake {
         Ok(())
     }
 
+    /// Says of payment intents who pays with them: the checkout's own customer, by all its names, and its family.
+    async fn own_intents(&self, submission: &Submission, methods: &mut [Asked]) -> Result<(), Problem> {
+        for method in methods {
+            let Tender::PaymentIntent(intent) = &mut method.tender else { continue };
+            let (ids, externals) = match &submission.buyer {
+                None => return Err(Problem::missing("customer")),
+                Some(Buyer::Known(customer)) => (vec![customer.clone()], Vec::new()),
+                Some(Buyer::Described(customer)) => (Vec::new(), customer.external_id.iter().cloned().collect()),
+            };
+            let mut found = self.store.customers_by_name(&submission.scope, &ids, &externals).await?;
+            if let Some(Buyer::Described(customer)) = &submission.buyer {
+                // Who is not there yet is made as described.
+                found.is_empty().then(|| found.push(Customer::clone(customer)));
+            }
+            let names = |customer: Customer| [customer.id.map(String::from), customer.external_id, customer.family];
+            intent.account = submission.scope.as_str().to_owned();
+            intent.owners = found.into_iter().take(1).flat_map(names).flatten().collect();
+        }
+        Ok(())
+    }
+
     /// How it is paid. Whoever names what is kept here waits for a look at it, and nobody else.
     async fn legs(&self, submission: &Submission, priced: &Priced, shelf: &Shelf, now: Timestamp) -> Result<Vec<Leg>, Problem> {
         let (total, mode) = (priced.totals.total, submission.scope.mode());
         let methods = submission.payment.as_deref();
-        let is_kept = |method: &Asked| matches!(method.tender, Tender::Membership { .. } | Tender::SavedMethod { .. } | Tender::Balance {});
+        let is_kept = |method: &Asked| {
+            matches!(method.tender, Tender::Membership { .. } | Tender::SavedMethod { .. } | Tender::Balance {} | Tender::PaymentIntent(_))
+        };
         let Some(methods) = methods.filter(|methods| methods.iter().any(is_kept)) else { return check_payment(methods, total, mode) };
         let mut methods = methods.to_vec();
         self.unseal(submission, &mut methods).await?;
+        self.own_intents(submission, &mut methods).await?;
         let looks = redeem::named(&methods).map(|id| self.store.spendable(&submission.scope, id));
         let bought: Vec<Spendable> = try_join_all(looks).await?.into_iter().flatten().collect();
         let buyer = match &submission.buyer {
@@ -364,7 +388,9 @@ fn check_payment(payment: Option<&[Asked]>, total: Amount, mode: Mode) -> Result
     };
     if let Some(card) = methods
         .iter()
-        .find(|method| matches!(method.tender, Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::Push(_)))
+        .find(|method| {
+            matches!(method.tender, Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::PaymentIntent(_) | Tender::Push(_))
+        })
         .filter(|_| !takes_cards(mode))
     {
         let message = "no provider that takes live money is configured; the sandbox is for test keys";

@@ -1,6 +1,10 @@
 //! The sandbox provider's own book, as far as the API shows it. The process that wires the API knows where the book is.
 
 use async_trait::async_trait;
+use boxoffice_common::domain::{
+    id::PaymentIntentId,
+    payment_intent::{NewIntent, PaymentIntent},
+};
 use serde_json::Value;
 
 /// The book cannot be read now.
@@ -13,4 +17,10 @@ pub struct BookUnavailable(pub String);
 pub trait SandboxBook: Send + Sync {
     /// The charges with this reference: `{"data": […]}` as in API.md.
     async fn charges(&self, reference: &str) -> Result<Value, BookUnavailable>;
+
+    /// Authorises money before there is a checkout. `Err`: the card's no, as a decline code.
+    async fn authorize_intent(&self, new: NewIntent) -> Result<Result<PaymentIntent, String>, BookUnavailable>;
+
+    /// An intent of an account's.
+    async fn intent(&self, account: &str, id: &PaymentIntentId) -> Result<Option<PaymentIntent>, BookUnavailable>;
 }

@@ -17,7 +17,11 @@ use boxoffice_common::{
         sql::SqlStore,
     },
     config::Config,
-    domain::{id::Entropy, secret::Secret},
+    domain::{
+        id::{Entropy, PaymentIntentId},
+        payment_intent::{NewIntent, PaymentIntent},
+        secret::Secret,
+    },
     ports::{announcer::Announcer, clock::Clock, clock::SystemClock, queue::Queue, seats::Seats, store::UpkeepStore},
 };
 use boxoffice_worker::{WorkerContext, WorkerSettings};
@@ -162,6 +166,22 @@ impl SandboxBook for Sandbox {
             Self::There(provider) => provider.charges_by_reference(reference).await.map_err(|error| unavailable(&error))?,
         };
         Ok(serde_json::json!({ "data": rows }))
+    }
+
+    async fn authorize_intent(&self, new: NewIntent) -> Result<Result<PaymentIntent, String>, BookUnavailable> {
+        let unavailable = |error: &dyn std::fmt::Display| BookUnavailable(error.to_string());
+        Ok(match self {
+            Self::Here(service) => service.authorize_intent(new).await.map_err(|error| unavailable(&error))?.map_err(str::to_owned),
+            Self::There(provider) => provider.authorize_intent(new).await.map_err(|error| unavailable(&error))?,
+        })
+    }
+
+    async fn intent(&self, account: &str, id: &PaymentIntentId) -> Result<Option<PaymentIntent>, BookUnavailable> {
+        let unavailable = |error: &dyn std::fmt::Display| BookUnavailable(error.to_string());
+        match self {
+            Self::Here(service) => service.intent(account, id).await.map_err(|error| unavailable(&error)),
+            Self::There(provider) => provider.intent(account, id).await.map_err(|error| unavailable(&error)),
+        }
     }
 }
 

@@ -84,6 +84,8 @@ const ROUTES: &[(&str, &[&str])] = &[
     ("/momence/api/v2/member/checkout/compatible-memberships", &["post"]),
     ("/momence/api/v2/host/session-bookings/{id}", &["delete"]),
     ("/momence/api/v2/host/sessions/{id}/waitlist/bookings", &["post"]),
+    ("/sandbox/payment-intents", &["post"]),
+    ("/sandbox/payment-intents/{id}", &["get"]),
     ("/v1/checkout", &["post"]),
     ("/v1/payments/{id}", &["get"]),
     ("/v1/checkout-sessions", &["get", "post"]),

@@ -12,10 +12,13 @@ use boxoffice_common::{
     },
     domain::{
         begin::Begin,
-        id::{CheckoutId, Entropy, KeyId},
+        id::{CheckoutId, Entropy, KeyId, PaymentIntentId},
+        money::{Amount, Currency},
+        payment_intent::{IntentStatus, NewIntent, PaymentIntent},
         scope::{Mode, Scope},
         secret::Secret,
         state::Status,
+        time::Timestamp,
     },
     ports::{
         announcer::{Announcement, Announcer},
@@ -56,6 +59,22 @@ struct EchoBook;
 impl SandboxBook for EchoBook {
     async fn charges(&self, reference: &str) -> Result<Value, BookUnavailable> {
         Ok(json!({"data": [{"reference": reference}]}))
+    }
+
+    async fn authorize_intent(&self, new: NewIntent) -> Result<Result<PaymentIntent, String>, BookUnavailable> {
+        let (id, created_at) = (PaymentIntentId::parse("pi_1").unwrap(), Timestamp::from_millis(0));
+        let NewIntent { owner, amount, currency, token, .. } = new;
+        if token.reveal() == "tok_declined" {
+            return Ok(Err("generic_decline".to_owned()));
+        }
+        Ok(Ok(PaymentIntent { id, owner, amount, currency, status: IntentStatus::Authorized, charge: None, created_at }))
+    }
+
+    async fn intent(&self, account: &str, id: &PaymentIntentId) -> Result<Option<PaymentIntent>, BookUnavailable> {
+        let (amount, currency) = (Amount::from_minor(1), Currency::parse("usd").unwrap());
+        let (owner, created_at, id) = ("cus_mark".to_owned(), Timestamp::from_millis(0), id.clone());
+        let intent = PaymentIntent { id, owner, amount, currency, status: IntentStatus::Authorized, charge: None, created_at };
+        Ok((account == "demo/test").then_some(intent))
     }
 }
 

@@ -24,6 +24,7 @@ const MONIME: &str = r#"{"name": "x", "lineItems": [{"name": "a", "price": {"cur
 const SPACE: (&str, &str) = ("monime-space-id", "spc_mark");
 /// What a route needs to get as far as the look-up; `{}` for the others. Written with the shop's own ids.
 const BODIES: &[(&str, &str, &str)] = &[
+    ("post", "/sandbox/payment-intents", r#"{"token": "tok_visa", "amount": 1, "currency": "usd", "owner": "cus_mark"}"#),
     ("post", "/v1/checkouts", r#"{"customer": "cus_mark", "currency": "usd", "lines": [{"type": "session", "session": "ses_mark"}]}"#),
     ("post", "/v1/checkout", LOOP),
     ("post", "/loop/v1/checkout", LOOP),
@@ -135,6 +136,7 @@ impl Shop {
         let ids = HashMap::from([
             ("checkout-sessions", page),
             ("payments", sale.clone()),
+            ("payment-intents", "pi_mark".to_owned()),
             ("checkouts", sale),
             ("refunds", text(&refund["id"])),
             ("sessions", "ses_mark".to_owned()),
@@ -229,6 +231,9 @@ impl Shop {
 /// The status and the code of a refusal, in our words or in those of another API.
 fn refusal(reply: &Reply) -> (u16, String) {
     let body = reply.json();
+    if let Some(theirs) = body["exception"].as_str() {
+        return (reply.code(), theirs.to_owned());
+    }
     match (body["error"].as_str().or(body["error"]["reason"].as_str()), body["type"].as_str().and_then(|kind| kind.strip_prefix("err-"))) {
         (Some(theirs), _) => (reply.code(), theirs.to_owned()),
         // Momence's says what is not there.
@@ -280,7 +285,7 @@ async fn no_filter_of_a_list_finds_what_is_anothers() {
         "session" => Some(shop.ids["sessions"].clone()),
         "job" => Some(shop.ids["jobs"].clone()),
         "reference" => Some(MARK.to_owned()),
-        "family" => Some("family_mark".to_owned()),
+        "family" | "familyId" => Some("family_mark".to_owned()),
         "cursor" => Some(shop.ids["checkouts"].clone()),
         _ => None,
     };

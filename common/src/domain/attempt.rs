@@ -3,6 +3,7 @@
 use super::{
     id::{AttemptId, CheckoutId},
     money::{Amount, Currency},
+    payment_intent::IntentUse,
     push::PushMethod,
     secret::Secret,
     time::Timestamp,
@@ -68,6 +69,9 @@ pub struct MoneyRequest {
     /// Whom the customer is asked by, for a charge without a card.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub push: Option<PushMethod>,
+    /// The payment intent that a charge takes instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<IntentUse>,
     /// The provider's reference of the charge that a capture, void or refund is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,

@@ -165,6 +165,7 @@ impl Order {
             Tender::Hosted(hosted) => Some((leg, &**hosted)),
             Tender::Card { .. }
             | Tender::SavedMethod { .. }
+            | Tender::PaymentIntent(_)
             | Tender::Push(_)
             | Tender::Membership { .. }
             | Tender::Balance {}

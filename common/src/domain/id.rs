@@ -195,6 +195,8 @@ ids! {
     BoughtMembershipId "bmb";
     /// A payment method that a customer has saved; the client's own.
     PaymentMethodId "pm";
+    /// Money that a customer has authorised at a provider; the provider's own.
+    PaymentIntentId "pi";
     /// An entry of a waiting list.
     WaitingId "wle";
     /// What a provider told us.

@@ -124,7 +124,12 @@ fn paid_by(order: &Order, leg: &Leg) -> Option<String> {
         Tender::Custom { name, .. } => Some(name.clone()),
         Tender::Membership { bought_membership, .. } => Some(bought_membership.to_string()),
         Tender::Balance {} => order.customer.as_ref().map(ToString::to_string),
-        Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::Push(_) | Tender::Hosted(_) | Tender::Free {} => None,
+        Tender::Card { .. }
+        | Tender::SavedMethod { .. }
+        | Tender::PaymentIntent(_)
+        | Tender::Push(_)
+        | Tender::Hosted(_)
+        | Tender::Free {} => None,
     }
 }
 

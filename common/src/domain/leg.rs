@@ -5,6 +5,7 @@ use super::{
     id::{BoughtMembershipId, CustomerId, LineId, PaymentMethodId},
     ledger,
     money::Amount,
+    payment_intent::IntentUse,
     push::PushMethod,
     secret::Secret,
 };
@@ -24,7 +25,9 @@ impl Leg {
     /// Whether somebody outside is asked for the money.
     pub fn is_outside(&self) -> bool {
         match self.tender {
-            Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::Push(_) | Tender::Hosted(_) => !self.amount.is_zero(),
+            Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::PaymentIntent(_) | Tender::Push(_) | Tender::Hosted(_) => {
+                !self.amount.is_zero()
+            }
             Tender::Membership { .. } | Tender::Balance {} | Tender::Custom { .. } | Tender::Free {} => false,
         }
     }
@@ -32,7 +35,9 @@ impl Leg {
     /// The account that its money comes into, `provider` being who took it.
     pub fn account(&self, provider: &str) -> String {
         match self.tender {
-            Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::Push(_) | Tender::Hosted(_) => ledger::provider_account(provider),
+            Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::PaymentIntent(_) | Tender::Push(_) | Tender::Hosted(_) => {
+                ledger::provider_account(provider)
+            }
             Tender::Membership { .. } | Tender::Balance {} | Tender::Custom { .. } | Tender::Free {} => {
                 format!("tender:{}", self.tender.type_name())
             }
@@ -68,6 +73,8 @@ pub enum Tender {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         owner: Option<CustomerId>,
     },
+    /// What the customer has authorised at the provider before.
+    PaymentIntent(IntentUse),
     /// Mobile money, a bank, a wallet: the customer is asked by a provider.
     Push(PushMethod),
     /// Whatever the customer chooses on our page.
@@ -99,6 +106,7 @@ impl Tender {
         match self {
             Self::Card { .. } => "card",
             Self::SavedMethod { .. } => "saved_method",
+            Self::PaymentIntent(_) => "payment_intent",
             Self::Push(push) => push.method.as_str(),
             Self::Hosted(_) => "hosted",
             Self::Membership { .. } => "membership",
@@ -113,8 +121,19 @@ impl Tender {
         match self {
             Self::Card { token } => Some(token),
             Self::SavedMethod { token, .. } => token.as_ref(),
-            Self::Push(_) | Self::Hosted(_) | Self::Membership { .. } | Self::Balance {} | Self::Custom { .. } | Self::Free {} => None,
+            Self::PaymentIntent(_)
+            | Self::Push(_)
+            | Self::Hosted(_)
+            | Self::Membership { .. }
+            | Self::Balance {}
+            | Self::Custom { .. }
+            | Self::Free {} => None,
         }
+    }
+
+    /// The intent that a provider is given to take.
+    pub fn intent(&self) -> Option<&IntentUse> {
+        if let Self::PaymentIntent(intent) = self { Some(intent) } else { None }
     }
 
     /// Who asks the customer, where a provider does.

@@ -31,6 +31,7 @@ pub mod monime;
 pub mod order;
 pub mod page_link;
 pub mod participant;
+pub mod payment_intent;
 pub mod payment_method;
 pub mod plan;
 pub mod plan_sale;

@@ -64,6 +64,7 @@ impl Order {
             Tender::Custom { name, note } => Some((name.as_str(), note.as_deref(), leg.amount)),
             Tender::Card { .. }
             | Tender::SavedMethod { .. }
+            | Tender::PaymentIntent(_)
             | Tender::Push(_)
             | Tender::Hosted(_)
             | Tender::Membership { .. }

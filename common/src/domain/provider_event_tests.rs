@@ -39,6 +39,7 @@ fn checkout(status: Status, attempt: AttemptStatus) -> Checkout {
         currency: usd(),
         token: None,
         push: None,
+        intent: None,
         target: None,
         leg: 0,
         capture_later: false,

@@ -42,6 +42,7 @@ pub(super) fn open(effects: &mut Effects, what: NewAttempt<'_>, entropy: &Entrop
     let is_charge = what.kind == AttemptKind::Charge;
     let tender = checkout.order.legs.get(what.leg).filter(|_| is_charge).map(|leg| &leg.tender);
     let (token, push) = (tender.and_then(|tender| tender.token().cloned()), tender.and_then(|tender| tender.push().cloned()));
+    let intent = tender.and_then(|tender| tender.intent().cloned());
     let attempt = Attempt {
         id: AttemptId::generate(entropy, now),
         n,
@@ -53,6 +54,7 @@ pub(super) fn open(effects: &mut Effects, what: NewAttempt<'_>, entropy: &Entrop
             amount: what.amount,
             currency: checkout.order.currency,
             token,
+            intent,
             target: what.target,
             leg: what.leg,
             capture_later: is_charge && checkout.is_split() && push.is_none(),

@@ -196,7 +196,8 @@ fn declined(effects: &mut Effects, n: u32, decline: &Decline, entropy: &Entropy)
     attempt.decline_code = Some(decline.decline_code.clone());
     attempt.provider_reference = decline.provider_reference.clone().or(attempt.provider_reference.take());
     effects.note("charge.declined", format!("attempt {n}: {}", decline.decline_code));
-    let code = if effects.attempt(n)?.request.push.is_some() { Code::PaymentFailed } else { Code::CardDeclined };
+    let request = &effects.attempt(n)?.request;
+    let code = if request.push.is_some() || request.intent.is_some() { Code::PaymentFailed } else { Code::CardDeclined };
     let error = CodedError::new(code, decline.message.clone()).at("payment").declined(decline.decline_code.clone());
     saga::give_up(effects, error, entropy)
 }

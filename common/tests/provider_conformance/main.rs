@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod guard;
+mod intents;
 mod promises;
 mod push;
 mod rig;

@@ -84,6 +84,7 @@ impl Rig {
             currency: Currency::parse("usd").unwrap(),
             token: Some(Secret::new(token.to_owned())),
             push: None,
+            intent: None,
             target: None,
             leg: 0,
             capture_later: false,
@@ -141,6 +142,7 @@ pub fn about(charge: &MoneyRequest, n: u32, kind: AttemptKind, amount: i64, targ
         amount: Amount::from_minor(amount),
         token: None,
         push: None,
+        intent: None,
         target: Some(target.to_owned()),
         capture_later: false,
         ..charge.clone()

@@ -4,9 +4,10 @@ use super::request::refuse_others;
 use crate::{bounds, intake::Page, problem::Problem};
 use boxoffice_common::domain::{
     hosted::{Looks, PaymentOptions, UiMode},
-    id::{BoughtMembershipId, CustomerId, PaymentMethodId},
+    id::{BoughtMembershipId, CustomerId, PaymentIntentId, PaymentMethodId},
     leg::Tender,
     money::Amount,
+    payment_intent::IntentUse,
     push::{PushKind, PushMethod},
     secret::Secret,
     settings::Color,
@@ -56,7 +57,7 @@ struct MethodRequest {
     name: Option<String>,
     /// For `custom`: for people.
     note: Option<String>,
-    /// For `saved_method`: which of the customer's.
+    /// For `saved_method`: which of the customer's; for `payment_intent`: which.
     id: Option<PaymentMethodId>,
     /// For `saved_method`: whose, where it is not the checkout's customer's but shared with the family.
     customer: Option<CustomerId>,
@@ -76,6 +77,7 @@ enum MethodType {
     Custom,
     Free,
     SavedMethod,
+    PaymentIntent,
     Membership,
     Balance,
     MobileMoney,
@@ -165,6 +167,13 @@ impl MethodRequest {
                 let id = self.id.ok_or_else(|| Problem::missing(format!("{at}.id")))?;
                 // Whose it is, and its token, is looked up with the prices.
                 Tender::SavedMethod { id, token: None, owner: self.customer }
+            }
+            MethodType::PaymentIntent => {
+                refuse_others(&given, &["id"], &at)?;
+                let id = self.id.ok_or_else(|| Problem::missing(format!("{at}.id")))?;
+                let id = PaymentIntentId::parse(id).map_err(|_| Problem::invalid(format!("{at}.id"), "is the id of a payment intent"))?;
+                // Who may pay with it is looked up with the prices.
+                Tender::PaymentIntent(IntentUse::of(id))
             }
             MethodType::MobileMoney => self.into_push(PushKind::MobileMoney, &given, &at)?,
             MethodType::Bank => self.into_push(PushKind::Bank, &given, &at)?,

@@ -20,9 +20,10 @@ use sqlx::{
 };
 use std::{path::Path, sync::Arc, time::Duration};
 
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 /// The schema's steps, in order. A book of an earlier version takes those that it has not.
-const SCHEMA: [&str; 3] = [include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
+const SCHEMA: [&str; 4] =
+    [include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql"), include_str!("schema_4.sql")];
 /// How long a caller waits for the book.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The most charges that are shown for one reference.

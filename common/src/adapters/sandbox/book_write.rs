@@ -135,7 +135,7 @@ impl Charged {
 }
 
 impl NewOperation {
-    fn executed(&self, seq: i64, verdict: Verdict) -> Operation {
+    pub(super) fn executed(&self, seq: i64, verdict: Verdict) -> Operation {
         let request = &self.request;
         Operation {
             id: OperationId { kind: request.kind, seq, nonce: self.nonce },

@@ -11,7 +11,9 @@ use crate::{
     adapters::callback::signature::{ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER},
     domain::{
         attempt::{AttemptKind, MoneyRequest},
+        id::PaymentIntentId,
         money::{Amount, Currency},
+        payment_intent::{IntentUse, NewIntent, PaymentIntent},
         push::PushKind,
         time::Timestamp,
     },
@@ -115,6 +117,27 @@ impl Client {
         page.map(|page| page.data).map_err(|_| CallError::Unknown(format!("no book in an answer {}", answer.status)))
     }
 
+    /// Authorises money before there is a checkout. `Err`: the card's no.
+    pub(super) async fn authorize_intent(&self, new: &NewIntent) -> Result<Result<PaymentIntent, String>, CallError> {
+        let body = serde_json::to_vec(new).map_err(|error| CallError::NotSent(error.to_string()))?;
+        // Its key is nobody's: an intent that is never used costs nothing.
+        let key = Some(HeaderValue::from_static("none"));
+        let answer = self.call(Method::POST, "/sandbox/payment-intents", key, body.into()).await?;
+        if answer.status == StatusCode::PAYMENT_REQUIRED
+            && let Some(code) = answer.code()
+        {
+            return Ok(Err(code.into_owned()));
+        }
+        answer.intent().map(Ok)
+    }
+
+    /// An intent of an account's.
+    pub(super) async fn intent(&self, account: &str, id: &PaymentIntentId) -> Result<Option<PaymentIntent>, CallError> {
+        let query: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("account", account).finish();
+        let answer = self.call(Method::GET, &format!("/sandbox/payment-intents/{id}?{query}"), None, Bytes::new()).await?;
+        if answer.status == StatusCode::NOT_FOUND { Ok(None) } else { answer.intent().map(Some) }
+    }
+
     /// Tells somebody something, signed. Whether it was taken.
     pub(super) async fn tell(&self, id: &str, at: Timestamp, signature: &str, body: String) -> bool {
         let exchange = async {
@@ -187,6 +210,8 @@ struct RequestBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     method: Option<MethodBody<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    intent: Option<&'a IntentUse>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     charge: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     capture: Option<bool>,
@@ -209,12 +234,14 @@ impl<'a> RequestBody<'a> {
             amount: request.amount,
             currency: request.currency,
             // A charge without a card is the provider's to refuse, in its own words.
-            token: (is_charge && request.push.is_none()).then(|| request.token.as_ref().map_or("none", |token| token.reveal().as_str())),
+            token: (is_charge && request.push.is_none() && request.intent.is_none())
+                .then(|| request.token.as_ref().map_or("none", |token| token.reveal().as_str())),
             method: request.push.as_ref().filter(|_| is_charge).map(|push| MethodBody {
                 kind: push.method,
                 provider: &push.provider,
                 phone: push.phone.as_ref().map(|phone| phone.reveal()),
             }),
+            intent: request.intent.as_ref().filter(|_| is_charge),
             charge: request.target.as_deref().filter(|_| !is_charge),
             capture: request.capture_later.then_some(false),
         }
@@ -255,6 +282,12 @@ impl Answer {
     /// The operation, when it is one.
     pub(super) fn operation(&self) -> Option<OperationAnswer<'_>> {
         serde_json::from_slice(&self.body).ok().filter(|_| matches!(self.status, StatusCode::OK | StatusCode::PAYMENT_REQUIRED))
+    }
+
+    /// The payment intent, when it is one.
+    fn intent(&self) -> Result<PaymentIntent, CallError> {
+        let told = serde_json::from_slice(&self.body).ok().filter(|_| self.status.is_success());
+        told.ok_or_else(|| CallError::Unknown(format!("no payment intent in an answer {}", self.status)))
     }
 
     /// The code of a refusal.

@@ -10,7 +10,9 @@ use super::{
 };
 use crate::domain::{
     attempt::AttemptKind,
+    id::PaymentIntentId,
     money::{Amount, Currency},
+    payment_intent::{IntentUse, MAX_OWNER, NewIntent},
     push::{Phone, PushKind, PushMethod},
     secret::Secret,
     time::Timestamp,
@@ -18,7 +20,7 @@ use crate::domain::{
 use axum::{
     Json, Router,
     body::{Body, Bytes},
-    extract::{DefaultBodyLimit, Query, State, rejection::QueryRejection},
+    extract::{DefaultBodyLimit, Path, Query, State, rejection::QueryRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -52,11 +54,14 @@ pub fn money_router(service: Arc<SandboxService>) -> Router {
         .with_state(service)
 }
 
-/// What people and tests look at: `GET /sandbox/charges`, `GET /sandbox/totals`, `GET` and `POST /sandbox/behaviour`.
+/// What people and tests look at: `GET /sandbox/charges`, `GET /sandbox/totals`, `GET` and `POST /sandbox/behaviour`; and what clients
+/// authorise before they have anything to pay for: `/sandbox/payment-intents`.
 /// It has no authorization of its own.
 pub fn book_router(service: Arc<SandboxService>) -> Router {
     Router::new()
         .route("/sandbox/charges", get(charges))
+        .route("/sandbox/payment-intents", post(authorize_intent))
+        .route("/sandbox/payment-intents/{id}", get(intent))
         .route("/sandbox/totals", get(totals))
         .route("/sandbox/behaviour", get(behaviour).post(set_behaviour))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -113,6 +118,9 @@ struct ChargeBody {
     /// Or whom the customer is asked by.
     #[serde(default)]
     method: Option<MethodBody>,
+    /// Or what was authorised before.
+    #[serde(default)]
+    intent: Option<IntentUse>,
     #[serde(default = "at_once")]
     capture: bool,
 }
@@ -152,8 +160,8 @@ struct ChangeBody {
 async fn charge(State(service): Sandbox, headers: HeaderMap, body: Bytes) -> Result<Response, Problem> {
     let idempotency_key = key(&headers)?;
     let body: ChargeBody = read(&body)?;
-    if body.token.is_some() == body.method.is_some() {
-        return Err(Problem::invalid("a charge has either a token or a method"));
+    if [body.token.is_some(), body.method.is_some(), body.intent.is_some()].iter().filter(|given| **given).count() != 1 {
+        return Err(Problem::invalid("a charge has either a token, a method, or an intent"));
     }
     let request = OperationRequest {
         kind: AttemptKind::Charge,
@@ -163,6 +171,7 @@ async fn charge(State(service): Sandbox, headers: HeaderMap, body: Bytes) -> Res
         currency: body.currency,
         token: body.token,
         push: body.method.map(PushMethod::from),
+        intent: body.intent,
         target: None,
         capture: body.capture,
     };
@@ -180,6 +189,7 @@ async fn change(kind: AttemptKind, State(service): Sandbox, headers: HeaderMap, 
         currency: body.currency,
         token: None,
         push: None,
+        intent: None,
         target: body.charge,
         capture: true,
     };
@@ -303,6 +313,37 @@ async fn charges(State(service): Sandbox, query: Result<Query<ChargesQuery>, Que
     };
     let page = service.charges(limit, after).await?;
     Ok(Json(ChargesBody { data: page.data.into_iter().map(ChargeRow::from).collect(), next_cursor: page.next_cursor }))
+}
+
+async fn authorize_intent(State(service): Sandbox, body: Bytes) -> Result<Response, Problem> {
+    let new: NewIntent = read(&body)?;
+    if new.owner.len() > MAX_OWNER * 4 || new.account.len() > MAX_OWNER {
+        return Err(Problem::invalid("the owner, or the account, is too long"));
+    }
+    Ok(match service.authorize_intent(new).await? {
+        Ok(intent) => (StatusCode::CREATED, Json(intent)).into_response(),
+        Err(code) => Problem::new(StatusCode::PAYMENT_REQUIRED, code, decline_message(code)).into_response(),
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AccountQuery {
+    account: String,
+}
+
+async fn intent(
+    State(service): Sandbox,
+    Path(id): Path<String>,
+    query: Result<Query<AccountQuery>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(query) = query?;
+    let found = match PaymentIntentId::parse(id) {
+        Ok(id) => service.intent(&query.account, &id).await?,
+        Err(_) => None,
+    };
+    let missing = || Problem::new(StatusCode::NOT_FOUND, "not_found", "no such payment intent");
+    found.map(|intent| Json(intent).into_response()).ok_or_else(missing)
 }
 
 async fn totals(State(service): Sandbox) -> Result<Json<Totals>, Problem> {

@@ -3,6 +3,7 @@
 use crate::domain::{
     attempt::AttemptKind,
     money::{Amount, Currency},
+    payment_intent::{IntentUse, MAX_OWNER},
     push::PushMethod,
     secret::Secret,
     time::Timestamp,
@@ -15,6 +16,8 @@ use std::fmt;
 pub const MAX_KEY_BYTES: usize = 36;
 /// The longest reference, token or target.
 const MAX_TEXT_BYTES: usize = 255;
+/// The most names by which an intent's owner is known.
+const MAX_OWNERS: usize = 8;
 
 /// Where an operation stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -178,6 +181,8 @@ pub struct OperationRequest {
     pub token: Option<Secret<String>>,
     /// Whom the customer is asked by, for a charge without a card.
     pub push: Option<PushMethod>,
+    /// The payment intent that a charge takes instead.
+    pub intent: Option<IntentUse>,
     /// The charge that a capture, void or refund is about.
     pub target: Option<String>,
     /// Whether a charge takes the money at once, or authorises only.
@@ -200,6 +205,13 @@ impl OperationRequest {
         }
         if !self.target.as_deref().is_none_or(text_fits) {
             return Err("charge");
+        }
+        let intent_fits = |intent: &IntentUse| {
+            let owners = &intent.owners;
+            text_fits(&intent.account) && owners.len() <= MAX_OWNERS && owners.iter().all(|owner| owner.len() <= MAX_OWNER * 4)
+        };
+        if !self.intent.as_ref().is_none_or(intent_fits) {
+            return Err("intent");
         }
         Ok(())
     }
@@ -227,6 +239,12 @@ impl OperationRequest {
                 hash.update(text.as_bytes());
             }
         }
+        if let Some(IntentUse { id, account, owners }) = &self.intent {
+            for text in [id.as_str(), account].into_iter().chain(owners.iter().map(String::as_str)) {
+                hash.update((text.len() as u64).to_be_bytes());
+                hash.update(text.as_bytes());
+            }
+        }
         let digest = hash.finalize();
         data_encoding::BASE64URL_NOPAD.encode(digest.get(..16).unwrap_or(&digest))
     }
@@ -245,6 +263,7 @@ mod tests {
             currency: Currency::parse("usd").unwrap(),
             token: Some(Secret::new("tok_visa".to_owned())),
             push: None,
+            intent: None,
             target: None,
             capture: true,
         }
@@ -271,7 +290,11 @@ mod tests {
     #[test]
     fn every_part_of_a_request_counts_in_its_hash_except_the_key() {
         let base = request();
-        let changed: [OperationRequest; 7] = [
+        let intent = |owner: &str| {
+            let id = crate::domain::id::PaymentIntentId::parse("pi_1").unwrap();
+            Some(IntentUse { id, account: "demo/test".to_owned(), owners: vec![owner.to_owned()] })
+        };
+        let changed: [OperationRequest; 8] = [
             OperationRequest { kind: AttemptKind::Refund, ..request() },
             OperationRequest { reference: "chk_2".to_owned(), ..request() },
             OperationRequest { amount: Amount::from_minor(1501), ..request() },
@@ -279,10 +302,13 @@ mod tests {
             OperationRequest { token: None, ..request() },
             OperationRequest { target: Some("ch_1".to_owned()), ..request() },
             OperationRequest { capture: false, ..request() },
+            OperationRequest { intent: intent("ada"), ..request() },
         ];
         for other in changed {
             assert_ne!(other.hash(), base.hash(), "{other:?}");
         }
+        let taken_by = |owner| OperationRequest { intent: intent(owner), ..request() }.hash();
+        assert_ne!(taken_by("ada"), taken_by("bo"));
         assert_eq!(OperationRequest { idempotency_key: "other".to_owned(), ..request() }.hash(), base.hash());
     }
 

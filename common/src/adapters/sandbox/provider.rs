@@ -10,7 +10,9 @@ use super::{
 use crate::{
     domain::{
         attempt::{Attempt, AttemptKind, Decline, MoneyRequest, Outcome, Receipt, SANDBOX},
+        id::PaymentIntentId,
         money::{Amount, Currency},
+        payment_intent::{NewIntent, PaymentIntent},
         secret::Secret,
     },
     ports::provider::{Capabilities, PaymentProvider},
@@ -51,13 +53,27 @@ impl SandboxProvider {
         Client::new(base_url, timeout).map(|client| Self(Over::Wire(Box::new(client))))
     }
 
+    /// Authorises money before there is a checkout. `Err`: the card's no, as a decline code.
+    pub async fn authorize_intent(&self, new: NewIntent) -> Result<Result<PaymentIntent, String>, ChargesError> {
+        match &self.0 {
+            Over::Process { service, .. } => Ok(service.authorize_intent(new).await?.map_err(str::to_owned)),
+            Over::Wire(client) => client.authorize_intent(&new).await.map_err(not_told),
+        }
+    }
+
+    /// An intent of an account's.
+    pub async fn intent(&self, account: &str, id: &PaymentIntentId) -> Result<Option<PaymentIntent>, ChargesError> {
+        match &self.0 {
+            Over::Process { service, .. } => Ok(service.intent(account, id).await?),
+            Over::Wire(client) => client.intent(account, id).await.map_err(not_told),
+        }
+    }
+
     /// What the sandbox's own book says of a reference, at most 100 charges.
     pub async fn charges_by_reference(&self, reference: &str) -> Result<Vec<ChargeRow>, ChargesError> {
         match &self.0 {
             Over::Process { service, .. } => Ok(service.charges_by_reference(reference).await?),
-            Over::Wire(client) => client.charges(reference).await.map_err(|error| match error {
-                CallError::NotSent(cause) | CallError::Unknown(cause) => ChargesError::Wire(cause),
-            }),
+            Over::Wire(client) => client.charges(reference).await.map_err(not_told),
         }
     }
 }
@@ -95,6 +111,11 @@ impl PaymentProvider for SandboxProvider {
     }
 }
 
+fn not_told(error: CallError) -> ChargesError {
+    let (CallError::NotSent(cause) | CallError::Unknown(cause)) = error;
+    ChargesError::Wire(cause)
+}
+
 fn operation_request(request: &MoneyRequest) -> OperationRequest {
     let is_charge = request.kind == AttemptKind::Charge;
     OperationRequest {
@@ -103,8 +124,10 @@ fn operation_request(request: &MoneyRequest) -> OperationRequest {
         reference: request.reference.to_string(),
         amount: request.amount,
         currency: request.currency,
-        token: (is_charge && request.push.is_none()).then(|| request.token.clone().unwrap_or_else(|| Secret::new("none".to_owned()))),
+        token: (is_charge && request.push.is_none() && request.intent.is_none())
+            .then(|| request.token.clone().unwrap_or_else(|| Secret::new("none".to_owned()))),
         push: request.push.clone().filter(|_| is_charge),
+        intent: request.intent.clone().filter(|_| is_charge),
         target: request.target.clone().filter(|_| !is_charge),
         capture: !request.capture_later,
     }

@@ -4,13 +4,18 @@ use super::{
     behaviour::{Behaviour, BehaviourError, Mood},
     book::{Book, BookError, ChargePage, Totals},
     book_write::{NewOperation, Write, Written},
+    intents,
     notices::{self, Notify},
     operation::{ChargeRow, Operation, OperationId, OperationRequest, OperationStatus},
     push,
     rules::{self, Trouble},
 };
 use crate::{
-    domain::{attempt::AttemptKind, id::Entropy},
+    domain::{
+        attempt::AttemptKind,
+        id::{Entropy, PaymentIntentId},
+        payment_intent::{IntentUse, NewIntent, PaymentIntent},
+    },
     ports::clock::Clock,
 };
 use std::{
@@ -109,6 +114,22 @@ impl SandboxService {
         self.book.totals().await
     }
 
+    /// Authorises money before there is anything to pay for. `Err`: the card's no, as a decline code.
+    pub async fn authorize_intent(&self, new: NewIntent) -> Result<Result<PaymentIntent, &'static str>, BookError> {
+        if let Some(refusal) = intents::refusal(new.amount, new.currency, &new.token) {
+            return Ok(Err(refusal));
+        }
+        let nonce = i64::try_from(self.entropy.next_u64() >> 1).unwrap_or(i64::MAX);
+        let kept = self.book.keep_intent(new, nonce, self.clock.now()).await?;
+        kept.shown().map(Ok).ok_or(BookError::Corrupt("an intent's id"))
+    }
+
+    /// An intent of an account's.
+    pub async fn intent(&self, account: &str, id: &PaymentIntentId) -> Result<Option<PaymentIntent>, BookError> {
+        let found = self.book.intent(id).await?.filter(|intent| intent.new.account == account);
+        Ok(found.and_then(|intent| intent.shown()))
+    }
+
     /// A charge, for the page where a person answers for it.
     pub async fn charge(&self, id: OperationId) -> Result<Option<Operation>, BookError> {
         if id.kind == AttemptKind::Charge { self.book.by_id(id).await } else { Ok(None) }
@@ -186,9 +207,26 @@ impl SandboxService {
         if let Some(how) = new.request.push.clone().filter(|_| rules::is_payable(new.request.amount)) {
             return told(self.book.push(&new, &how).await);
         }
+        if let Some(wanted) = new.request.intent.clone() {
+            return self.take(new, &wanted).await;
+        }
         let (trouble, verdict) = rules::charge(&new.request);
         match self.turned_away(trouble, &new.request.idempotency_key).await {
             Ok(None) => self.written(Write::Charge(Box::new(new), verdict), trouble).await,
+            Ok(Some(Reply::Cut)) => silence().await,
+            Ok(Some(reply)) => reply,
+            Err(error) => failed(&error),
+        }
+    }
+
+    /// Charges what was authorised before. The card makes the same trouble on the way as if it were charged now.
+    async fn take(&self, new: NewOperation, wanted: &IntentUse) -> Reply {
+        let trouble = match self.book.intent(&wanted.id).await {
+            Ok(intent) => intent.map_or(Trouble::None, |intent| intent.charge(&new.request).0),
+            Err(error) => return failed(&error),
+        };
+        match self.turned_away(trouble, &new.request.idempotency_key).await {
+            Ok(None) => answered(self.book.take_intent(&new, wanted).await, trouble).await,
             Ok(Some(Reply::Cut)) => silence().await,
             Ok(Some(reply)) => reply,
             Err(error) => failed(&error),
@@ -208,14 +246,19 @@ impl SandboxService {
     }
 
     async fn written(&self, write: Write, trouble: Trouble) -> Reply {
-        match (self.book.write(write).await, trouble) {
-            (Ok(Written::Fresh(_)), Trouble::LoseFirstAnswer) => silence().await,
-            (Ok(Written::Fresh(operation)), Trouble::Slow(late)) => {
-                tokio::time::sleep(late).await;
-                Reply::Done(Box::new(operation))
-            }
-            (written, _) => told(written),
+        answered(self.book.write(write).await, trouble).await
+    }
+}
+
+/// What was written, told with the trouble that its card makes.
+async fn answered(written: Result<Written, BookError>, trouble: Trouble) -> Reply {
+    match (written, trouble) {
+        (Ok(Written::Fresh(_)), Trouble::LoseFirstAnswer) => silence().await,
+        (Ok(Written::Fresh(operation)), Trouble::Slow(late)) => {
+            tokio::time::sleep(late).await;
+            Reply::Done(Box::new(operation))
         }
+        (written, _) => told(written),
     }
 }
 
