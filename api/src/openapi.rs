@@ -39,6 +39,7 @@ const SECURITY: &str = "api_key";
         (name = "health", description = "For operators"),
         (name = "momence", description = "Momence's host checkout, for clients that are written for it: see docs/dialects.md"),
         (name = "monime", description = "Monime's checkout sessions, for clients that are written for them: see docs/dialects.md"),
+        (name = "classmanager", description = "ClassManager's basket checkout, for clients that are written for it: see docs/dialects.md"),
         (name = "loop", description = "Loop's payments API, for clients that are written for it: see docs/dialects.md")
     )
 )]

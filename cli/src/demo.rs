@@ -1,6 +1,6 @@
 //! The demo: a tenant with a key that everybody knows, and a small catalogue with fixed ids.
 
-use crate::{demo_dialects, demo_momence, exit::Failure, wire::Engine};
+use crate::{demo_classmanager, demo_dialects, demo_momence, exit::Failure, wire::Engine};
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, http::StatusCode, routing::post};
 use boxoffice_common::{
     adapters::callback::signature::{self, generate_secret},
@@ -84,6 +84,7 @@ pub async fn fill(engine: &Engine) -> Result<(), Failure> {
     put(engine, &scope, Kind::Plan, "pln_demo_monthly", &monthly.to_string(), None, None).await?;
     fill_memberships(engine, &scope, id).await?;
     demo_momence::fill(engine, &scope).await?;
+    demo_classmanager::fill(engine, &scope).await?;
     demo_dialects::fill(engine, &scope).await
 }
 

@@ -17,6 +17,7 @@ mod bench;
 mod command;
 mod dead_letters;
 mod demo;
+mod demo_classmanager;
 mod demo_dialects;
 mod demo_momence;
 mod doctor;

@@ -123,6 +123,8 @@ async fn the_examples_of_the_page_about_dialects_run_as_they_stand() {
         .map(|answer| ["status", "amount_cents", "mode"].map(|field| answer[field].as_str().unwrap_or_default()))
         .collect();
     let expected = [["succeeded", "4320", "one_shot"], ["succeeded", "4900", "subscription"], ["requires_payment", "4200", "one_shot"]];
+    let basket = answers.iter().find(|answer| answer[0]["stats"].is_object()).unwrap_or_else(|| panic!("{said}"));
+    assert_eq!((basket.as_array().unwrap().len(), &basket[0]["stats"]["total"]), (2, &serde_json::json!(12_500)), "{said}");
     assert_eq!(told, expected, "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(server.terminate(Duration::from_secs(40)).await.unwrap().success());
 }

@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `momence` | Momence's host checkout |
+//! | `classmanager` | ClassManager's basket checkout |
 //! | `loop_payments` | Loop's payments |
 //! | `monime` | Monime's checkout sessions |
 //! | `checksum` | what was asked, summed up |
@@ -12,6 +13,7 @@
 //! | `told` | whose words a path is answered in, and how each says an error |
 
 mod checksum;
+mod classmanager;
 mod customers;
 mod keyed;
 mod loop_payments;
@@ -30,6 +32,8 @@ pub(crate) fn router() -> OpenApiRouter<ApiContext> {
     OpenApiRouter::new()
         .merge(momence::router())
         .nest("/momence", momence::router())
+        .merge(classmanager::whole())
+        .nest("/classmanager", classmanager::whole())
         .merge(loop_payments::at_root())
         .nest("/loop", loop_payments::whole())
         .merge(monime::at_root())

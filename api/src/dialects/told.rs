@@ -1,6 +1,6 @@
 //! Whose words a path is answered in, and how each says what is wrong.
 
-use super::{checksum::Checksum, loop_payments, momence, monime};
+use super::{checksum::Checksum, classmanager, loop_payments, momence, monime};
 use crate::problem::Problem;
 use axum::{extract::Request, response::Response};
 use http::{HeaderValue, StatusCode, header};
@@ -44,7 +44,7 @@ impl Heard {
 }
 
 /// Every one.
-static ALL: [&Dialect; 3] = [&momence::DIALECT, &loop_payments::DIALECT, &monime::DIALECT];
+static ALL: [&Dialect; 4] = [&momence::DIALECT, &classmanager::DIALECT, &loop_payments::DIALECT, &monime::DIALECT];
 
 impl Dialect {
     /// Whose words this path is answered in; nobody's where it is the native API's.
@@ -99,6 +99,11 @@ mod tests {
             ("/monime/nothing", "/monime"),
             ("/v1/checkout-sessions", "/monime"),
             ("/v1/checkout-sessions/chk_1", "/monime"),
+            ("/classmanager", "/classmanager"),
+            ("/classmanager/v1/nothing", "/classmanager"),
+            ("/v1/basket/fml_1/checkout", "/classmanager"),
+            ("/v1/balances", "/classmanager"),
+            ("/v1/transactions/", "/classmanager"),
         ] {
             assert_eq!(Dialect::of(theirs).map(|dialect| dialect.prefix), Some(prefix), "{theirs}");
         }

@@ -86,6 +86,14 @@ const ROUTES: &[(&str, &[&str])] = &[
     ("/momence/api/v2/host/sessions/{id}/waitlist/bookings", &["post"]),
     ("/sandbox/payment-intents", &["post"]),
     ("/sandbox/payment-intents/{id}", &["get"]),
+    ("/v1/basket/{familyId}/quote", &["get"]),
+    ("/v1/basket/{familyId}/checkout", &["post"]),
+    ("/v1/balances", &["get"]),
+    ("/v1/transactions/", &["get"]),
+    ("/classmanager/v1/basket/{familyId}/quote", &["get"]),
+    ("/classmanager/v1/basket/{familyId}/checkout", &["post"]),
+    ("/classmanager/v1/balances", &["get"]),
+    ("/classmanager/v1/transactions/", &["get"]),
     ("/v1/checkout", &["post"]),
     ("/v1/payments/{id}", &["get"]),
     ("/v1/checkout-sessions", &["get", "post"]),
@@ -131,12 +139,13 @@ async fn every_route_is_described_with_its_answers_and_every_reference_leads_som
             assert!(operation["summary"].is_string() && operation["tags"][0].is_string(), "{path}");
             let responses = operation["responses"].as_object().unwrap();
             assert!(responses.keys().any(|status| status.starts_with('2')));
-            if ["/v1", "/loop", "/momence", "/api/v2", "/monime"].iter().any(|folder| path.starts_with(folder)) {
+            if ["/v1", "/loop", "/momence", "/classmanager", "/api/v2", "/monime"].iter().any(|folder| path.starts_with(folder)) {
                 assert!(responses.contains_key("401") && responses.contains_key("429") && operation["security"].is_array(), "{path}");
                 let (kind, schema) = match operation["tags"][0].as_str() {
                     Some("loop") => ("application/json", "LoopError"),
                     Some("momence") => ("application/json", "MomenceError"),
                     Some("monime") => ("application/json", "MonimeError"),
+                    Some("classmanager") => ("application/json", "ClassManagerError"),
                     _ => ("application/problem+json", "Problem"),
                 };
                 let problem = &responses["401"]["content"][kind]["schema"]["$ref"];

@@ -22,8 +22,12 @@ const MOMENCE: &str = r#"{"memberId": "crm_mark", "items": [{"id": "1", "type": 
 const MONIME: &str = r#"{"name": "x", "lineItems": [{"name": "a", "price": {"currency": "SLE", "value": 1}}, {"name": "b", "price": {"currency": "USD", "value": 1}}]}"#;
 /// The space of what they find.
 const SPACE: (&str, &str) = ("monime-space-id", "spc_mark");
+/// For clients of ClassManager's API.
+const BASKET: &str = r#"{"items": {"enrolments": [], "trials": []}, "paymentIntentId": null}"#;
 /// What a route needs to get as far as the look-up; `{}` for the others. Written with the shop's own ids.
 const BODIES: &[(&str, &str, &str)] = &[
+    ("post", "/v1/basket/{familyId}/checkout", BASKET),
+    ("post", "/classmanager/v1/basket/{familyId}/checkout", BASKET),
     ("post", "/sandbox/payment-intents", r#"{"token": "tok_visa", "amount": 1, "currency": "usd", "owner": "cus_mark"}"#),
     ("post", "/v1/checkouts", r#"{"customer": "cus_mark", "currency": "usd", "lines": [{"type": "session", "session": "ses_mark"}]}"#),
     ("post", "/v1/checkout", LOOP),
@@ -136,6 +140,7 @@ impl Shop {
         let ids = HashMap::from([
             ("checkout-sessions", page),
             ("payments", sale.clone()),
+            ("basket", "family_mark".to_owned()),
             ("payment-intents", "pi_mark".to_owned()),
             ("checkouts", sale),
             ("refunds", text(&refund["id"])),
