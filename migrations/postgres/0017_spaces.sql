@@ -1,8 +1,8 @@
 -- Checkouts that stand apart in a space of their tenant's: the list of each space. Those of no space have no row.
 CREATE TABLE checkout_spaces (
-    scope    TEXT NOT NULL,
-    space    TEXT NOT NULL,
-    checkout TEXT NOT NULL,
+    scope    TEXT COLLATE "C" NOT NULL,
+    space    TEXT COLLATE "C" NOT NULL,
+    checkout TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (scope, space, checkout)
 );
 CREATE INDEX checkout_spaces_checkout ON checkout_spaces (checkout);

@@ -31,7 +31,7 @@ pub struct Shop {
     pub store: Arc<SqlStore>,
     pub scope: Scope,
     pub entropy: Arc<Entropy>,
-    url: String,
+    pub url: String,
     raw: sqlx::AnyPool,
     _folder: Option<tempfile::TempDir>,
 }

@@ -10,7 +10,7 @@ use boxoffice_common::{
         checkout::Closing,
         ends::Verdict,
         error::Code,
-        id::{CatalogueId, CheckoutId},
+        id::{CatalogueId, CheckoutId, SpaceId},
         replace::MAX_REPLACED,
         state::Status,
     },
@@ -103,9 +103,19 @@ over_both! {
         theirs.scope = shop.other_scope();
         let mut other = page(&shop, &session);
         other.order.reference = Some("booking-8".to_owned());
+        let in_north = |mut new: NewCheckout| {
+            new.order.space = Some(SpaceId::parse("north").unwrap());
+            new
+        };
         let (theirs, other) = (shop.accept(theirs).await, shop.accept(other).await);
-        let (_, moved) = replace(&shop, instead(&shop, &session)).await;
+        let (north, _) = replace(&shop, in_north(instead(&shop, &session))).await;
+        let (here, moved) = replace(&shop, instead(&shop, &session)).await;
         assert_eq!((moved, end(&shop, &theirs).await.0, end(&shop, &other).await.0), (vec![], Status::Queued, Status::Queued));
+        assert_eq!(end(&shop, &north).await.0, Status::Queued, "in another space");
+        let (_, moved) = replace(&shop, in_north(instead(&shop, &session))).await;
+        assert_eq!(moved.into_iter().map(|moved| moved.checkout).collect::<Vec<_>>(), [north]);
+        assert_eq!(end(&shop, &here).await.0, Status::Queued);
+        shop.assert_clean().await;
     }
 
     async fn of_many_at_once_exactly_one_stays_open_and_each_has_an_end(shop) {

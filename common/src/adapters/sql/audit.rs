@@ -276,7 +276,7 @@ const RULES: &[Rule] = &[
         // Of those that took a place under one reference: they come one after the other.
         sql: "SELECT c.id, 'is ' || c.status || ', and ' || r.checkout || ' has taken its place' FROM replacements r \
               JOIN checkouts c ON c.scope = r.scope AND c.reference = r.reference AND c.id <> r.checkout \
-              WHERE c.status IN ('queued', 'processing', 'awaiting_payment') AND c.doc LIKE '%\"replaces_open\":true%' \
+              LEFT JOIN checkout_spaces s ON s.checkout = c.id WHERE COALESCE(s.space, '') = r.space AND c.status IN ('queued', 'processing', 'awaiting_payment') AND c.doc LIKE '%\"replaces_open\":true%' \
               AND c.doc NOT LIKE '%\"metadata\":{%\"replaces_open\":true%'",
     },
     Rule {

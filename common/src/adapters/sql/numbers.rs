@@ -10,7 +10,7 @@ use crate::{
     domain::{id::Entropy, scope::Scope},
     ports::store::{NUMBERS, Numbered, StoreError},
 };
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// How often a number may have been somebody's already.
 const TRIES: u32 = 16;
@@ -43,7 +43,8 @@ impl SqlStore {
         for _ in 0..TRIES {
             let numbers = transact!(self.db, tx => {
                 let mut rows = Rows::new(&[("scope", Text), ("kind", Text), ("id", Text), ("n", Int)]);
-                for id in ids {
+                // In one order, whoever asks: two who ask for the same ones never wait for each other.
+                for id in BTreeSet::from_iter(ids) {
                     rows.push([scope.as_str().into(), kind.as_str().into(), id.as_str().into(), any(&self.entropy).into()]);
                 }
                 // What is numbered keeps its number, and a number its owner: whoever comes second tries another one.

@@ -28,7 +28,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{collections::HashSet, str::FromStr, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 
 static POSTGRES: Migrator = sqlx::migrate!("../migrations/postgres");
@@ -116,19 +116,19 @@ impl SqlStore {
         .map_err(|error| StoreError::Unavailable(format!("migrations: {error}")))
     }
 
-    /// Whether the newest migration that we know is applied.
+    /// Whether every migration that we know is applied: an older one may have come later than a newer one. Those that we do not know are a
+    /// newer process's.
     pub(super) async fn check_schema(&self) -> Result<(), StoreError> {
-        let rows = self.db.read("SELECT MAX(version) FROM _sqlx_migrations WHERE success", None, &[]).await;
-        let applied = match rows {
-            Ok(rows) => rows.first().map_or(Ok(None), |row| row.maybe_int(0))?,
-            Err(StoreError::Inconsistent(_)) => None,
+        let applied: HashSet<i64> = match self.db.read("SELECT version FROM _sqlx_migrations WHERE success", None, &[]).await {
+            Ok(rows) => rows.iter().map(|row| row.int(0)).collect::<Result<_, _>>()?,
+            Err(StoreError::Inconsistent(_)) => HashSet::new(),
             Err(error) => return Err(error),
         };
-        let known = POSTGRES.iter().map(|migration| migration.version).max();
-        if applied >= known {
-            Ok(())
-        } else {
-            Err(StoreError::Unavailable(format!("the schema is at version {applied:?}, not {known:?}: run `boxoffice migrate`")))
+        match POSTGRES.iter().map(|migration| migration.version).find(|version| !applied.contains(version)) {
+            None => Ok(()),
+            Some(missing) => {
+                Err(StoreError::Unavailable(format!("the schema lacks migration {missing:04}, or more: run `boxoffice migrate`")))
+            }
         }
     }
 }

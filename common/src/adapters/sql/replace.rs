@@ -15,7 +15,7 @@ use super::{
 use crate::{
     domain::{
         checkout::Checkout,
-        id::{CheckoutId, Entropy},
+        id::{CheckoutId, Entropy, SpaceId},
         replace::{self, MAX_REPLACED},
         state::Status,
     },
@@ -36,10 +36,11 @@ impl SqlStore {
 async fn run(tx: &mut Tx<'_>, new: &Arc<NewCheckout>, entropy: &Entropy) -> Result<Replacing, StoreError> {
     let missing = || StoreError::Inconsistent(format!("{} takes the place of others, and has no reference", new.id));
     let reference = new.order.reference.as_deref().ok_or_else(missing)?;
-    let place = [new.scope.as_str().into(), reference.into()];
+    let space = new.order.space.as_ref().map_or("", SpaceId::as_str);
+    let place = [new.scope.as_str().into(), space.into(), reference.into()];
     // The lock is what it is for.
-    let sql =
-        "INSERT INTO replacements (scope, reference) VALUES ({1}, {2}) ON CONFLICT (scope, reference) DO UPDATE SET scope = excluded.scope";
+    let sql = "INSERT INTO replacements (scope, space, reference) VALUES ({1}, {2}, {3}) \
+               ON CONFLICT (scope, space, reference) DO UPDATE SET scope = excluded.scope";
     tx.execute(sql, None, &place).await?;
     if let Some(bound) = answers::bound(tx, &new.scope, &new.idempotency, new.id.as_str()).await? {
         let accepted = match bound {
@@ -50,9 +51,10 @@ async fn run(tx: &mut Tx<'_>, new: &Arc<NewCheckout>, entropy: &Entropy) -> Resu
         };
         return Ok(Replacing { accepted, moved: Vec::new() });
     }
-    let sql = "SELECT c.id FROM checkouts c WHERE c.scope = {1} AND c.reference = {2} AND c.completed_at IS NULL ORDER BY c.id LIMIT {3}";
-    let [scope, reference] = place.clone();
-    let open = tx.fetch(sql, None, &[scope, reference, (MAX_REPLACED + 1).into()]).await?;
+    let sql = "SELECT c.id FROM checkouts c LEFT JOIN checkout_spaces s ON s.checkout = c.id WHERE c.scope = {1} AND c.reference = {3} \
+               AND c.completed_at IS NULL AND COALESCE(s.space, '') = {2} ORDER BY c.id LIMIT {4}";
+    let [scope, space, reference] = place.clone();
+    let open = tx.fetch(sql, None, &[scope, space, reference, (MAX_REPLACED + 1).into()]).await?;
     if open.len() > MAX_REPLACED {
         return Ok(Replacing { accepted: Accepted::TooManyOpen, moved: Vec::new() });
     }
@@ -69,9 +71,9 @@ async fn run(tx: &mut Tx<'_>, new: &Arc<NewCheckout>, entropy: &Entropy) -> Resu
     let mut behind = Rows::new(&[("checkout", Text), ("earlier", Text)]);
     replaced.behind.iter().for_each(|earlier| behind.push([new.id.as_str().into(), earlier.as_str().into()]));
     tx.run(vec![Write::insert("behind", behind)]).await?;
-    let sql = "UPDATE replacements SET checkout = {3} WHERE scope = {1} AND reference = {2}";
-    let [scope, reference] = place;
-    tx.execute(sql, None, &[scope, reference, new.id.as_str().into()]).await?;
+    let sql = "UPDATE replacements SET checkout = {4} WHERE scope = {1} AND space = {2} AND reference = {3}";
+    let [scope, space, reference] = place;
+    tx.execute(sql, None, &[scope, space, reference, new.id.as_str().into()]).await?;
     let moved = apply(tx, &replaced.effects, now, entropy).await?;
     Ok(Replacing { accepted, moved })
 }
