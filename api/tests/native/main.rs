@@ -13,6 +13,7 @@ mod jobs;
 mod ledger;
 mod limits;
 mod memberships;
+mod monime;
 mod participants;
 mod pay;
 mod pay_looks;

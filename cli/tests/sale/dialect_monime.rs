@@ -38,6 +38,7 @@ pub async fn story(system: &System) {
     a_session_is_called_off(&client, &published["request"]).await;
     the_first_answer_is_given_again(&client, &published["request"]).await;
     a_space_is_told_of_the_end_signed_their_way(&client, &published["request"]).await;
+    what_ends_natively_ends_in_their_words(&client, &published["request"]).await;
     the_books_are_the_same_as_of_a_sale_of_ours(&client, &published["request"]).await;
 }
 
@@ -440,6 +441,34 @@ async fn a_space_is_told_of_the_end_signed_their_way(client: &Monime<'_>, reques
     for id in ["all", "ours"] {
         assert_eq!(shop.send(shop.request(Method::DELETE, &format!("/v1/webhook-endpoints/{id}"))).await.status, 204);
     }
+}
+
+/// A session that nobody pays in time, and one that is paid with ten cards in vain. Made under `/v1`, because theirs last for a day.
+async fn what_ends_natively_ends_in_their_words(client: &Monime<'_>, request: &Value) {
+    let (shop, client) = (client.shop, Monime { space: "spc-ends", ..*client });
+    let receiver = Receiver::start().await.unwrap();
+    shop.put("/v1/webhook-endpoints/ends", &json!({"url": receiver.url(), "events": ["*"], "format": "monime", "space": "spc-ends"}))
+        .await
+        .expect(201);
+    let lines = json!([{"type": "custom", "name": "Bread", "unit_amount": 250}]);
+    let brief = json!({"space": "spc-ends", "currency": "sle", "lines": lines, "payment": {"hosted": {}}, "expires_in": 10});
+    let brief = shop.order(&brief).await;
+    let tried = client.make(request).await;
+    let browser = client.browser(&tried);
+    for n in 1..=10 {
+        let seen = browser.pay("tok_declined").await;
+        assert!((seen.status == 303) == (n == 10), "{n}: {}", seen.html);
+    }
+    assert_eq!(shop.checkout(&browser.id).await["status"], "failed");
+    heard(&receiver, "checkout_session.cancelled", &tried["id"]).await;
+    let off = client.ask(Method::DELETE, &format!("/{}", browser.id)).await.expect(200);
+    assert_eq!(off["result"]["status"], "cancelled", "it is off already");
+    heard(&receiver, "checkout_session.expired", &json!(brief)).await;
+    assert_eq!(client.session(&json!(brief)).await["status"], "expired");
+    refused(&client.ask(Method::DELETE, &format!("/{brief}")).await, 409, "not_cancelable", None);
+    let of = async |status: &str| client.ask(Method::GET, &format!("?status={status}")).await.expect(200)["result"][0]["id"].clone();
+    assert_eq!((of("expired").await, of("cancelled").await), (json!(brief), tried["id"].clone()));
+    assert_eq!(shop.send(shop.request(Method::DELETE, "/v1/webhook-endpoints/ends")).await.status, 204);
 }
 
 async fn the_books_are_the_same_as_of_a_sale_of_ours(client: &Monime<'_>, request: &Value) {
