@@ -214,6 +214,7 @@ async fn member(ctx: &ApiContext, scope: &Scope, id: &ids::Id) -> Result<Custome
 }
 
 async fn prices(ctx: &ApiContext, scope: Arc<Scope>, wanted: Wanted) -> Result<Response, Problem> {
+    let wanted = wanted.meant(ctx, &scope).await?;
     let buyer = Buyer::Known(member(ctx, &scope, &wanted.member).await?);
     let shelf = ctx.intake().shelf(&scope, wanted.things()).await?;
     let cart = wanted.cart(&shelf)?;
@@ -234,6 +235,7 @@ async fn prices(ctx: &ApiContext, scope: Arc<Scope>, wanted: Wanted) -> Result<R
 }
 
 async fn compatible(ctx: &ApiContext, scope: Arc<Scope>, wanted: Wanted) -> Result<Response, Problem> {
+    let wanted = wanted.meant(ctx, &scope).await?;
     let customer = member(ctx, &scope, &wanted.member).await?;
     let shelf = ctx.intake().shelf(&scope, wanted.things()).await?;
     let found = ctx.intake().compatible(&scope, &wanted.cart(&shelf)?, &customer).await?;
@@ -265,7 +267,7 @@ async fn checkout(
     let ordered = body.value.read()?;
     let scope = caller.shared_scope();
     let keyed = Keyed::of(ctx, &scope, route, key, body.hash).await?;
-    let told = match sell(ctx, &scope, &ordered, &keyed.row, trace).await {
+    let told = match sell(ctx, &scope, ordered, &keyed.row, trace).await {
         Ok(sold) => told(ctx, &scope, &sold).await,
         Err(problem) => Err(problem),
     };
@@ -277,7 +279,7 @@ async fn checkout(
 }
 
 /// Sells, or finds what was sold before: whatever has changed since, the same key has the same end.
-async fn sell(ctx: &ApiContext, scope: &Arc<Scope>, ordered: &Ordered, row: &IdempotencyRow, trace: TraceParent) -> Result<Sold, Problem> {
+async fn sell(ctx: &ApiContext, scope: &Arc<Scope>, ordered: Ordered, row: &IdempotencyRow, trace: TraceParent) -> Result<Sold, Problem> {
     match submission(ctx, scope, ordered, row, trace).await {
         Ok(submission) => sale::sell(ctx, submission, PATIENCE).await,
         Err(refused) => sale::again(ctx, scope, row, PATIENCE).await?.ok_or(refused),
@@ -287,18 +289,20 @@ async fn sell(ctx: &ApiContext, scope: &Arc<Scope>, ordered: &Ordered, row: &Ide
 async fn submission(
     ctx: &ApiContext,
     scope: &Arc<Scope>,
-    ordered: &Ordered,
+    ordered: Ordered,
     row: &IdempotencyRow,
     trace: TraceParent,
 ) -> Result<Submission, Problem> {
-    let customer = member(ctx, scope, &ordered.wanted.member).await?;
-    let shelf = ctx.intake().shelf(scope, ordered.wanted.things()).await?;
+    let payment = ordered.methods(ctx, scope).await?;
+    let wanted = ordered.wanted.meant(ctx, scope).await?;
+    let customer = member(ctx, scope, &wanted.member).await?;
+    let shelf = ctx.intake().shelf(scope, wanted.things()).await?;
     Ok(Submission {
         scope: Arc::clone(scope),
         idempotency: row.clone(),
-        cart: ordered.wanted.cart(&shelf)?,
+        cart: wanted.cart(&shelf)?,
         buyer: Some(Buyer::Known(customer)),
-        payment: Some(ordered.methods(ctx, scope).await?),
+        payment: Some(payment),
         page: None,
         success_url: None,
         cancel_url: None,

@@ -31,6 +31,8 @@ pub async fn story(system: &System) {
     prices_are_with_and_without_tax_and_a_right_one_is_demanded(&shop, &published).await;
     every_membership_is_told_with_what_keeps_it_from_paying(&shop, &published).await;
     several_packs_pay_together(&shop).await;
+    what_the_member_has_to_confirm_is_told_and_stays_open(&shop).await;
+    the_books_are_the_same_as_of_a_sale_of_ours(&shop).await;
     a_key_and_no_key(&shop).await;
     a_client_that_heard_nothing_is_not_charged_again(&shop).await;
 }
@@ -251,6 +253,15 @@ async fn every_membership_is_told_with_what_keeps_it_from_paying(shop: &Client, 
     insta::assert_json_snapshot!("momence_compatible", steady(&numbered(new)));
     let pays = json!([{"id": "1", "type": "membership", "boughtMembershipId": id}]);
     pay(shop, "/api/v2/host/checkout", &with(&buy(100, "15.00"), json!({"paymentMethods": pays}))).await.expect(200);
+    // So is one of the catalogue's whose id is no number, and it is sold by that.
+    let ours = shop.put(&format!("/v1/customers/{MEMBER}/bought-memberships/25577"), &json!({"membership": "mem_words"})).await;
+    assert_eq!(ours.status, 201, "{}", ours.text);
+    let told = pay(shop, "/api/v2/host/checkout/compatible-memberships", &asked).await.expect(200);
+    let new = told["items"].as_array().unwrap().iter().find(|item| item["boughtMembership"]["id"] == 25577).unwrap();
+    let number = new["boughtMembership"]["membership"]["id"].clone();
+    let item = json!([{"id": "1", "type": "subscription", "membershipId": number, "attemptedPriceInCurrency": "9.00"}]);
+    let bought = pay(shop, "/api/v2/host/checkout", &with(&buy(100, "15.00"), json!({"items": item}))).await.expect(200);
+    assert_eq!(bought["purchasedItems"][0]["type"], "membership", "{bought}");
     let only = json!({"memberId": 12345, "items": [{"id": "1", "type": "subscription", "membershipId": 789}]});
     let told = pay(shop, "/api/v2/host/checkout/compatible-memberships", &only).await.expect(200);
     assert!(
@@ -275,6 +286,41 @@ async fn several_packs_pay_together(shop: &Client) {
         let pack = shop.get(&format!("/v1/customers/{MEMBER}/bought-memberships/{id}")).await.expect(200);
         assert_eq!(pack["credits_left"], 0, "{pack}");
     }
+}
+
+async fn what_the_member_has_to_confirm_is_told_and_stays_open(shop: &Client) {
+    super::momence_shop::card(shop, MEMBER, "5158", "tok_3ds").await;
+    let by_3ds = json!([{"id": "1", "type": "saved_payment_method", "savedPaymentMethodId": 5158}]);
+    let body = with(&buy(100, "15.00"), json!({"paymentMethods": by_3ds}));
+    for _ in 0..2 {
+        let message = refused(&pay(shop, "/api/v2/host/checkout", &body).await, 503, "err-checkout-pending");
+        assert!(message.contains("http"), "{message}");
+    }
+    let sold = shop.get(&format!("/v1/checkouts?customer={MEMBER}&status=awaiting_payment")).await.expect(200);
+    let [only] = sold["data"].as_array().unwrap().as_slice() else { panic!("{sold}") };
+    let path = format!("/v1/checkouts/{}", only["id"].as_str().unwrap());
+    shop.post(&format!("{path}/cancel"), &json!({})).await;
+    shop.eventually(&path, |checkout| checkout["status"] == "canceled").await;
+    refused(&pay(shop, "/api/v2/host/checkout", &body).await, 400, "err-payment-failed");
+}
+
+async fn the_books_are_the_same_as_of_a_sale_of_ours(shop: &Client) {
+    pay(shop, "/api/v2/host/checkout", &buy(200, "12.00")).await.expect(200);
+    let theirs = shop.get(&format!("/v1/checkouts?customer={MEMBER}&limit=1")).await.expect(200)["data"][0].clone();
+    let methods = json!({"methods": [{"type": "saved_method", "id": "5155"}]});
+    let line = json!({"type": "session", "session": "200", "total_amount": 1200});
+    let ours = shop.buy(&json!({"customer": MEMBER, "currency": "usd", "lines": [line], "payment": methods})).await;
+    let mut books = Vec::new();
+    for id in [&theirs["id"], &ours["id"]] {
+        let found = shop.get(&format!("/v1/ledger/transactions?checkout={}", id.as_str().unwrap())).await.expect(200);
+        let told = |transaction: &Value| {
+            let entries = transaction["entries"].as_array().unwrap().iter();
+            (transaction["type"].clone(), entries.map(|entry| (entry["account"].clone(), entry["amount"].clone())).collect::<Vec<_>>())
+        };
+        books.push(found["data"].as_array().unwrap().iter().map(told).collect::<Vec<_>>());
+    }
+    assert!(!books[0].is_empty());
+    assert_eq!(books[0], books[1]);
 }
 
 async fn a_key_and_no_key(shop: &Client) {

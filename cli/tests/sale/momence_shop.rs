@@ -80,6 +80,7 @@ pub async fn open(shop: &Client) {
     .await;
     put(shop, "memberships", "790", pack_of("Gold", 9900, json!({"type": "subscription"}))).await;
     put(shop, "memberships", "791", pack_of("Pilates only", 900, json!({"type": "pack", "credits": 5}))).await;
+    put(shop, "memberships", "mem_words", pack_of("Pilates only", 900, json!({"type": "pack", "credits": 5}))).await;
     sessions(shop).await;
     put(shop, "customers", MEMBER, json!({"external_id": "12345"})).await;
     put(shop, "customers", "cus_young", json!({"external_id": "12346", "date_of_birth": "2001-02-03"})).await;

@@ -270,9 +270,10 @@ fn terms(checkout: &Checkout, id: &RefundId, ask: &RefundAsk, now: Timestamp) ->
     let goes_back = |id: &LineId| release_seats && (!about_lines || ask.lines.contains(id)) && !gone(id);
     let mut credits = refund_credits::of_lines(checkout, goes_back)?;
     let by_credits = credits.iter().map(|(_, amount)| *amount).try_fold(Amount::ZERO, Amount::plus)?;
+    // Where they are kept, what they paid of the lines does not go back in any other way.
+    let worth = if ask.keep_credits && about_lines { worth.minus(by_credits)? } else { worth };
     let amount = match ask.amount {
         Some(amount) => amount,
-        None if about_lines && ask.keep_credits => worth.minus(by_credits)?,
         None if about_lines => worth,
         // Credits go back with their places: where either is kept, all of the money is all there is.
         None if !release_seats || ask.keep_credits => refund_part::money_left(checkout)?.min(left),

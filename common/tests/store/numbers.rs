@@ -34,6 +34,18 @@ over_both! {
         assert!(told.iter().all(|numbers| *numbers == told[0]), "{told:?}");
     }
 
+    async fn many_at_once_are_given_theirs_in_whatever_order_they_name_them(shop) {
+        let asked = (0..40).map(|n| {
+            let (one, other) = (format!("tkt_{}", n % 7), format!("tkt_{}", (n * 3) % 7));
+            let shop = &shop;
+            async move { (shop.store.numbers_of(&shop.scope, Numbered::Booking, &[one.clone(), other.clone()]).await.unwrap(), [one, other]) }
+        });
+        let told = futures::future::join_all(asked).await;
+        for (numbers, names) in told {
+            assert_eq!(shop.store.numbers_of(&shop.scope, Numbered::Booking, &names).await.unwrap(), numbers);
+        }
+    }
+
     async fn what_was_given_to_somebody_else_is_not_given_again(shop) {
         // Two that draw the same number first.
         let twin = async || {

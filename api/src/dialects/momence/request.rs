@@ -264,6 +264,16 @@ fn memberships(methods: Vec<MethodRequest>) -> Result<Vec<Id>, Problem> {
 }
 
 impl Wanted {
+    /// The same with the memberships that its numbers stand for.
+    pub(super) async fn meant(mut self, ctx: &ApiContext, scope: &Scope) -> Result<Self, Problem> {
+        for (at, item) in self.items.iter_mut().enumerate() {
+            let Thing::Membership(id) = &mut item.thing else { continue };
+            let found = meant(ctx, scope, Numbered::Membership, id.as_str()).await?;
+            *id = CatalogueId::parse(found).map_err(|_| Problem::invalid(format!("items[{at}].membershipId"), "is no id"))?;
+        }
+        Ok(self)
+    }
+
     /// What has to be looked up to know what it is, and in which currency.
     pub(super) fn things(&self) -> Vec<(Kind, CatalogueId)> {
         let things = self.items.iter().flat_map(|item| match &item.thing {

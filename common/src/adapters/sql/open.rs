@@ -6,6 +6,7 @@ use super::{
     db::{Db, failed},
     deliveries::{Records, Takes},
     look::Looks,
+    numbers::Counts,
     pay::Pays,
     read::Checkouts,
     refund::RefundsById,
@@ -63,6 +64,7 @@ pub struct SqlStore {
     pub(super) settles: Batcher<Settles>,
     pub(super) pays: Batcher<Pays>,
     pub(super) refunds: Batcher<Refunds>,
+    pub(super) counts: Batcher<Counts>,
     pub(super) loads: Batcher<Looks<Checkouts>>,
     pub(super) refund_looks: Batcher<Looks<RefundsById>>,
     pub(super) settings_looks: Batcher<Looks<SettingsOf>>,
@@ -104,7 +106,23 @@ impl SqlStore {
         let refund_looks = Batcher::start(Looks::new(db.clone()), reads);
         let settings_looks = Batcher::start(Looks::new(db.clone()), reads);
         let spendables = Batcher::start(Looks::new(db.clone()), reads);
-        Ok(Self { accepts, begins, settles, pays, refunds, loads, refund_looks, settings_looks, spendables, takes, records, db, entropy })
+        let counts = Batcher::start(Counts::new(db.clone(), Arc::clone(&entropy)), writes);
+        Ok(Self {
+            accepts,
+            begins,
+            settles,
+            pays,
+            refunds,
+            counts,
+            loads,
+            refund_looks,
+            settings_looks,
+            spendables,
+            takes,
+            records,
+            db,
+            entropy,
+        })
     }
 
     /// Applies what is missing of the schema. Many processes may do it at once.

@@ -354,7 +354,8 @@ impl Shop {
                 .iter()
                 .filter_map(|leg| if let Tender::Membership { covers, .. } = &leg.tender { Some(covers) } else { None });
             let freed = |line| {
-                sale.refunds.iter().any(|refund| refund.status == RefundStatus::Succeeded && refund.freed(sale).any(|one| one.id == line))
+                let gave = |refund: &&refund::Refund| refund.status == RefundStatus::Succeeded && !refund.keep_credits;
+                sale.refunds.iter().filter(gave).any(|refund| refund.freed(sale).any(|one| one.id == line))
             };
             covers.flatten().filter(|cover| sale.status == Status::Succeeded && !freed(cover.line.clone())).map(|cover| cover.places).sum()
         };

@@ -66,18 +66,20 @@ enum Move {
     /// Lines by kind and quantity; with the code; shares that card, balance and cash take before the last method pays the rest; which
     /// charges are declined.
     Buy { lines: Vec<(u8, u32)>, promo: bool, methods: Vec<(u8, i64)>, declines: u8 },
-    /// Of a sale: an amount in hundredths of what was paid, or lines; whether places come free; whether the provider says no.
-    Refund { sale: usize, part: Option<i64>, lines: u8, free: Option<bool>, declined: bool },
+    /// Of a sale: an amount in hundredths of what was paid, or lines; whether places come free, and credits are kept; whether the provider
+    /// says no.
+    Refund { sale: usize, part: Option<i64>, lines: u8, free: Option<bool>, keep: bool, declined: bool },
 }
 
 fn any_move() -> impl Strategy<Value = Move> {
     let lines = prop::collection::vec((0u8..5, 1u32..4), 1..5);
     let methods = prop::collection::vec((0u8..5, 1i64..3_000), 1..5);
     let declines = prop_oneof![4 => Just(0u8), 1 => any::<u8>()];
-    let refund = (any::<prop::sample::Index>(), prop::option::of(0i64..=100), 0u8..32, prop::option::of(any::<bool>()), any::<bool>());
+    let free = (prop::option::of(any::<bool>()), any::<bool>());
+    let refund = (any::<prop::sample::Index>(), prop::option::of(0i64..=100), 0u8..32, free, any::<bool>());
     prop_oneof![
         3 => (lines, any::<bool>(), methods, declines).prop_map(|(lines, promo, methods, declines)| Move::Buy { lines, promo, methods, declines }),
-        2 => refund.prop_map(|(sale, part, lines, free, declined)| Move::Refund { sale: sale.index(64), part, lines, free, declined }),
+        2 => refund.prop_map(|(sale, part, lines, (free, keep), declined)| Move::Refund { sale: sale.index(64), part, lines, free, keep, declined }),
     ]
 }
 
@@ -89,13 +91,13 @@ fn play(tenant: &Tenant, moves: &[Move]) -> [u32; 4] {
             Move::Buy { lines, promo, methods, declines } => {
                 seen[0] += u32::from(shop.buy(lines, *promo, methods, *declines));
             }
-            Move::Refund { sale, part, lines, free, declined } => {
+            Move::Refund { sale, part, lines, free, keep, declined } => {
                 let Some(at) = sale.checked_rem(shop.sales.len()) else { continue };
                 let of = &shop.sales[at];
                 let amount = part.map(|part| Amount::from_minor(of.amount_paid.minor() * part / 100));
                 let lines =
                     of.order.lines.iter().enumerate().filter(|(at, _)| lines >> at & 1 == 1).map(|(_, line)| line.id.clone()).collect();
-                let ask = RefundAsk { amount, lines, release_seats: *free, ..RefundAsk::default() };
+                let ask = RefundAsk { amount, lines, release_seats: *free, keep_credits: *keep, ..RefundAsk::default() };
                 seen[1] += u32::from(shop.refund(at, &ask, *declined));
             }
         }
