@@ -1,6 +1,6 @@
 //! Who is calling, and what it may do. What a handler needs is its argument's type: `Caller<CheckoutsWrite>`.
 
-use crate::{context::ApiContext, key, problem::Problem};
+use crate::{context::ApiContext, dialects::takes_key_header, key, problem::Problem};
 use axum::{
     extract::{FromRequestParts, Request, State},
     middleware::Next,
@@ -19,6 +19,8 @@ use std::{
 };
 use tokio::{sync::Semaphore, time::Instant};
 
+/// Where other people's clients have their key.
+pub(crate) const KEY_HEADER: &str = "x-api-key";
 /// A revoked key, or a changed one, is noticed after this long at the latest.
 const TRUST: Duration = Duration::from_secs(5);
 /// From this age on, one caller looks the key up again while the others still trust it.
@@ -147,7 +149,7 @@ impl<P: Permission, S: Sync> FromRequestParts<S> for Caller<P> {
 
 /// Middleware of all routes that need a key: finds the caller, counts the request against its rate, and says so.
 pub async fn authenticate(State(ctx): State<ApiContext>, mut request: Request, next: Next) -> Response {
-    let identity = match ctx.keys().identify(request.headers()).await {
+    let identity = match ctx.keys().identify(request.headers(), request.uri().path()).await {
         Ok(identity) => identity,
         Err(problem) => return problem.into_response(),
     };
@@ -184,9 +186,10 @@ impl Keys {
         Self { store, remembered: RwLock::default(), lookups: Semaphore::new(MAX_LOOKUPS) }
     }
 
-    /// The caller behind `Authorization: Bearer …`.
-    pub async fn identify(&self, headers: &HeaderMap) -> Result<Arc<Identity>, Problem> {
-        let key = bearer(headers).ok_or(Problem::Unauthenticated)?;
+    /// The caller behind `Authorization: Bearer …`, and behind `x-api-key` on the paths of an API that has it.
+    pub async fn identify(&self, headers: &HeaderMap, path: &str) -> Result<Arc<Identity>, Problem> {
+        let named = || headers.get(KEY_HEADER).filter(|_| takes_key_header(path))?.to_str().ok();
+        let key = bearer(headers).or_else(named).ok_or(Problem::Unauthenticated)?;
         let mode = key::mode_of(key).ok_or(Problem::Unauthenticated)?;
         let hash = key::hash(key);
         let known = match self.recall(&hash) {

@@ -1,7 +1,12 @@
 //! The outermost layer: every request gets an id, a trace, a place, a time limit and a count, and every answer, even to a
 //! panic, is a proper one.
 
-use crate::{context::ApiContext, dialects::Heard, problem::Problem, trace::TraceParent};
+use crate::{
+    context::ApiContext,
+    dialects::{Callback, Heard},
+    problem::Problem,
+    trace::TraceParent,
+};
 use axum::{
     extract::{MatchedPath, Request, State},
     middleware::Next,
@@ -28,12 +33,16 @@ pub async fn edge(State(ctx): State<ApiContext>, mut request: Request, next: Nex
     let trace = TraceParent::of(request.headers(), ctx.entropy());
     let id = format!("req_{}", ctx.entropy().ulid(ctx.clock().now()));
     request.extensions_mut().insert(trace);
+    let callback = Callback::of(request.uri());
     let heard = Heard::of(&mut request);
     let response = bounded(&ctx, &method, &id, request, next).await;
     let mut response = match heard {
         Some(heard) => heard.answer(response, &id),
         None => response,
     };
+    if let Some(callback) = callback {
+        response = callback.wrap(response);
+    }
     if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }

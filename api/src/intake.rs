@@ -18,7 +18,7 @@ use boxoffice_common::{
         id::{CheckoutId, CustomerId, Entropy, SpaceId},
         leg::{Leg, Tender},
         line::Item,
-        money::Amount,
+        money::{Amount, Currency},
         order::Order,
         plan_sale,
         pricing::{Cart, CartItem, Priced, Shelf, price},
@@ -145,6 +145,12 @@ impl Intake {
     /// What a cart comes to for this buyer, as `accept` would price it. Makes nothing, and says nothing of what is left.
     pub async fn quote(&self, scope: &Arc<Scope>, cart: &Cart, buyer: Option<&Buyer>) -> Result<Priced, Problem> {
         Ok(self.priced(scope, cart, buyer, self.clock.now()).await?.0)
+    }
+
+    /// What a thing of the catalogue is sold in, for clients that name no currency; nothing where it is not there.
+    pub async fn currency_of(&self, scope: &Arc<Scope>, item: &CartItem) -> Result<Option<Currency>, Problem> {
+        let wanted = item.wanted().map(|(kind, id)| (kind, id.clone()));
+        Ok(self.shelves.load(scope, wanted.into_iter().collect()).await?.currency_of(item))
     }
 
     /// A cart with its prices, and what they were read from.

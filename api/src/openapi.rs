@@ -1,7 +1,11 @@
 //! The description of the API: collected from the routes themselves, completed with what is true of all of them, and
 //! served beside a page to browse it.
 
-use crate::{dialects::Dialect, problem::ProblemBody};
+use crate::{
+    auth::KEY_HEADER,
+    dialects::{Dialect, takes_key_header},
+    problem::ProblemBody,
+};
 use axum::{Router, body::Bytes, routing};
 use http::header;
 use utoipa::{
@@ -9,13 +13,14 @@ use utoipa::{
     openapi::{
         Content, Ref, RefOr, Response, ResponseBuilder,
         path::Operation,
-        security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
+        security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
     },
 };
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 const PATH: &str = "/openapi.json";
 const SECURITY: &str = "api_key";
+const OTHER_SECURITY: &str = "x_api_key";
 
 /// The frame; the routes fill it.
 #[derive(OpenApi)]
@@ -38,9 +43,10 @@ const SECURITY: &str = "api_key";
         (name = "provider events", description = "Where payment providers tell us what became of a payment, signed"),
         (name = "health", description = "For operators"),
         (name = "momence", description = "Momence's host checkout, for clients that are written for it: see docs/dialects.md"),
+        (name = "loop", description = "Loop's payments API, for clients that are written for it: see docs/dialects.md"),
         (name = "monime", description = "Monime's checkout sessions, for clients that are written for them: see docs/dialects.md"),
         (name = "classmanager", description = "ClassManager's basket checkout, for clients that are written for it: see docs/dialects.md"),
-        (name = "loop", description = "Loop's payments API, for clients that are written for it: see docs/dialects.md")
+        (name = "bokamera", description = "BokaMera's Stripe checkout, for clients that are written for it: see docs/dialects.md")
     )
 )]
 pub struct Frame;
@@ -73,6 +79,8 @@ fn complete(api: &mut utoipa::openapi::OpenApi) {
     if let Some(components) = &mut api.components {
         let scheme = Http::builder().scheme(HttpAuthScheme::Bearer).description(Some("An API key: `bo_test_…` or `bo_live_…`")).build();
         components.add_security_scheme(SECURITY, SecurityScheme::Http(scheme));
+        let header = ApiKeyValue::with_description(KEY_HEADER, "The same key, where other people's clients have it");
+        components.add_security_scheme(OTHER_SECURITY, SecurityScheme::ApiKey(ApiKey::Header(header)));
     }
     for (path, item) in &mut api.paths.paths {
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
@@ -86,6 +94,10 @@ fn complete(api: &mut utoipa::openapi::OpenApi) {
                 None => tell_problems(operation, "application/problem+json", &ProblemBody::name()),
                 Some(dialect) => tell_problems(operation, "application/json", &dialect.schema_of_faults()),
             }
+            if takes_key_header(path) {
+                tell_other_key(operation);
+            }
+            tell_scripts(operation);
         }
     }
 }
@@ -107,6 +119,22 @@ fn need_key(operation: &mut Operation) {
     for (status, description) in COMMON.iter().chain(of_bodies) {
         let responses = &mut operation.responses.responses;
         responses.entry((*status).to_owned()).or_insert_with(|| Response::new(*description).into());
+    }
+}
+
+/// Its key may come in a header of its own, too.
+fn tell_other_key(operation: &mut Operation) {
+    operation.security.get_or_insert_default().push(SecurityRequirement::new::<_, [&str; 0], _>(OTHER_SECURITY, []));
+}
+
+/// Where a function can be named, every answer can be a call of it.
+fn tell_scripts(operation: &mut Operation) {
+    if !operation.parameters.iter().flatten().any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.name == "callback")) {
+        return;
+    }
+    for response in operation.responses.responses.values_mut() {
+        let RefOr::T(response) = response else { continue };
+        *response = ResponseBuilder::from(response.clone()).content("application/javascript", Content::new(None::<Ref>)).build();
     }
 }
 

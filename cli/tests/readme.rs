@@ -126,5 +126,7 @@ async fn the_examples_of_the_page_about_dialects_run_as_they_stand() {
     let basket = answers.iter().find(|answer| answer[0]["stats"].is_object()).unwrap_or_else(|| panic!("{said}"));
     assert_eq!((basket.as_array().unwrap().len(), &basket[0]["stats"]["total"]), (2, &serde_json::json!(12_500)), "{said}");
     assert_eq!(told, expected, "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    let bokamera: Vec<&str> = answers.iter().filter_map(|answer| answer["Status"].as_str()).collect();
+    assert_eq!((bokamera, answers.iter().filter(|answer| answer["SessionId"].is_string()).count()), (vec!["open", "open"], 1), "{said}");
     assert!(server.terminate(Duration::from_secs(40)).await.unwrap().success());
 }

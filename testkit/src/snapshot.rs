@@ -57,7 +57,10 @@ impl Names {
             return "<port>".to_owned();
         }
         let (kind, random) = word.rsplit_once('_').unwrap_or(("", word));
-        let kind = if is_ulid(random) {
+        // 256 bits in base64url may have an underscore anywhere.
+        let kind = if word.len() == 43 {
+            "secret_".to_owned()
+        } else if is_ulid(random) {
             if kind.is_empty() { "ulid_".to_owned() } else { format!("{kind}_") }
         } else if is_providers(random) {
             // `ch_6_7170956b38676d76`: the number counts its book's charges.
@@ -111,13 +114,13 @@ mod tests {
             "id": "chk_01KAJQ5Z7V8W9XYZ0123456789", "again": ["chk_01KAJQ5Z7V8W9XYZ0123456789", "chk_01KAJQ5Z7V8W9XYZ012345678A"],
             "made": "2026-11-21T22:47:04.123Z", "old": "2023-12-05 14:30:41", "day": "2026-11-21", "amount": 1500, "none": null,
             "url": "http://127.0.0.1:41234/pay/chk_01KAJQ5Z7V8W9XYZ0123456789.abcdefghijklmnopqrstuvwxyzABCDEFGHIJ", "name": "Tai_chi: 20 of 50",
-            "session": "ses_demo_yoga", "charge": "ch_6_7170956b38676d76",
+            "session": "ses_demo_yoga", "charge": "ch_6_7170956b38676d76", "token": "OzhhwcKGBYKSN_OxNCEO5ncEbCp6j5jd_U9CpaxFQ8E",
         });
         let expected = json!({
             "id": "chk_#1", "again": ["chk_#1", "chk_#2"],
             "made": "<time>", "old": "<time>", "day": "<date>", "amount": 1500, "none": null,
             "url": "http://127.0.0.1:<port>/pay/chk_#1.secret_#1", "name": "Tai_chi: 20 of 50",
-            "session": "ses_demo_yoga", "charge": "ch_#1",
+            "session": "ses_demo_yoga", "charge": "ch_#1", "token": "secret_#2",
         });
         assert_eq!(steady(&answer), expected);
     }

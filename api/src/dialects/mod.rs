@@ -6,12 +6,14 @@
 //! | `classmanager` | ClassManager's basket checkout |
 //! | `loop_payments` | Loop's payments |
 //! | `monime` | Monime's checkout sessions |
+//! | `bokamera` | BokaMera's Stripe checkout |
 //! | `checksum` | what was asked, summed up |
 //! | `customers` | customers by the names that clients have for them |
 //! | `keyed` | how a request gets a key, whether it names one or not |
 //! | `sale` | a sale, handed to the intake and waited for |
 //! | `told` | whose words a path is answered in, and how each says an error |
 
+mod bokamera;
 mod checksum;
 mod classmanager;
 mod customers;
@@ -22,6 +24,7 @@ mod monime;
 mod sale;
 mod told;
 
+pub(crate) use bokamera::{Callback, is_theirs as takes_key_header};
 pub(crate) use told::{Dialect, Heard};
 
 use crate::context::ApiContext;
@@ -38,4 +41,6 @@ pub(crate) fn router() -> OpenApiRouter<ApiContext> {
         .nest("/loop", loop_payments::whole())
         .merge(monime::at_root())
         .nest("/monime", monime::at_root())
+        .merge(bokamera::whole())
+        .nest("/bokamera", bokamera::whole())
 }

@@ -1,6 +1,6 @@
 //! Whose words a path is answered in, and how each says what is wrong.
 
-use super::{checksum::Checksum, classmanager, loop_payments, momence, monime};
+use super::{bokamera, checksum::Checksum, classmanager, loop_payments, momence, monime};
 use crate::problem::Problem;
 use axum::{extract::Request, response::Response};
 use http::{HeaderValue, StatusCode, header};
@@ -44,7 +44,7 @@ impl Heard {
 }
 
 /// Every one.
-static ALL: [&Dialect; 4] = [&momence::DIALECT, &classmanager::DIALECT, &loop_payments::DIALECT, &monime::DIALECT];
+static ALL: [&Dialect; 5] = [&momence::DIALECT, &classmanager::DIALECT, &loop_payments::DIALECT, &monime::DIALECT, &bokamera::DIALECT];
 
 impl Dialect {
     /// Whose words this path is answered in; nobody's where it is the native API's.
@@ -104,6 +104,10 @@ mod tests {
             ("/v1/basket/fml_1/checkout", "/classmanager"),
             ("/v1/balances", "/classmanager"),
             ("/v1/transactions/", "/classmanager"),
+            ("/payment/stripe/v1/checkout", "/bokamera"),
+            ("/payment/stripe/v1/checkout.json", "/bokamera"),
+            ("/payment/stripe/v1/checkout/status", "/bokamera"),
+            ("/bokamera/payment/stripe/v1/checkout", "/bokamera"),
         ] {
             assert_eq!(Dialect::of(theirs).map(|dialect| dialect.prefix), Some(prefix), "{theirs}");
         }
@@ -118,6 +122,8 @@ mod tests {
             "/loops",
             "/v1/paymentsx",
             "/pay/x",
+            "/payment",
+            "/payment/stripes",
         ] {
             assert!(Dialect::of(ours).is_none(), "{ours}");
         }
@@ -125,7 +131,9 @@ mod tests {
 
     #[test]
     fn no_path_is_two_ones() {
-        for path in ["/api/v2/host/checkout", "/v1/checkout", "/v1/payments/chk_1", "/v1/checkout-sessions/chk_1"] {
+        for path in
+            ["/api/v2/host/checkout", "/v1/checkout", "/v1/payments/chk_1", "/v1/checkout-sessions/chk_1", "/payment/stripe/v1/checkout"]
+        {
             assert_eq!(ALL.into_iter().filter(|dialect| (dialect.is_at_root)(path)).count(), 1, "{path}");
         }
         for one in ALL {

@@ -72,12 +72,12 @@ impl PageMemory {
     }
 
     /// A tenant's settings, if they were read a moment ago.
-    pub(super) fn settings_of(&self, scope: &Scope) -> Option<Arc<Settings>> {
+    pub(crate) fn settings_of(&self, scope: &Scope) -> Option<Arc<Settings>> {
         self.settings.get(scope)
     }
 
     /// They were read just now: asked for at `at`.
-    pub(super) fn read(&self, scope: &Scope, at: Instant, settings: Settings) -> Arc<Settings> {
+    pub(crate) fn read(&self, scope: &Scope, at: Instant, settings: Settings) -> Arc<Settings> {
         self.settings.read(scope, at, settings)
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 fn opera() -> Value {
     json!({
         "name": "Opéra & Ballet", "color": "#7A1F5C", "time_zone": "europe/paris", "support_email": "aide@opera.example",
-        "embed_origins": ["https://opera.example/", "http://localhost:3000"],
+        "embed_origins": ["https://opera.example/", "http://localhost:3000"], "company_id": "6F9619FF8B86D011B42D00C04FC964FF",
         "custom_payment_methods": [{"id": "1", "name": "Cash"}, {"id": "2", "name": "Invoice", "note_required": true}],
     })
 }
@@ -17,14 +17,14 @@ fn opera() -> Value {
 async fn settings_are_put_shown_and_put_back() {
     let server = Server::start().await;
     let before = server.get("/v1/settings").await;
-    let defaults =
-        json!({"name": null, "color": null, "time_zone": "UTC", "support_email": null, "embed_origins": [], "custom_payment_methods": []});
+    let defaults = json!({"name": null, "color": null, "time_zone": "UTC", "support_email": null, "embed_origins": [],
+        "company_id": null, "custom_payment_methods": []});
     assert_eq!((before.code(), before.json()), (200, defaults.clone()));
     let put = server.put("/v1/settings", &opera()).await;
     assert_eq!(put.code(), 200);
     let shown = json!({
         "name": "Opéra & Ballet", "color": "#7a1f5c", "time_zone": "Europe/Paris", "support_email": "aide@opera.example",
-        "embed_origins": ["https://opera.example", "http://localhost:3000"],
+        "embed_origins": ["https://opera.example", "http://localhost:3000"], "company_id": "6f9619ff-8b86-d011-b42d-00c04fc964ff",
         "custom_payment_methods": [{"id": "1", "name": "Cash", "note_required": false}, {"id": "2", "name": "Invoice", "note_required": true}],
     });
     assert_eq!(put.json(), shown);

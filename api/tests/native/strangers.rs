@@ -24,6 +24,10 @@ const MONIME: &str = r#"{"name": "x", "lineItems": [{"name": "a", "price": {"cur
 const SPACE: (&str, &str) = ("monime-space-id", "spc_mark");
 /// For clients of ClassManager's API.
 const BASKET: &str = r#"{"items": {"enrolments": [], "trials": []}, "paymentIntentId": null}"#;
+/// For clients of BokaMera's.
+const BOKAMERA: &str = r#"{"CompanyId": "6f9619ff-8b86-d011-b42d-00c04fc964ff", "CountryCode": "SE", "InternalReferenceId": "MARK-of-demo",
+    "Articles": [{"ArticleId": 41, "ArticleTypeId": 3, "Quantity": 1}]}"#;
+const BOKAMERA_STATUS: &str = r#"{"CompanyId": "6f9619ff-8b86-d011-b42d-00c04fc964ff", "SessionId": "CHECKOUT"}"#;
 /// What a route needs to get as far as the look-up; `{}` for the others. Written with the shop's own ids.
 const BODIES: &[(&str, &str, &str)] = &[
     ("post", "/v1/basket/{familyId}/checkout", BASKET),
@@ -48,6 +52,14 @@ const BODIES: &[(&str, &str, &str)] = &[
     ("post", "/momence/api/v2/host/sessions/{id}/waitlist/bookings", MOMENCE),
     ("post", "/v1/checkout-sessions", MONIME),
     ("post", "/monime/v1/checkout-sessions", MONIME),
+    ("post", "/payment/stripe/v1/checkout", BOKAMERA),
+    ("post", "/payment/stripe/v1/checkout.json", BOKAMERA),
+    ("post", "/payment/stripe/v1/checkout/status", BOKAMERA_STATUS),
+    ("post", "/payment/stripe/v1/checkout/status.json", BOKAMERA_STATUS),
+    ("post", "/bokamera/payment/stripe/v1/checkout", BOKAMERA),
+    ("post", "/bokamera/payment/stripe/v1/checkout.json", BOKAMERA),
+    ("post", "/bokamera/payment/stripe/v1/checkout/status", BOKAMERA_STATUS),
+    ("post", "/bokamera/payment/stripe/v1/checkout/status.json", BOKAMERA_STATUS),
     ("post", "/v1/checkouts/{id}/resolve", r#"{"outcome": "failed"}"#),
     ("post", "/v1/refunds/{id}/resolve", r#"{"outcome": "failed"}"#),
     ("post", "/v1/sessions/{id}/waiting-list", r#"{"customer": "cus_mark"}"#),
@@ -103,6 +115,7 @@ impl Shop {
             ("customers/cus_mark/payment-methods/pm_mark", card),
             ("customers/cus_mark/bought-memberships/bmb_mark", json!({"membership": "mem_mark"})),
             ("webhook-endpoints/we_mark", json!({"url": "https://mark.example/", "events": ["*"]})),
+            ("products/41", json!({"name": MARK, "unit_amount": 100, "currency": "usd"})),
             ("settings", json!({"name": MARK})),
         ] {
             let reply = server.put(&format!("/v1/{path}"), &body).await;
@@ -199,7 +212,7 @@ impl Shop {
 
     async fn ask(&self, method: &str, template: &str, path: &str, key: &[(&str, &str)]) -> Reply {
         let body = BODIES.iter().find(|(with, to, _)| (*with, *to) == (method, template)).map_or("{}", |(.., body)| body);
-        let body = body.replace("TICKET", &self.ids["tickets"]);
+        let body = body.replace("TICKET", &self.ids["tickets"]).replace("CHECKOUT", &self.ids["checkouts"]);
         let request = request(&method.to_uppercase(), path, key).header("idempotency-key", "stranger").header(SPACE.0, SPACE.1);
         let request = if method == "get" || method == "delete" {
             request.body(Body::empty())
@@ -236,10 +249,8 @@ impl Shop {
 /// The status and the code of a refusal, in our words or in those of another API.
 fn refusal(reply: &Reply) -> (u16, String) {
     let body = reply.json();
-    if let Some(theirs) = body["exception"].as_str() {
-        return (reply.code(), theirs.to_owned());
-    }
-    match (body["error"].as_str().or(body["error"]["reason"].as_str()), body["type"].as_str().and_then(|kind| kind.strip_prefix("err-"))) {
+    let theirs = [&body["exception"], &body["error"], &body["error"]["reason"], &body["ResponseStatus"]["ErrorCode"]];
+    match (theirs.into_iter().find_map(Value::as_str), body["type"].as_str().and_then(|kind| kind.strip_prefix("err-"))) {
         (Some(theirs), _) => (reply.code(), theirs.to_owned()),
         // Momence's says what is not there.
         (None, Some("session-not-found")) => (reply.code(), "not_found".to_owned()),
@@ -259,10 +270,10 @@ async fn another_tenant_and_the_other_mode_find_nothing_and_change_nothing_at_an
         for (method, template, path, _) in &operations {
             let what = format!("{name}: {method} {path}");
             let reply = shop.ask(method, template, path, &[key]).await;
-            // Loop's says so of what is understood and not there.
-            let is_loops = template.ends_with("/v1/checkout");
+            // Loop's and BokaMera's say so of what is understood and not there.
+            let says_so_too = template.ends_with("/v1/checkout") || template.ends_with("/v1/checkout.json");
             let is_momences = template.contains("/api/v2/") && refusal(&reply).1 == "cart_validation_failed";
-            let is_understood = reply.code() != 400 || is_momences || (is_loops && refusal(&reply).1 == "resource_missing");
+            let is_understood = reply.code() != 400 || is_momences || (says_so_too && refusal(&reply).1 == "resource_missing");
             assert!(is_understood, "{what} is not understood: give it a body in BODIES: {:?}", reply.body);
             assert!(reply.code() < 500, "{what}: {:?}", reply.body);
             // One may put what one likes under the same name, as one's own.

@@ -7,6 +7,7 @@ mod balance;
 mod callbacks;
 mod cards;
 mod closing;
+mod dialect_bokamera;
 mod dialect_classmanager;
 mod dialect_loop;
 mod dialect_momence;
@@ -101,5 +102,7 @@ stories! {
     dialect_loop::slow as what_an_answer_could_not_wait_for_is_one_payment_however_often_it_is_asked_for with dialect_loop::SLOW;
     dialect_monime::story as a_client_of_monime_changes_its_base_url_and_its_key with QUICK;
     dialect_monime::busy as a_client_of_monime_that_asks_too_often_is_told_so with dialect_monime::BUSY;
+    dialect_bokamera::story as a_client_of_bokamera_changes_its_base_url_and_its_key with QUICK;
+    dialect_bokamera::slow as a_newer_order_waits_for_an_older_one_that_a_provider_keeps_waiting with dialect_loop::SLOW;
     review::story as what_nobody_can_find_out_is_decided_by_an_operator with review::SETTINGS;
 }

@@ -113,6 +113,9 @@ const CODES: [([u8; 3], u32); 156] = [
 ];
 
 impl Currency {
+    /// US dollars.
+    pub const USD: Self = Self(*b"usd");
+
     /// Reads a code, in lower or upper case.
     pub fn parse(text: &str) -> Result<Self, MoneyError> {
         let mut code: [u8; 3] = text.as_bytes().try_into().map_err(|_| MoneyError::UnknownCurrency)?;

@@ -90,6 +90,17 @@ pub enum CartItem {
 }
 
 impl CartItem {
+    /// What of the catalogue it names.
+    pub fn wanted(&self) -> Option<(Kind, &CatalogueId)> {
+        match self {
+            Self::Session { session, .. } => Some((Kind::Session, session)),
+            Self::Product { product, .. } => Some((Kind::Product, product)),
+            Self::Membership { membership } => Some((Kind::Membership, membership)),
+            Self::Plan { plan } => Some((Kind::Plan, plan)),
+            Self::Custom { .. } => None,
+        }
+    }
+
     /// The quantity of a line that does not say: its named seats, else its participants, else one.
     pub fn default_quantity(&self) -> u32 {
         match self {
@@ -117,6 +128,19 @@ pub struct Shelf {
     pub promo_codes: HashMap<CatalogueId, PromoCode>,
 }
 
+impl Shelf {
+    /// What a thing is sold in; nothing where it is not on the shelf.
+    pub fn currency_of(&self, item: &CartItem) -> Option<Currency> {
+        match item {
+            CartItem::Session { session, .. } => self.sessions.get(session).map(|session| session.currency),
+            CartItem::Product { product, .. } => self.products.get(product).map(|product| product.currency),
+            CartItem::Membership { membership } => self.memberships.get(membership).map(|membership| membership.currency),
+            CartItem::Plan { plan } => self.plans.get(plan).map(|plan| plan.currency),
+            CartItem::Custom { .. } => None,
+        }
+    }
+}
+
 /// A cart with its prices, ready to be frozen in an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Priced {
@@ -133,13 +157,7 @@ pub struct Priced {
 impl Cart {
     /// What has to be on the [`Shelf`] to price it: each thing once, in the order of the lines.
     pub fn wanted(&self) -> Vec<(Kind, CatalogueId)> {
-        let lines = self.lines.iter().filter_map(|line| match &line.item {
-            CartItem::Session { session, .. } => Some((Kind::Session, session)),
-            CartItem::Product { product, .. } => Some((Kind::Product, product)),
-            CartItem::Membership { membership } => Some((Kind::Membership, membership)),
-            CartItem::Plan { plan } => Some((Kind::Plan, plan)),
-            CartItem::Custom { .. } => None,
-        });
+        let lines = self.lines.iter().filter_map(|line| line.item.wanted());
         let mut seen = HashSet::new();
         lines
             .chain(self.promo_code.iter().map(|code| (Kind::PromoCode, code)))

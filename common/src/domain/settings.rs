@@ -43,6 +43,9 @@ pub struct Settings {
     #[serde(default)]
     #[schema(max_items = 20)]
     pub embed_origins: Vec<Origin>,
+    /// What a client of another API calls the tenant by: then no other company is taken from it.
+    #[serde(default)]
+    pub company_id: Option<CompanyId>,
     /// Its own ways to be paid outside, at most 50, for clients that name them by an id.
     #[serde(default)]
     #[schema(max_items = 50)]
@@ -102,6 +105,30 @@ impl Settings {
             return Err(refuse("this custom payment method needs a note"));
         }
         Ok(found)
+    }
+}
+
+/// A company, by a GUID that somebody else has given it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, utoipa::ToSchema)]
+#[schema(value_type = String, format = "uuid", examples("6f9619ff-8b86-d011-b42d-00c04fc964ff"))]
+pub struct CompanyId(uuid::Uuid);
+
+impl CompanyId {
+    /// Reads 32 hexadecimal digits in any case, with or without dashes, also in braces.
+    pub fn parse(text: &str) -> Option<Self> {
+        uuid::Uuid::try_parse(text).ok().map(Self)
+    }
+}
+
+impl Serialize for CompanyId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0.hyphenated())
+    }
+}
+
+impl<'de> Deserialize<'de> for CompanyId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).ok_or_else(|| D::Error::custom("is a GUID"))
     }
 }
 
@@ -225,6 +252,18 @@ mod tests {
         let dark_text = |text: &str| Color::parse(text).unwrap().wants_dark_text();
         assert!(dark_text("#ffffff") && dark_text("#ffcc00") && dark_text("#00ff00") && dark_text("#777777"));
         assert!(!dark_text("#000000") && !dark_text("#7a1f5c") && !dark_text("#0000ff") && !dark_text("#757575"));
+    }
+
+    #[test]
+    fn a_company_is_the_same_however_its_guid_is_written() {
+        let plain = CompanyId::parse("6f9619ff-8b86-d011-b42d-00c04fc964ff").unwrap();
+        for same in ["6F9619FF-8B86-D011-B42D-00C04FC964FF", "6f9619ff8b86d011b42d00c04fc964ff", "{6f9619ff-8b86-d011-b42d-00c04fc964ff}"] {
+            assert_eq!(CompanyId::parse(same), Some(plain), "{same}");
+        }
+        assert_eq!(serde_json::to_string(&plain).unwrap(), "\"6f9619ff-8b86-d011-b42d-00c04fc964ff\"");
+        for bad in ["", "6f9619ff", "company", "6f9619ff-8b86-d011-b42d-00c04fc964fg", " 6f9619ff-8b86-d011-b42d-00c04fc964ff"] {
+            assert_eq!(CompanyId::parse(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use boxoffice_common::{
         error::Code,
         id::CatalogueId,
         id::CustomerId,
-        settings::{Color, CustomPaymentMethod, Origin, Settings},
+        settings::{Color, CompanyId, CustomPaymentMethod, Origin, Settings},
         time::Timestamp,
         time_zone::TimeZone,
     },
@@ -25,6 +25,7 @@ fn berlin() -> Settings {
             name: "Cash".to_owned(),
             note_required: true,
         }],
+        company_id: CompanyId::parse("6f9619ff-8b86-d011-b42d-00c04fc964ff"),
     }
 }
 
