@@ -7,12 +7,14 @@
 //! | `fault` | what is wrong, in one table |
 //! | `ids` | ids that are numbers |
 //! | `bookings` | bookings and the waiting list |
+//! | `offers` | what a member has waited for |
 //!
 //! A checkout waits for its end: what the worker finds is its answer.
 
 mod bookings;
 mod fault;
 mod ids;
+mod offers;
 mod request;
 mod view;
 
@@ -297,10 +299,12 @@ async fn submission(
     let wanted = ordered.wanted.meant(ctx, scope).await?;
     let customer = member(ctx, scope, &wanted.member).await?;
     let shelf = ctx.intake().shelf(scope, wanted.things()).await?;
+    let mut cart = wanted.cart(&shelf)?;
+    offers::take(ctx, scope, &customer, &mut cart).await?;
     Ok(Submission {
         scope: Arc::clone(scope),
         idempotency: row.clone(),
-        cart: wanted.cart(&shelf)?,
+        cart,
         buyer: Some(Buyer::Known(customer)),
         payment: Some(payment),
         page: None,

@@ -57,7 +57,7 @@ struct CreateRefund {
     reason: Option<String>,
     /// Whether the places come free when the money is back. Left out: yes, unless it is a part that names no line.
     release_seats: Option<bool>,
-    /// That the credits which paid for places that come free stay used: the customer came off too late, say.
+    /// That the credits which paid for places that come free stay used: the customer came off too late, say. Not without places that do.
     #[serde(default)]
     keep_credits: bool,
     /// That money is meant which came too late and whose refund was refused, or came back: all of it, and nothing of the sale. Of a

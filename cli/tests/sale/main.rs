@@ -96,6 +96,7 @@ stories! {
     dialect_momence::story as a_client_of_momence_changes_its_base_url_and_its_key with QUICK;
     dialect_momence::slow as what_came_of_a_momence_checkout_is_told_when_it_is_known with dialect_momence::SLOW;
     dialect_momence_bookings::story as a_momence_booking_is_canceled_in_time_or_late_and_waited_for with QUICK;
+    dialect_momence_bookings::slow as a_momence_booking_is_canceled_when_its_refund_is_known_to_be_done with dialect_momence_bookings::SLOW;
     dialect_classmanager::story as a_client_of_classmanager_changes_its_base_url_and_its_key with QUICK;
     dialect_classmanager::slow as what_a_basket_could_not_wait_for_is_one_sale_however_often_it_is_asked_for with dialect_classmanager::SLOW;
     dialect_loop::story as a_client_of_loop_changes_its_base_url_and_its_key with QUICK;

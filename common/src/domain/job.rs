@@ -196,7 +196,9 @@ pub fn undo(mut checkout: Checkout, refunds: Vec<Refund>, ours: &RefundId, job: 
     for line in checkout.order.lines.iter().filter(is_ours) {
         let of_line = left_of_lines.get(&line.id).copied().unwrap_or_default();
         let gives = |refund: &&Refund| {
-            refund.counts() && (refund.lines.contains(&line.id) || frees(refund, line)) && refund.gave_money(of_line.min(left))
+            refund.counts()
+                && (refund.lines.contains(&line.id) || frees(refund, line))
+                && refund.gave_back(&checkout, &line.id, of_line.min(left))
         };
         if let Some(refund) = checkout.refunds.iter().find(gives) {
             given.push(refund.status);

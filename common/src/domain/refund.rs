@@ -187,10 +187,14 @@ impl Refund {
         self.status != RefundStatus::Failed
     }
 
-    /// Whether a line of which `left` is left is done with, as far as it is about money: places may have been freed for nothing, and the
-    /// money of the line is still there.
-    pub(super) fn gave_money(&self, left: Amount) -> bool {
-        !self.amount.is_zero() || left.is_zero()
+    /// Whether a line of which `left` is left is done with, as far as it is about what paid: places may have been freed for nothing, and
+    /// the money of the line, or the credits that paid for it, are still there.
+    pub(super) fn gave_back(&self, checkout: &Checkout, line: &LineId, left: Amount) -> bool {
+        !self.amount.is_zero() || (left.is_zero() && !self.kept_credits_of(checkout, line))
+    }
+
+    fn kept_credits_of(&self, checkout: &Checkout, line: &LineId) -> bool {
+        self.keep_credits && refund_credits::pay_for(checkout, line)
     }
 
     /// Where it stands as a whole: it is done when every part is, and has failed when one has and none is under way.
@@ -217,6 +221,23 @@ pub fn refundable(checkout: &Checkout) -> Result<Amount, MoneyError> {
     let waiting = parts.filter(|part| part.attempt.is_none() && matches!(part.status, RefundStatus::Pending | RefundStatus::NeedsReview));
     let waiting = waiting.map(|part| part.amount).try_fold(Amount::ZERO, Amount::plus)?;
     checkout.amount_paid.minus(checkout.amount_refunded)?.minus(under_way)?.minus(waiting)?.minus(late_money::refused(checkout)?)
+}
+
+/// What can still go back of a line: what it came to, less what refunds of it gave or may give, and no more than is left of the sale.
+/// Where a refund was of several lines, all of it may have been this one's.
+pub fn left_of(checkout: &Checkout, line: &LineId) -> Result<Amount, MoneyError> {
+    let worth = refund_part::left_by_line(checkout)?.get(line).copied().unwrap_or_default();
+    let of_it = checkout.refunds.iter().filter(|refund| refund.counts() && refund.lines.contains(line));
+    let gone = of_it.map(|refund| refund.amount).try_fold(Amount::ZERO, Amount::plus)?;
+    Ok(worth.minus(gone.min(worth))?.min(refundable(checkout)?))
+}
+
+/// The refund that frees a line's place, or may yet: one that has done so, if there is one.
+pub fn freeing<'c>(checkout: &'c Checkout, line: &LineId) -> Option<&'c Refund> {
+    let frees = |refund: &&Refund| refund.counts() && refund.freed(checkout).any(|freed| freed.id == *line);
+    let mut found = checkout.refunds.iter().filter(frees);
+    let first = found.clone().next();
+    found.find(|refund| refund.status == RefundStatus::Succeeded).or(first)
 }
 
 /// Decides on a refund, and opens it or, where no provider is asked, does it.
@@ -306,6 +327,8 @@ fn terms(checkout: &Checkout, id: &RefundId, ask: &RefundAsk, now: Timestamp) ->
         Some(CodedError::new(Code::Unsupported, format!("a checkout has {MAX_REFUNDS} refunds at the most")))
     } else if release_seats && !about_lines && !is_whole {
         Some(CodedError::new(Code::ParameterInvalid, "a part frees the places of its lines: name them").at("release_seats"))
+    } else if ask.keep_credits && !release_seats {
+        Some(CodedError::new(Code::ParameterInvalid, "credits are kept where places come free").at("keep_credits"))
     } else if amount < Amount::ZERO {
         Some(CodedError::new(Code::ParameterInvalid, "an amount is not negative").at("amount"))
     } else if about_lines && amount > worth {
@@ -340,7 +363,7 @@ fn worth(checkout: &Checkout, ask: &RefundAsk) -> Result<Result<Amount, CodedErr
             return Ok(Err(CodedError::new(Code::ParameterInvalid, "a line stands there twice").at(param)));
         }
         // Places that were kept then may still be freed, for nothing more; and money may still go back of places that were freed for nothing.
-        let is_it = |refund: &Refund| if frees_for_nothing { refund.release_seats } else { refund.gave_money(*left) };
+        let is_it = |refund: &Refund| if frees_for_nothing { refund.release_seats } else { refund.gave_back(checkout, id, *left) };
         let was_given = |refund: &Refund| refund.counts() && refund.lines.contains(id) && is_it(refund);
         if checkout.refunds.iter().any(was_given) {
             return Ok(Err(CodedError::new(Code::RefundExceedsPaid, "this line was given back already, or is being").at(param)));
@@ -354,10 +377,12 @@ fn places(checkout: &Checkout) -> impl Iterator<Item = &Line> {
     checkout.order.lines.iter().filter(|line| matches!(line.item, Item::Session { .. }) || line.item.bought_membership().is_some())
 }
 
-/// Whether it frees places that no other refund frees.
+/// Whether it frees places that no other refund frees, or gives back credits that were kept when theirs came free.
 fn frees_anything(checkout: &Checkout, refund: &Refund) -> bool {
+    let is_less = |other: &Refund, line: &LineId| !refund.keep_credits && other.kept_credits_of(checkout, line);
     let others = || checkout.refunds.iter().filter(|other| other.counts());
-    refund.freed(checkout).any(|line| !others().any(|other| other.freed(checkout).any(|freed| freed.id == line.id)))
+    let is_done = |other: &Refund, line: &Line| other.freed(checkout).any(|freed| freed.id == line.id) && !is_less(other, &line.id);
+    refund.freed(checkout).any(|line| !others().any(|other| is_done(other, line)))
 }
 
 /// The provider gave back what attempt `n` carries. `false`: no client asked for it.

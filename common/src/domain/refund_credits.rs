@@ -21,6 +21,15 @@ pub(super) const fn is_credits(leg: &Leg) -> bool {
     matches!(leg.tender, Tender::Membership { .. })
 }
 
+/// Whether credits paid for a line, or for some of its places.
+pub(super) fn pay_for(checkout: &Checkout, line: &LineId) -> bool {
+    let covers = checkout.order.legs.iter().filter_map(|leg| match &leg.tender {
+        Tender::Membership { covers, .. } => Some(covers),
+        _ => None,
+    });
+    covers.flatten().any(|cover| cover.line == *line)
+}
+
 /// What credits paid of the lines that go back, by the place of their leg.
 pub(super) fn of_lines(checkout: &Checkout, goes_back: impl Fn(&LineId) -> bool) -> Result<Vec<(usize, Amount)>, MoneyError> {
     let mut paid: HashMap<&LineId, u32> = HashMap::new();

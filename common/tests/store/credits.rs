@@ -212,6 +212,52 @@ over_both! {
         shop.assert_clean().await;
     }
 
+    async fn credits_are_kept_only_where_their_places_come_free(shop) {
+        let (ada, yoga) = (ada(&shop).await, shop.members_session("yoga", 100).await);
+        pack(&shop, &ada, "bmb_1", 3).await;
+        let sale = end_of(&shop, shop.buy_with_credits(&yoga, 2, &ada, "bmb_1", 1)).await;
+        let line = vec![sale.order.lines[0].id.clone()];
+        let asks = [
+            RefundAsk { lines: line.clone(), release_seats: Some(false), keep_credits: true, ..RefundAsk::default() },
+            RefundAsk { release_seats: Some(false), keep_credits: true, ..RefundAsk::default() },
+            RefundAsk { amount: Some(Amount::from_minor(500)), keep_credits: true, ..RefundAsk::default() },
+        ];
+        for (key, ask) in ["k1", "k2", "k3"].into_iter().zip(asks) {
+            let RefundResult::Refused(Refusal::Refused(error)) = refund(&shop, &sale.id, key, ask).await else { panic!() };
+            assert_eq!((error.code, error.param.as_deref()), (Code::ParameterInvalid, Some("keep_credits")));
+        }
+        assert_eq!((balance(&shop, "tender:custom").await, credits(&shop, &ada, "bmb_1").await), (1500, (1, 0, 2)));
+        let both = RefundAsk { lines: line, keep_credits: true, ..RefundAsk::default() };
+        assert!(matches!(refund(&shop, &sale.id, "k4", both).await, RefundResult::Created { .. }));
+        assert_eq!((balance(&shop, "tender:custom").await, credits(&shop, &ada, "bmb_1").await), (0, (1, 0, 2)));
+        shop.assert_clean().await;
+    }
+
+    async fn a_credit_that_paid_for_a_place_that_cost_nothing_and_was_kept_can_go_back_once(shop) {
+        let (ada, yoga) = (ada(&shop).await, shop.members_session("yoga", 100).await);
+        pack(&shop, &ada, "bmb_1", 3).await;
+        for (first, then) in [(true, true), (true, false), (false, true)] {
+            // For nothing, by a code that takes all of it off.
+            let mut new = shop.buy_cash(&yoga, 1);
+            let line = &mut new.order.lines[0];
+            line.discount_amount = line.amount;
+            new.order.totals = Totals { subtotal: line.amount, discount: line.amount, ..Totals::default() };
+            let sale = end_of(&shop, shop.with_credits(new, &ada, "bmb_1", 1)).await;
+            assert_eq!((failure(&sale), credits(&shop, &ada, "bmb_1").await), ((Status::Succeeded, None), (1, 0, 2)));
+            let lines = |is_named: bool| if is_named { vec![sale.order.lines[0].id.clone()] } else { Vec::new() };
+            let kept = RefundAsk { lines: lines(first), keep_credits: true, ..RefundAsk::default() };
+            assert!(matches!(refund(&shop, &sale.id, "k1", kept.clone()).await, RefundResult::Created { .. }));
+            assert!(matches!(refund(&shop, &sale.id, "k2", kept).await, RefundResult::Refused(_)), "kept once");
+            assert_eq!(credits(&shop, &ada, "bmb_1").await, (1, 0, 2));
+            let given = RefundAsk { lines: lines(then), ..RefundAsk::default() };
+            assert!(matches!(refund(&shop, &sale.id, "k3", given.clone()).await, RefundResult::Created { .. }));
+            assert_eq!(credits(&shop, &ada, "bmb_1").await, (0, 0, 3));
+            assert!(matches!(refund(&shop, &sale.id, "k4", given).await, RefundResult::Refused(_)), "given back once");
+            assert_eq!(shop.store.availability(&shop.scope, &yoga).await.unwrap().unwrap().sold, 0);
+            shop.assert_clean().await;
+        }
+    }
+
     async fn a_membership_without_a_limit_pays_without_end_and_is_counted(shop) {
         let (ada, yoga) = (ada(&shop).await, shop.members_session("yoga", 100).await);
         shop.store.put_bought(&given(&shop, &ada, "bmb_gold", None)).await.unwrap();

@@ -85,8 +85,18 @@ over_both! {
         assert!(matches!(again, LeaveResult::Left { moved: None, .. }), "{again:?}");
         let offered = entry(&shop, &ids[2]).await;
         assert!(offered.is_open(), "who left is passed over");
+        let open = async |scope, n: usize, sessions: &[CatalogueId]| {
+            let customer = CustomerId::parse(format!("cus_{n}")).unwrap();
+            shop.store.open_offers(scope, &customer, sessions).await.unwrap()
+        };
+        let (here, elsewhere, theirs) = ([session.clone()], [CatalogueId::parse("pilates").unwrap()], shop.other_scope());
+        assert_eq!(open(&shop.scope, 3, &[elsewhere[0].clone(), session.clone(), session.clone()]).await, std::slice::from_ref(&offered));
+        for (scope, n, sessions) in [(&shop.scope, 1, &here[..]), (&shop.scope, 3, &elsewhere), (&shop.scope, 3, &[]), (&theirs, 3, &here)] {
+            assert_eq!(open(scope, n, sessions).await, [], "{n} {sessions:?}");
+        }
         let (bought, n, token) = charged(&shop, taking(&shop, &offered).await).await;
         assert_eq!(shop.store.leave(&shop.scope, &ids[2]).await.unwrap(), LeaveResult::InUse);
+        assert_eq!(open(&shop.scope, 3, &here).await, [], "a checkout has it");
         shop.settle(&bought, n, &token, approved(1500)).await;
         assert_eq!(shop.store.leave(&shop.scope, &ids[2]).await.unwrap(), LeaveResult::Ended(WaitingStatus::Taken));
         shop.assert_clean().await;

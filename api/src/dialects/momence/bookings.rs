@@ -1,7 +1,7 @@
 //! Bookings that are canceled, and members who wait for one.
 
 use super::{
-    DIALECT, Fault,
+    AGAIN, DIALECT, Fault,
     fault::named,
     ids::{Id, meant, numbers},
 };
@@ -24,16 +24,17 @@ use axum::{
 use boxoffice_common::{
     domain::{
         catalogue::Kind,
-        error::Code,
-        id::{CatalogueId, RefundId, TicketId, WaitingId},
-        money::Amount,
-        refund::{Refund, RefundAsk, RefundStatus, Refusal},
+        checkout::Checkout,
+        error::{Code, CodedError},
+        id::{CatalogueId, LineId, RefundId, TicketId, WaitingId},
+        money::{Amount, MoneyError},
+        refund::{self, Refund, RefundAsk, RefundStatus, Refusal},
         scope::Scope,
         ticket::Ticket,
     },
     ports::store::{IdempotencyRow, JoinResult, NewRefund, NewWaiting, Numbered, RefundResult},
 };
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -49,18 +50,20 @@ pub(super) fn router() -> OpenApiRouter<ApiContext> {
     OpenApiRouter::new().routes(routes!(momence_cancel_booking)).routes(routes!(momence_join_waitlist))
 }
 
-/// How a booking is canceled. Left out, it is in time, and is given back.
+/// How a booking is canceled. Left out, its place comes free, and nothing goes back.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = MomenceCancelBooking)]
 struct CancelRequest {
-    /// Whether what paid for it goes back: money or credits. Left out, it does unless the cancellation is late.
-    refund: Option<bool>,
+    /// Whether what paid for it goes back: money or credits. Left out, it does not: that can be made good later, and money that went
+    /// cannot be fetched.
+    #[serde(default)]
+    refund: bool,
     /// No e-mail is sent here in any case; callbacks are.
     #[serde(default)]
     #[allow(dead_code, reason = "checked, and described")]
     disable_notifications: bool,
-    /// Nothing goes back, unless `refund` says so.
+    /// Noted as the refund's reason.
     #[serde(default)]
     is_late_cancellation: bool,
 }
@@ -79,8 +82,9 @@ struct Canceled {}
     request_body(content = Option<CancelRequest>),
     responses(
         (status = 200, description = "Canceled, now or before", body = Canceled),
-        (status = 400, description = "`err-booking-not-cancelable`: it was sold together with others; `err-payment-failed`: the provider gives nothing back", body = Fault),
+        (status = 400, description = "`err-booking-not-cancelable`: it was sold together with others, or some of it went back in a way that it cannot follow; `err-payment-failed`: the provider gives nothing back", body = Fault),
         (status = 404, description = "No such booking", body = Fault),
+        (status = 503, description = "`err-cancel-pending`: what comes of its refund is not known yet, and its place is not free; ask again with the same request. Or a server that does not answer", body = Fault),
     ),
 )]
 async fn momence_cancel_booking(
@@ -93,65 +97,118 @@ async fn momence_cancel_booking(
     let asked = body.map(|body| body.value).unwrap_or_default();
     let booking = TicketId::parse(meant(&ctx, caller.scope(), Numbered::Booking, id.as_str()).await?).map_err(|_| Problem::NotFound)?;
     let ticket = ctx.store().ticket(caller.scope(), &booking).await?.ok_or(Problem::NotFound)?;
-    let gives_back = asked.refund.unwrap_or(!asked.is_late_cancellation);
-    cancel(&ctx, caller.scope(), &ticket, gives_back, asked.is_late_cancellation, &trace).await?;
-    Ok(json(StatusCode::OK, &Canceled {}))
+    Canceling { ctx: &ctx, scope: caller.scope(), ticket: &ticket, asked, trace: &trace }.cancel().await
 }
 
-/// A refund of its line: of all that paid for it, or of nothing.
-async fn cancel(
-    ctx: &ApiContext,
-    scope: &Scope,
-    ticket: &Ticket,
-    gives_back: bool,
-    is_late: bool,
-    trace: &TraceParent,
-) -> Result<(), Problem> {
-    let checkout = read(ctx, scope, &ticket.checkout).await?;
-    let is_alone = checkout.order.lines.iter().any(|line| line.id == ticket.line && line.quantity == 1);
-    if !is_alone {
-        return Err(named("err-booking-not-cancelable", "id", "its place was sold together with others: give them back under /v1"));
-    }
-    // What a provider refused is asked for anew; anything else is done once.
-    let is_its = |refund: &&Refund| refund.lines.contains(&ticket.line);
-    let refunds = ctx.store().refunds(scope, &ticket.checkout).await?;
-    let refused = refunds.iter().filter(is_its).filter(|refund| refund.status == RefundStatus::Failed).count();
-    let what = if gives_back { "refund" } else { "release" };
-    let ask = RefundAsk {
-        amount: (!gives_back).then_some(Amount::ZERO),
-        lines: vec![ticket.line.clone()],
-        reason: Some(if is_late { "canceled late" } else { "canceled" }.to_owned()),
-        release_seats: Some(true),
-        keep_credits: !gives_back,
-        late_payment: false,
-    };
-    let route = format!("momence DELETE /api/v2/host/session-bookings/{}", ticket.id);
-    let idempotency = IdempotencyRow { route, key: format!("{what}-{refused}"), body_hash: String::new() };
-    let id = RefundId::generate(ctx.entropy(), ctx.clock().now());
-    let new = NewRefund { id, scope: scope.clone(), checkout: ticket.checkout.clone(), ask, idempotency };
-    let answer = match ctx.store().refund(&new).await? {
-        RefundResult::Created { answer, moved } => {
-            if let Some(moved) = moved {
-                ctx.after(moved, trace.as_str()).await;
-            }
-            answer
+/// Whose booking is canceled, and how.
+struct Canceling<'c> {
+    ctx: &'c ApiContext,
+    scope: &'c Scope,
+    ticket: &'c Ticket,
+    asked: CancelRequest,
+    trace: &'c TraceParent,
+}
+
+/// What is done where a line cannot be given back whole.
+#[derive(Debug, PartialEq)]
+enum Next {
+    /// Its place is free, or comes free, by this refund.
+    Look(RefundId),
+    /// What is left of it goes back with its place; the place alone, where that is nothing.
+    Ask(Amount),
+}
+
+/// Money that went back and left the place taken is no cancellation; nor is one whose refund failed.
+fn next(checkout: &Checkout, line: &LineId, gives_back: bool) -> Result<Next, MoneyError> {
+    let left = if gives_back { refund::left_of(checkout, line)? } else { Amount::ZERO };
+    // Whoever freed it for some of its money has said how much goes back.
+    let is_all = |refund: &&Refund| refund.status != RefundStatus::Succeeded || !refund.amount.is_zero() || left.is_zero();
+    Ok(refund::freeing(checkout, line).filter(is_all).map_or(Next::Ask(left), |refund| Next::Look(refund.id.clone())))
+}
+
+impl Canceling<'_> {
+    /// A refund of its line: of all that paid for it, or of nothing.
+    async fn cancel(&self) -> Result<Response, Problem> {
+        let checkout = read(self.ctx, self.scope, &self.ticket.checkout).await?;
+        let is_alone = checkout.order.lines.iter().any(|line| line.id == self.ticket.line && line.quantity == 1);
+        if !is_alone {
+            return Err(named("err-booking-not-cancelable", "id", "its place was sold together with others: give them back under /v1"));
         }
-        RefundResult::Replayed(answer) => answer,
-        // It went back before, in whatever way: that is what is wanted.
-        RefundResult::Refused(Refusal::Refused(error)) if error.code == Code::RefundExceedsPaid => return Ok(()),
-        RefundResult::Refused(Refusal::Refused(error)) => return Err(error.into()),
-        RefundResult::Refused(Refusal::NotSold(_)) | RefundResult::Missing | RefundResult::KeyReused => return Err(Problem::NotFound),
-    };
-    let id = RefundId::parse(answer.object).map_err(|_| Problem::Internal)?;
-    let refund = refunds::look(ctx, scope, &id).await?;
-    // Its place comes free with the money.
-    let refund = match refund.status {
-        RefundStatus::Pending => refunds::ended(ctx, scope, &refund, Instant::now() + PATIENCE).await?,
-        RefundStatus::Succeeded | RefundStatus::Failed | RefundStatus::NeedsReview => refund,
-    };
-    match refund.error.filter(|_| refund.status == RefundStatus::Failed) {
-        Some(error) => Err(error.into()),
-        None => Ok(()),
+        let (what, amount) = if self.asked.refund { ("refund", None) } else { ("release", Some(Amount::ZERO)) };
+        let refund = match self.ask(what, amount).await? {
+            Ok(id) => id,
+            Err(error) if error.code == Code::RefundExceedsPaid => self.rest().await?,
+            Err(error) => return Err(error.into()),
+        };
+        let refund = refunds::look(self.ctx, self.scope, &refund).await?;
+        // Its place comes free with the money.
+        let refund = match refund.status {
+            RefundStatus::Pending => refunds::ended(self.ctx, self.scope, &refund, Instant::now() + PATIENCE).await?,
+            RefundStatus::Succeeded | RefundStatus::Failed | RefundStatus::NeedsReview => refund,
+        };
+        came_to(refund)
+    }
+
+    /// It went back before, or some of it did.
+    async fn rest(&self) -> Result<RefundId, Problem> {
+        let refunds = self.ctx.store().refunds(self.scope, &self.ticket.checkout).await?;
+        let checkout = Checkout { refunds, ..read(self.ctx, self.scope, &self.ticket.checkout).await? };
+        let left = match next(&checkout, &self.ticket.line, self.asked.refund).map_err(|_| Problem::Internal)? {
+            Next::Look(id) => return Ok(id),
+            Next::Ask(left) => left,
+        };
+        let what = if left.is_zero() { "place" } else { "rest" };
+        let refused = |error: CodedError| named("err-booking-not-cancelable", "id", format!("give it back under /v1: {}", error.message));
+        self.ask(what, Some(left)).await?.map_err(refused)
+    }
+
+    async fn ask(&self, what: &str, amount: Option<Amount>) -> Result<Result<RefundId, CodedError>, Problem> {
+        let Self { ctx, scope, ticket, .. } = self;
+        // What a provider refused is asked for anew; anything else is done once.
+        let is_its = |refund: &&Refund| refund.lines.contains(&ticket.line);
+        let refunds = ctx.store().refunds(scope, &ticket.checkout).await?;
+        let refused = refunds.iter().filter(is_its).filter(|refund| refund.status == RefundStatus::Failed).count();
+        let ask = RefundAsk {
+            amount,
+            lines: vec![ticket.line.clone()],
+            reason: Some(if self.asked.is_late_cancellation { "canceled late" } else { "canceled" }.to_owned()),
+            release_seats: Some(true),
+            keep_credits: !self.asked.refund,
+            late_payment: false,
+        };
+        let route = format!("momence DELETE /api/v2/host/session-bookings/{}", ticket.id);
+        let idempotency = IdempotencyRow { route, key: format!("{what}-{refused}"), body_hash: String::new() };
+        let id = RefundId::generate(ctx.entropy(), ctx.clock().now());
+        let new = NewRefund { id, scope: Scope::clone(scope), checkout: ticket.checkout.clone(), ask, idempotency };
+        let answer = match ctx.store().refund(&new).await? {
+            RefundResult::Created { answer, moved } => {
+                if let Some(moved) = moved {
+                    ctx.after(moved, self.trace.as_str()).await;
+                }
+                answer
+            }
+            RefundResult::Replayed(answer) => answer,
+            RefundResult::Refused(Refusal::Refused(error)) => return Ok(Err(error)),
+            RefundResult::Refused(Refusal::NotSold(_)) | RefundResult::Missing | RefundResult::KeyReused => return Err(Problem::NotFound),
+        };
+        RefundId::parse(answer.object).map(Ok).map_err(|_| Problem::Internal)
+    }
+}
+
+/// Canceled is what has given its place back.
+fn came_to(refund: Refund) -> Result<Response, Problem> {
+    match refund.status {
+        RefundStatus::Succeeded => Ok(json(StatusCode::OK, &Canceled {})),
+        RefundStatus::Pending | RefundStatus::NeedsReview => {
+            let message = "what comes of the refund is not known yet, and it goes on; ask again with the same request".to_owned();
+            let mut response = json(StatusCode::SERVICE_UNAVAILABLE, &Fault { kind: "err-cancel-pending", message });
+            response.headers_mut().insert(header::RETRY_AFTER, AGAIN);
+            Ok(response)
+        }
+        RefundStatus::Failed => {
+            let refused = || CodedError::new(Code::RefundRefused, "the provider gives nothing back");
+            Err(refund.error.unwrap_or_else(refused).into())
+        }
     }
 }
 

@@ -17,7 +17,7 @@ const MAX_EXACT: u64 = (1 << 53) - 1;
 const MAX_LENGTH: usize = 64;
 
 /// An id as a client sends it: a number, or its digits. Ids of ours are taken, too.
-#[derive(Debug, Clone, PartialEq, Eq, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, utoipa::ToSchema)]
 #[schema(as = MomenceId, value_type = u64)]
 pub(super) struct Id(String);
 

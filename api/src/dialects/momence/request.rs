@@ -199,15 +199,11 @@ fn payment(methods: Vec<MethodRequest>) -> Result<Payment, Problem> {
     let Some(first) = methods.first() else {
         return Err(Error::NoPaymentMethods.at("paymentMethods", "say how it is paid"));
     };
-    if methods.len() > MAX_METHODS {
-        let words = format!("at most {MAX_METHODS} pay together");
-        return Err(Error::UnsupportedPaymentMethods.at("paymentMethods", words));
-    }
+    let mut seen = HashSet::new();
     for (index, method) in methods.iter().enumerate() {
         bounds::optional(method.id.as_ref(), MAX_NAME, &at(index, "id"))?;
         bounds::optional(method.note.as_ref().filter(|note| !note.is_empty()), MAX_NOTE, &at(index, "note"))?;
-        let before = methods.get(..index).unwrap_or_default();
-        if method.id.is_some() && before.iter().any(|other| other.id == method.id) {
+        if method.id.as_ref().is_some_and(|id| !seen.insert(id)) {
             return Err(Error::DuplicatePaymentMethodIds.at(at(index, "id"), "another payment method has this id"));
         }
         if !matches!(method.kind.as_deref(), Some("membership" | "saved_payment_method" | "custom" | "free")) {
@@ -250,15 +246,19 @@ fn only(alone: bool, is_same: bool) -> Result<(), Problem> {
 
 fn memberships(methods: Vec<MethodRequest>) -> Result<Vec<Id>, Problem> {
     let mut ids: Vec<Id> = Vec::with_capacity(methods.len());
+    let mut seen = HashSet::new();
     for (index, method) in methods.into_iter().enumerate() {
         let at = format!("paymentMethods[{index}].boughtMembershipId");
         let Some(id) = method.bought_membership_id else {
             return Err(Error::InvalidMembershipPaymentMethod.at(at, "say which membership pays"));
         };
-        if ids.contains(&id) {
+        if !seen.insert(id.clone()) {
             return Err(Error::DuplicateMembershipPaymentMethods.at(at, "this membership is named twice"));
         }
         ids.push(id);
+    }
+    if ids.len() > MAX_METHODS {
+        return Err(Error::UnsupportedPaymentMethods.at("paymentMethods", format!("at most {MAX_METHODS} pay together")));
     }
     Ok(ids)
 }
@@ -369,6 +369,12 @@ mod tests {
         assert_eq!(refused(cart(json!([item]), json!([pack, pack]))), "err-duplicate-payment-method-ids");
         assert_eq!(refused(cart(json!([item]), json!([pack, {"id": "2", "type": "free"}]))), "err-combined-payment-methods");
         assert_eq!(refused(cart(json!([item]), json!([{"type": "free"}, {"type": "free"}]))), "err-unsupported-payment-methods");
+        let packs = |ids: [u64; 6]| ids.map(|id| json!({"type": "membership", "boughtMembershipId": id}));
+        assert_eq!(refused(cart(json!([item]), json!(packs([1, 2, 3, 4, 5, 6])))), "err-unsupported-payment-methods");
+        assert_eq!(refused(cart(json!([item]), json!(packs([1, 2, 3, 4, 5, 1])))), "err-duplicate-membership-payment-methods");
+        assert_eq!(refused(cart(json!([item]), json!(vec![pack.clone(); 6]))), "err-duplicate-payment-method-ids");
+        let mixed: Vec<Value> = packs([1, 2, 3, 4, 5, 6]).into_iter().chain([json!({"type": "free"})]).collect();
+        assert_eq!(refused(cart(json!([item]), json!(mixed))), "err-combined-payment-methods");
         assert_eq!(refused(json!({"items": [item], "paymentMethods": [pack]})), "parameter_missing");
     }
 }

@@ -458,6 +458,10 @@ impl WaitingStore for SqlStore {
         self.read_waiting(scope, id).await
     }
 
+    async fn open_offers(&self, scope: &Scope, customer: &CustomerId, sessions: &[CatalogueId]) -> Result<Vec<WaitingEntry>, StoreError> {
+        self.read_open_offers(scope, customer, sessions).await
+    }
+
     async fn waiting_list(
         &self,
         scope: &Scope,

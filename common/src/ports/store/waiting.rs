@@ -98,6 +98,9 @@ pub trait WaitingStore: Send + Sync {
     /// One entry of this scope.
     async fn waiting_entry(&self, scope: &Scope, id: &WaitingId) -> Result<Option<WaitingEntry>, StoreError>;
 
+    /// The offers of these sessions that are open to a customer: one of a session at the most.
+    async fn open_offers(&self, scope: &Scope, customer: &CustomerId, sessions: &[CatalogueId]) -> Result<Vec<WaitingEntry>, StoreError>;
+
     /// A page of a session's entries, in their order.
     async fn waiting_list(
         &self,

@@ -4,6 +4,7 @@ use super::{
     super::{
         SqlStore,
         answers::{self, Bound},
+        bulk::Rows,
         customers,
         db::{Tx, transact},
         read::page,
@@ -19,7 +20,7 @@ use crate::{
         catalogue::{Kind, Session, SessionStatus},
         claim::StockKey,
         eligibility::check_waiter,
-        id::{CatalogueId, WaitingId},
+        id::{CatalogueId, CustomerId, WaitingId},
         scope::Scope,
         settings::Settings,
         time::Timestamp,
@@ -116,6 +117,27 @@ impl SqlStore {
 
     pub(in super::super) async fn read_waiting(&self, scope: &Scope, id: &WaitingId) -> Result<Option<WaitingEntry>, StoreError> {
         self.db.read(&one(), None, &[id.as_str().into(), scope.as_str().into()]).await?.first().map(rows::read).transpose()
+    }
+
+    pub(in super::super) async fn read_open_offers(
+        &self,
+        scope: &Scope,
+        customer: &CustomerId,
+        sessions: &[CatalogueId],
+    ) -> Result<Vec<WaitingEntry>, StoreError> {
+        let sessions = Rows::ids(sessions.iter().map(CatalogueId::as_str));
+        if sessions.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Both words: the index of those that live is by session and customer.
+        let sql = format!(
+            "SELECT {ENTRY} FROM waiting_list w WHERE w.scope = {{1}} AND w.session IN (SELECT id FROM {{rows}}) AND w.customer = {{2}} \
+             AND w.status IN ('waiting', 'offered') ORDER BY w.session"
+        );
+        let found = self.db.read(&sql, Some(&sessions), &[scope.as_str().into(), customer.as_str().into()]).await?;
+        let mut live = found.iter().map(rows::read).collect::<Result<Vec<_>, _>>()?;
+        live.retain(WaitingEntry::is_open);
+        Ok(live)
     }
 
     pub(in super::super) async fn list_waiting(
