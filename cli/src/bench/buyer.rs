@@ -69,6 +69,12 @@ async fn give_back(connection: &mut Connection, checkout: &str, key: &str) -> Re
 
 /// Submits `order` and stays until it is terminal.
 async fn buy(connection: &mut Connection, scenario: &Scenario, order: &Order) -> Ending {
+    if order.is_synchronous {
+        return match buy_at_once(connection, order).await {
+            Ok(()) => Ending::Reached { status: "succeeded".to_owned(), code: None, replayed: false },
+            Err(error) => Ending::Error(error),
+        };
+    }
     let posted = match post(connection, order).await {
         Ok(checkout) => checkout,
         Err(error) => return Ending::Error(error),
@@ -98,6 +104,21 @@ async fn post(connection: &mut Connection, order: &Order) -> Result<Checkout, St
         Question { header: Some(("idempotency-key", &order.key)), ..Question::new(Method::POST, "/v1/checkouts", order.body.clone()) };
     let answer = connection.ask(question).await.map_err(|fault| fault.label().to_owned())?;
     read(&answer, StatusCode::ACCEPTED)
+}
+
+/// The answer is the end: what was bought.
+async fn buy_at_once(connection: &mut Connection, order: &Order) -> Result<(), String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Bought {
+        purchased_items: Vec<serde::de::IgnoredAny>,
+    }
+    let question = Question::new(Method::POST, "/api/v2/host/checkout", order.body.clone());
+    let answer = connection.ask(question).await.map_err(|fault| fault.label().to_owned())?;
+    match read::<Bought>(&answer, StatusCode::OK)?.purchased_items.len() {
+        1 => Ok(()),
+        other => Err(format!("{other} items bought")),
+    }
 }
 
 /// Until it is terminal; a customer who has to pay on a page does so.

@@ -25,7 +25,7 @@ pub async fn run(args: BenchArgs) -> Result<(), BenchError> {
     let target = Target::start(&args).await?;
     // Random, so that runs against one server never meet in a session or a key.
     let seed: u64 = rand::random();
-    let bench = Bench { args: &args, target: &target, seed, name: format!("bench-{:08x}", seed & 0xFFFF_FFFF) };
+    let bench = Bench { args: &args, target: &target, seed, name: format!("bench-{:010}", seed & 0xFFFF_FFFF) };
     bench.fill().await?;
     let measured = bench.measure().await?;
     let report = Report::new(&args, target.kind, Machine::here(target.data_dir.as_deref()), measured);

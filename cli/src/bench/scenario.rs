@@ -58,6 +58,10 @@ pub enum Kind {
     Credits,
     /// One seat out of a balance, one customer a session.
     Balance,
+    /// One seat by the saved card of a customer, one customer a session.
+    Saved,
+    /// The same through Momence's API, whose one answer is the end of it; without a key, so that each call is one with a lost one before.
+    Momence,
     /// The customer opens the payment page and sends its form.
     Hosted,
     /// Sales by card that were made before (10,000 unless --count says) are given back whole.
@@ -88,7 +92,7 @@ impl Kind {
 
     /// Whether each of its sessions has a customer, who pays.
     fn has_members(self) -> bool {
-        matches!(self, Self::Credits | Self::Balance)
+        matches!(self, Self::Credits | Self::Balance | Self::Saved | Self::Momence)
     }
 
     fn seats_an_order(self) -> u64 {
@@ -107,6 +111,7 @@ enum Tender {
     TwoCards,
     Credits,
     Balance,
+    Saved,
 }
 
 impl Tender {
@@ -121,6 +126,7 @@ impl Tender {
             Self::TwoCards => r#"{"type":"card","token":"tok_visa","amount":500},{"type":"card","token":"tok_visa"}"#,
             Self::Credits => r#"{"type":"membership","bought_membership":"{session}-pack"}"#,
             Self::Balance => r#"{"type":"balance"}"#,
+            Self::Saved => r#"{"type":"saved_method","id":"{session}"}"#,
         }
     }
 }
@@ -145,6 +151,8 @@ pub(super) struct Order {
     pub(super) key: String,
     pub(super) body: Bytes,
     pub(super) sent_twice: bool,
+    /// Whether the answer waits for the end.
+    pub(super) is_synchronous: bool,
 }
 
 /// Something that must hold after a run.
@@ -256,7 +264,12 @@ impl Scenario {
             return Ok(());
         }
         let member = format!("/v1/customers/{id}-member");
-        put(connection, Question::new(Method::PUT, &member, json!({}).to_string())).await?;
+        put(connection, Question::new(Method::PUT, &member, json!({"external_id": id}).to_string())).await?;
+        if matches!(self.kind, Kind::Saved | Kind::Momence) {
+            let card = json!({"type": "card", "token": "tok_visa", "brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2060});
+            let path = format!("{member}/payment-methods/{id}");
+            return put(connection, Question::new(Method::PUT, &path, card.to_string())).await;
+        }
         if self.kind == Kind::Balance {
             let gift = json!({"amount": GIFT, "currency": "usd", "reason": "gift"}).to_string();
             let path = format!("{member}/balance-adjustments");
@@ -304,9 +317,12 @@ impl Scenario {
         self.kind == Kind::Free || self.kind == Kind::Mix && number.is_multiple_of(20)
     }
 
-    /// The id of its `number`-th session.
+    /// The id of its `number`-th session: of digits alone where clients know only numbers.
     pub(super) fn session(&self, number: u32) -> String {
-        format!("{}-{number}", self.name)
+        match self.kind {
+            Kind::Momence => format!("{}{number:04}", self.name.trim_start_matches(|letter: char| !letter.is_ascii_digit())),
+            _ => format!("{}-{number}", self.name),
+        }
     }
 
     /// The `number`-th checkout.
@@ -329,7 +345,10 @@ impl Scenario {
         };
         let body = format!(r#"{{{customer}"currency":"usd","lines":[{{"type":"session","session":"{id}",{what}}}],"payment":{payment}}}"#);
         let sent_twice = self.kind == Kind::Replay && rng.random_ratio(1, 10);
-        Order { key: format!("{}-{}-{number}", self.name, self.round), body: body.into(), sent_twice }
+        let key = format!("{}-{}-{number}", self.name, self.round);
+        let is_synchronous = self.kind == Kind::Momence;
+        let body = if is_synchronous { at_momence(&id, &key) } else { body };
+        Order { key, body: body.into(), sent_twice, is_synchronous }
     }
 
     fn tender(&self, session: u32, rng: &mut SmallRng) -> Tender {
@@ -340,6 +359,7 @@ impl Scenario {
             Kind::TwoCards => Tender::TwoCards,
             Kind::Credits => Tender::Credits,
             Kind::Balance => Tender::Balance,
+            Kind::Saved => Tender::Saved,
             _ if self.is_free(session) => Tender::Free,
             Kind::Mix => match rng.random_range(0..95) {
                 0..80 => Tender::Card,
@@ -389,6 +409,13 @@ async fn put(connection: &mut Connection, question: Question<'_>) -> Result<(), 
         Ok(answer) => Err(BenchError::Api { what, fault: answer.unexpected() }),
         Err(fault) => Err(BenchError::Api { what, fault }),
     }
+}
+
+/// A checkout of one place as Momence's clients send it. `note` tells it from all others, so that none is one with another.
+fn at_momence(id: &str, note: &str) -> String {
+    format!(
+        r#"{{"memberId":{id},"items":[{{"id":"{note}","type":"session","sessionId":{id},"attemptedPriceInCurrency":"15.00"}}],"paymentMethods":[{{"id":"1","type":"saved_payment_method","savedPaymentMethodId":{id}}}]}}"#
+    )
 }
 
 /// The name of a seat: A1 … Y40.

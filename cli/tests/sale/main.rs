@@ -13,6 +13,7 @@ mod dialect_loop;
 mod dialect_momence;
 mod dialect_momence_bookings;
 mod dialect_monime;
+mod dialects_alike;
 mod hosted;
 mod hosted_push;
 mod jobs;
@@ -105,5 +106,6 @@ stories! {
     dialect_monime::busy as a_client_of_monime_that_asks_too_often_is_told_so with dialect_monime::BUSY;
     dialect_bokamera::story as a_client_of_bokamera_changes_its_base_url_and_its_key with QUICK;
     dialect_bokamera::slow as a_newer_order_waits_for_an_older_one_that_a_provider_keeps_waiting with dialect_loop::SLOW;
+    dialects_alike::story as the_same_purchase_through_each_api_leaves_the_same_books with QUICK;
     review::story as what_nobody_can_find_out_is_decided_by_an_operator with review::SETTINGS;
 }
