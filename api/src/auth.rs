@@ -189,7 +189,8 @@ impl Keys {
     /// The caller behind `Authorization: Bearer …`, and behind `x-api-key` on the paths of an API that has it.
     pub async fn identify(&self, headers: &HeaderMap, path: &str) -> Result<Arc<Identity>, Problem> {
         let named = || headers.get(KEY_HEADER).filter(|_| takes_key_header(path))?.to_str().ok();
-        let key = bearer(headers).or_else(named).ok_or(Problem::Unauthenticated)?;
+        // A bearer that is no key of ours, somebody's login say, hides no key that stands where it belongs.
+        let key = bearer(headers).filter(|key| key::mode_of(key).is_some()).or_else(named).ok_or(Problem::Unauthenticated)?;
         let mode = key::mode_of(key).ok_or(Problem::Unauthenticated)?;
         let hash = key::hash(key);
         let known = match self.recall(&hash) {

@@ -20,7 +20,7 @@ use boxoffice_common::{
         line::Item,
         money::{Amount, Currency},
         order::Order,
-        plan_sale,
+        payment_intent, plan_sale,
         pricing::{Cart, CartItem, Priced, Shelf, price},
         push,
         redeem::{self, Redeeming, Whose},
@@ -223,9 +223,8 @@ impl Intake {
                 // Who is not there yet is made as described.
                 found.is_empty().then(|| found.push(Customer::clone(customer)));
             }
-            let names = |customer: Customer| [customer.id.map(String::from), customer.external_id, customer.family];
             intent.account = submission.scope.as_str().to_owned();
-            intent.owners = found.into_iter().take(1).flat_map(names).flatten().collect();
+            intent.owners = found.first().map(payment_intent::owners).unwrap_or_default();
         }
         Ok(())
     }
@@ -392,13 +391,13 @@ fn check_payment(payment: Option<&[Asked]>, total: Amount, mode: Mode) -> Result
     let Some(methods) = payment else {
         return if total.is_zero() { Ok(vec![Leg { amount: total, tender: Tender::Free {} }]) } else { Err(Problem::missing("payment")) };
     };
-    if let Some(card) = methods
-        .iter()
-        .find(|method| {
-            matches!(method.tender, Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::PaymentIntent(_) | Tender::Push(_))
-        })
-        .filter(|_| !takes_cards(mode))
-    {
+    // An intent that nothing is due on is not taken.
+    let takes_money = |method: &&Asked| match method.tender {
+        Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::Push(_) => true,
+        Tender::PaymentIntent(_) => !total.is_zero(),
+        Tender::Hosted(_) | Tender::Membership { .. } | Tender::Balance {} | Tender::Custom { .. } | Tender::Free {} => false,
+    };
+    if let Some(card) = methods.iter().find(takes_money).filter(|_| !takes_cards(mode)) {
         let message = "no provider that takes live money is configured; the sandbox is for test keys";
         return Err(CodedError::new(Code::ProviderNotConfigured, message).at(format!("{}.type", card.param)).into());
     }

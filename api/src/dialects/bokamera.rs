@@ -25,7 +25,7 @@ use view::{Fault, Session, SessionStatus};
 
 use super::{
     keyed::Keyed,
-    sale::{EXPIRES_IN, PATIENCE, Sold, sell},
+    sale::{EXPIRES_IN, PATIENCE, Sold, again, sell},
     told::{Dialect, is_under},
 };
 use crate::{
@@ -42,15 +42,18 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use boxoffice_common::domain::{
-    checkout::Checkout,
-    hosted::{Looks, PaymentOptions},
-    id::CheckoutId,
-    money::Currency,
-    pricing::{Cart, CartLine},
-    scope::Scope,
-    settings::CompanyId,
-    state::Status,
+use boxoffice_common::{
+    domain::{
+        checkout::Checkout,
+        hosted::{Looks, PaymentOptions, UiMode},
+        id::CheckoutId,
+        money::Currency,
+        pricing::{Cart, CartLine},
+        scope::Scope,
+        settings::CompanyId,
+        state::Status,
+    },
+    ports::store::IdempotencyRow,
 };
 use serde_json::{Map, Value};
 use tokio::time::Instant;
@@ -115,27 +118,16 @@ async fn bokamera_checkout(
     // What can never be done leaves nothing behind.
     request.check()?;
     let (lines, country, ui_mode) = (request.lines()?, request.country()?, request.ui_mode()?);
-    check_company(&ctx, caller.scope(), &request.company_id).await?;
-    let keyed = Keyed::of(&ctx, caller.scope(), ROUTE, key, hash).await?;
-    let submission = Submission {
-        cart: cart(&ctx, &caller, lines).await?,
-        buyer: request.sells_memberships().then(|| Buyer::Described(Box::default())),
-        payment: None,
-        page: Some(Page { options: PaymentOptions::default(), ui_mode, looks: Looks::default() }),
-        success_url: request.confirmation_url,
-        cancel_url: request.cancel_url,
-        callback_url: None,
-        callback_state: None,
-        reference: Some(request.internal_reference_id),
-        replaces_open: true,
-        space: None,
-        metadata: Map::from_iter([("CountryCode".to_owned(), Value::String(country))]),
-        expires_in: EXPIRES_IN,
-        idempotency: keyed.row.clone(),
-        scope: caller.shared_scope(),
-        trace,
-    };
-    match sell(&ctx, submission, PATIENCE).await.and_then(opened) {
+    let wanted = Wanted { request, lines, country, ui_mode };
+    let mut keyed = Keyed::of(&ctx, caller.scope(), ROUTE, key, hash).await?;
+    let mut sold = offer(&ctx, &caller, &wanted, &keyed.row, &trace).await;
+    if let Ok(over) = &sold
+        && let Some(anew) = keyed.anew(&ctx, over).await?
+    {
+        keyed = anew;
+        sold = offer(&ctx, &caller, &wanted, &keyed.row, &trace).await;
+    }
+    match sold.and_then(opened) {
         Ok(sold) => {
             let session = Session::of(&sold.checkout).ok_or(Problem::Internal)?;
             keyed.answer(&ctx, sold.is_settled(), sold.marked(view::answer(&session))).await
@@ -143,6 +135,57 @@ async fn bokamera_checkout(
         // In their words already here: what the edge would say again is noted as gone out.
         Err(problem) => keyed.answer(&ctx, true, DIALECT.retold(problem.into_response())).await,
     }
+}
+
+/// What is asked for, as far as it can be read without a look at the store.
+struct Wanted {
+    request: CheckoutRequest,
+    lines: Vec<CartLine>,
+    country: String,
+    ui_mode: UiMode,
+}
+
+/// Makes the page, or finds the one that was made before: whatever has changed since, the same key has the same one.
+async fn offer(
+    ctx: &ApiContext,
+    caller: &Caller<CheckoutsWrite>,
+    wanted: &Wanted,
+    row: &IdempotencyRow,
+    trace: &TraceParent,
+) -> Result<Sold, Problem> {
+    match submission(ctx, caller, wanted, row, trace).await {
+        Ok(submission) => sell(ctx, submission, PATIENCE).await,
+        Err(refused) => again(ctx, caller.scope(), row, PATIENCE).await?.ok_or(refused),
+    }
+}
+
+async fn submission(
+    ctx: &ApiContext,
+    caller: &Caller<CheckoutsWrite>,
+    wanted: &Wanted,
+    row: &IdempotencyRow,
+    trace: &TraceParent,
+) -> Result<Submission, Problem> {
+    let Wanted { request, lines, country, ui_mode } = wanted;
+    check_company(ctx, caller.scope(), &request.company_id).await?;
+    Ok(Submission {
+        cart: cart(ctx, caller, lines.clone()).await?,
+        buyer: request.sells_memberships().then(|| Buyer::Described(Box::default())),
+        payment: None,
+        page: Some(Page { options: PaymentOptions::default(), ui_mode: *ui_mode, looks: Looks::default() }),
+        success_url: request.confirmation_url.clone(),
+        cancel_url: request.cancel_url.clone(),
+        callback_url: None,
+        callback_state: None,
+        reference: Some(request.internal_reference_id.clone()),
+        replaces_open: true,
+        space: None,
+        metadata: Map::from_iter([("CountryCode".to_owned(), Value::String(country.clone()))]),
+        expires_in: EXPIRES_IN,
+        idempotency: row.clone(),
+        scope: caller.shared_scope(),
+        trace: trace.clone(),
+    })
 }
 
 /// The same with an ending that says what is said anyway.

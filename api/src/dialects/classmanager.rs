@@ -16,12 +16,12 @@ mod view;
 
 use basket::{Basket, Family, family, resolve};
 use books::{Books, balances, kind_of};
-use request::{CheckoutRequest, Items, Kind};
+use request::{CheckoutRequest, Items, Kind, Place};
 use view::{BalanceView, Fault, Quote, QuotedItem, Statement, Stats};
 
 use super::{
     keyed::Keyed,
-    sale::{EXPIRES_IN, PATIENCE, Sold, sell},
+    sale::{EXPIRES_IN, PATIENCE, Sold, again, sell},
     told::{Dialect, is_under},
 };
 use crate::{
@@ -178,24 +178,48 @@ async fn classmanager_checkout(
     // What can never be done leaves nothing behind.
     let (intent, places) = (body.value.intent()?, body.value.items.places()?);
     let scope = caller.shared_scope();
-    let family = family(&ctx, &scope, id).await?;
     if places.is_empty() {
+        family(&ctx, &scope, id).await?;
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let route = format!("classmanager POST /v1/basket/{}/checkout", family.id);
-    let keyed = Keyed::of(&ctx, &scope, &route, key, body.hash).await?;
+    bounds::text(&id, 64, "familyId").map_err(|_| Problem::NotFound)?;
+    let keyed = Keyed::of(&ctx, &scope, &format!("classmanager POST /v1/basket/{id}/checkout"), key, body.hash).await?;
     let sale = async {
-        let Some(basket) = resolve(&ctx, &scope, &family, places).await? else { return Err(Problem::Internal) };
-        let sold = pay(&ctx, Arc::clone(&scope), &basket, intent, keyed.row.clone(), trace).await;
-        let sold = sold.map_err(|problem| basket.in_their_words(problem))?;
-        let response = answer(&ctx, &scope, &basket, &sold).await?;
-        Ok((sold.is_settled(), sold.marked(response)))
+        let (basket, sold) = match resolved(&ctx, &scope, id, places).await {
+            Ok(basket) => {
+                let sold = pay(&ctx, Arc::clone(&scope), &basket, intent, keyed.row.clone(), trace).await;
+                (Some(basket), sold)
+            }
+            // Whatever has changed since, what was sold then is told.
+            Err(refused) => (None, again(&ctx, &scope, &keyed.row, PATIENCE).await?.ok_or(refused)),
+        };
+        let in_their_words = |problem: Problem| match &basket {
+            Some(basket) => basket.in_their_words(problem),
+            None => problem,
+        };
+        let sold = sold.map_err(in_their_words)?;
+        let response = answer(&ctx, &scope, &sold).await.map_err(in_their_words)?;
+        Ok::<_, Problem>((is_final(&sold), sold.marked(response)))
     };
     match sale.await {
         Ok((is_final, response)) => keyed.answer(&ctx, is_final, response).await,
         // In their words already here: what the edge would say again is noted as gone out.
         Err(problem) => keyed.answer(&ctx, true, DIALECT.retold(problem.into_response())).await,
     }
+}
+
+/// A family's basket, which is not empty.
+async fn resolved(ctx: &ApiContext, scope: &Scope, family_id: String, places: Vec<Place>) -> Result<Basket, Problem> {
+    let family = family(ctx, scope, family_id).await?;
+    resolve(ctx, scope, &family, places).await?.ok_or(Problem::Internal)
+}
+
+/// Whether the same request may be a purchase of its own behind this answer. What was paid with an intent is sold once: there is no other
+/// sale that the same request could mean.
+fn is_final(sold: &Sold) -> bool {
+    let order = &sold.checkout.order;
+    let by_intent = order.legs.iter().any(|leg| matches!(leg.tender, Tender::PaymentIntent(_)));
+    sold.is_settled() && !(sold.checkout.status == Status::Succeeded && by_intent && !order.totals.total.is_zero())
 }
 
 async fn pay(
@@ -229,7 +253,7 @@ async fn pay(
 }
 
 /// What became of it.
-async fn answer(ctx: &ApiContext, scope: &Scope, basket: &Basket, sold: &Sold) -> Result<Response, Problem> {
+async fn answer(ctx: &ApiContext, scope: &Scope, sold: &Sold) -> Result<Response, Problem> {
     let checkout = &sold.checkout;
     match checkout.status {
         Status::Succeeded if checkout.order.totals.total.is_zero() => Ok(StatusCode::NO_CONTENT.into_response()),
@@ -240,7 +264,7 @@ async fn answer(ctx: &ApiContext, scope: &Scope, basket: &Basket, sold: &Sold) -
         }
         Status::Failed | Status::Canceled | Status::Expired => {
             let error = checkout.error.clone().unwrap_or_else(|| CodedError::new(Code::Canceled, "it was called off"));
-            Err(basket.in_their_words(error.into()))
+            Err(error.into())
         }
         Status::Queued | Status::Processing | Status::AwaitingPayment | Status::Reconciling | Status::NeedsReview => {
             let message = format!("{} is still under way: the same request again tells what becomes of it", checkout.id);

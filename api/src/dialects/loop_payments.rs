@@ -108,10 +108,17 @@ async fn loop_checkout(
     // What can never be done leaves nothing behind.
     bounds::text(&body.value.customer_id, 255, "customer_id")?;
     let (cart, metadata) = (body.value.cart()?, body.value.metadata()?);
-    let keyed = Keyed::of(&ctx, caller.scope(), ROUTE, key, body.hash).await?;
+    let mut keyed = Keyed::of(&ctx, caller.scope(), ROUTE, key, body.hash).await?;
     let CheckoutRequest { customer_id: customer, order_id, .. } = body.value;
     let asked = Asked { cart, metadata, customer: customer.clone(), reference: order_id.filter(|order| !order.is_empty()) };
-    match pay(&ctx, caller.shared_scope(), asked, keyed.row.clone(), trace).await {
+    let mut paid = pay(&ctx, caller.shared_scope(), &asked, &keyed.row, &trace).await;
+    if let Ok(over) = &paid
+        && let Some(anew) = keyed.anew(&ctx, over).await?
+    {
+        keyed = anew;
+        paid = pay(&ctx, caller.shared_scope(), &asked, &keyed.row, &trace).await;
+    }
+    match paid {
         Ok(sold) => {
             let response = sold.marked(json(StatusCode::CREATED, &Payment::of(&sold.checkout, &customer)));
             keyed.answer(&ctx, sold.is_settled(), response).await
@@ -215,8 +222,8 @@ struct Asked {
 }
 
 /// What became of it.
-async fn pay(ctx: &ApiContext, scope: Arc<Scope>, asked: Asked, idempotency: IdempotencyRow, trace: TraceParent) -> Result<Sold, Problem> {
-    let (buyer, method) = payer(ctx, &scope, asked.customer).await?;
+async fn pay(ctx: &ApiContext, scope: Arc<Scope>, asked: &Asked, row: &IdempotencyRow, trace: &TraceParent) -> Result<Sold, Problem> {
+    let (buyer, method) = payer(ctx, &scope, asked.customer.clone()).await?;
     let (payment, page) = match method {
         Some(id) => {
             let tender = Tender::SavedMethod { id, token: None, owner: None };
@@ -225,13 +232,13 @@ async fn pay(ctx: &ApiContext, scope: Arc<Scope>, asked: Asked, idempotency: Ide
         None => (None, Some(Page::default())),
     };
     let submission = Submission {
-        cart: asked.cart,
-        reference: asked.reference,
+        cart: asked.cart.clone(),
+        reference: asked.reference.clone(),
         replaces_open: false,
         space: None,
-        metadata: asked.metadata,
+        metadata: asked.metadata.clone(),
         scope,
-        idempotency,
+        idempotency: row.clone(),
         buyer: Some(buyer),
         payment,
         page,
@@ -240,7 +247,7 @@ async fn pay(ctx: &ApiContext, scope: Arc<Scope>, asked: Asked, idempotency: Ide
         callback_url: None,
         callback_state: None,
         expires_in: EXPIRES_IN,
-        trace,
+        trace: trace.clone(),
     };
     sell(ctx, submission, PATIENCE).await
 }

@@ -75,7 +75,8 @@ pub(super) fn at_root() -> OpenApiRouter<ApiContext> {
     request_body = CreateSession,
     responses(
         (status = 200, description = "Made", body = SessionAnswer),
-        (status = 422, description = "Nothing is left that the page could take, two currencies, or a key that was used with another body", body = Fault),
+        (status = 409, description = "`idempotency_key_in_use`: the key was used with another body", body = Fault),
+        (status = 422, description = "Nothing is left that the page could take, or two currencies", body = Fault),
     ),
 )]
 async fn monime_create(

@@ -5,7 +5,7 @@ use crate::{
 };
 use axum::response::Response;
 use boxoffice_common::{
-    domain::{checkout::Checkout, id::CheckoutId, scope::Scope},
+    domain::{checkout::Checkout, error::Code, id::CheckoutId, scope::Scope, state::Status},
     ports::store::{Accepted, IdempotencyRow, StoredAnswer},
 };
 use http::HeaderValue;
@@ -30,6 +30,14 @@ impl Sold {
     /// Whether nothing comes of it any more without somebody's doing.
     pub(super) fn is_settled(&self) -> bool {
         is_settled(self.checkout.status)
+    }
+
+    /// Whether it was asked for before, on a page, and has ended there without a payment: nobody can pay it any more, and it was not paid
+    /// elsewhere.
+    pub(super) fn is_over_unheard(&self) -> bool {
+        let Checkout { status, error, order, .. } = &self.checkout;
+        let is_paid = *status == Status::Succeeded || error.as_ref().is_some_and(|error| error.code == Code::AlreadyPaid);
+        self.replayed && status.is_terminal() && !is_paid && order.hosted().is_some()
     }
 
     /// The answer, marked when the same was asked for before.

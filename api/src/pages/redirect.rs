@@ -9,6 +9,9 @@ use boxoffice_common::{
 use tokio::time::Instant;
 use url::Url;
 
+/// The state once more, by the name that Monime's clients read it by: their sessions stand in spaces.
+const IN_A_SPACE: &str = "callbackState";
+
 /// What is signed: four lines, the last one empty where the checkout has no `callback_state`. No part can hold a line break.
 fn canonical(checkout: &Checkout, end: Status) -> String {
     let state = checkout.order.callback_state.as_deref().unwrap_or_default();
@@ -29,7 +32,7 @@ fn with_query(address: &str, checkout: &Checkout, end: Status, secret: &Secret<S
     // Addresses were checked when the checkout was made; what is not one is nowhere to go.
     let mut url = Url::parse(&filled).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
     let signature = signature::sign_text(secret, &canonical(checkout, end)).ok()?;
-    let ours = ["checkout_id", "status", "callback_state", "signature"];
+    let ours = ["checkout_id", "status", "callback_state", IN_A_SPACE, "signature"];
     if url.query_pairs().any(|(name, _)| ours.contains(&name.as_ref())) {
         // One value for each name: what reads the query must not have to choose.
         let kept: Vec<(String, String)> = url.query_pairs().into_owned().filter(|(name, _)| !ours.contains(&name.as_str())).collect();
@@ -39,6 +42,9 @@ fn with_query(address: &str, checkout: &Checkout, end: Status, secret: &Secret<S
     query.append_pair("checkout_id", checkout.id.as_str()).append_pair("status", end.as_str());
     if let Some(state) = &checkout.order.callback_state {
         query.append_pair("callback_state", state);
+        if checkout.order.space.is_some() {
+            query.append_pair(IN_A_SPACE, state);
+        }
     }
     query.append_pair("signature", &signature);
     drop(query);

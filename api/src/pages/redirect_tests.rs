@@ -1,6 +1,6 @@
 use super::*;
 use boxoffice_common::domain::{
-    id::CheckoutId,
+    id::{CheckoutId, SpaceId},
     money::Amount,
     scope::{Mode, Scope},
     time::Timestamp,
@@ -57,6 +57,10 @@ fn the_shop_is_told_what_ended_and_how_and_that_it_was_us() {
     let text = "v1\nchk_1\nsucceeded\na&b=c d";
     assert_eq!(query["signature"], signature::sign_text(&secret(), text).unwrap());
     assert_eq!(query.len(), 6);
+    let mut in_a_space = ended(Status::Succeeded, "https://shop.example/thanks?callbackState=forged", Some("a&b=c d"));
+    in_a_space.order.space = Some(SpaceId::parse("north").unwrap());
+    let (_, there) = back(&in_a_space);
+    assert_eq!((&there["callbackState"], &there["signature"]), (&query["callback_state"], &query["signature"]));
 }
 
 #[test]

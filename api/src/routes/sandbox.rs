@@ -15,7 +15,7 @@ use boxoffice_common::domain::{
     error::{Code, CodedError},
     id::{CheckoutId, PaymentIntentId},
     money::{Amount, Currency},
-    payment_intent::{MAX_OWNER, NewIntent, PaymentIntent},
+    payment_intent::{MAX_OWNER, NewIntent, PaymentIntent, is_owner},
     scope::Scope,
     secret::Secret,
 };
@@ -69,7 +69,7 @@ struct IntentRequest {
     amount: Amount,
     /// Its currency.
     currency: Currency,
-    /// Who may pay with it: a customer by its id or `external_id`, or a family.
+    /// Who may pay with it: `customer:` and an id, `external_id:` and that, or `family:` and that.
     #[schema(min_length = 1, max_length = 255)]
     owner: String,
 }
@@ -96,6 +96,9 @@ async fn authorize(
     let IntentRequest { token, amount, currency, owner } = body.value;
     bounds::token(token.reveal(), 255, "token")?;
     bounds::text(&owner, MAX_OWNER, "owner")?;
+    if !is_owner(&owner) {
+        return Err(Problem::invalid("owner", "is customer:, external_id: or family:, and who that is"));
+    }
     if amount <= Amount::ZERO || amount > Amount::MAX {
         return Err(Problem::invalid("amount", format!("is 1 to {} minor units", Amount::MAX)));
     }

@@ -10,6 +10,7 @@ mod checkouts;
 mod description;
 mod idempotency;
 mod jobs;
+mod joined;
 mod ledger;
 mod limits;
 mod memberships;

@@ -32,7 +32,7 @@ const BOKAMERA_STATUS: &str = r#"{"CompanyId": "6f9619ff-8b86-d011-b42d-00c04fc9
 const BODIES: &[(&str, &str, &str)] = &[
     ("post", "/v1/basket/{familyId}/checkout", BASKET),
     ("post", "/classmanager/v1/basket/{familyId}/checkout", BASKET),
-    ("post", "/sandbox/payment-intents", r#"{"token": "tok_visa", "amount": 1, "currency": "usd", "owner": "cus_mark"}"#),
+    ("post", "/sandbox/payment-intents", r#"{"token": "tok_visa", "amount": 1, "currency": "usd", "owner": "customer:cus_mark"}"#),
     ("post", "/v1/checkouts", r#"{"customer": "cus_mark", "currency": "usd", "lines": [{"type": "session", "session": "ses_mark"}]}"#),
     ("post", "/v1/checkout", LOOP),
     ("post", "/loop/v1/checkout", LOOP),

@@ -309,6 +309,10 @@ async fn a_key_comes_in_either_header(shop: &Client) {
     let both = shop.with_key(Some("bo_test_wrong"));
     let both = both.send(both.request(Method::POST, PATH).header("x-api-key", shop.key()).json(&order(41, 1, "both"))).await;
     refused(&both, 401, "unauthenticated", None);
+    // What is no key of ours, a login elsewhere, hides none.
+    let login = shop.with_key(Some("eyJhbGciOiJIUzI1NiJ9.e30.x"));
+    let login = login.send(login.request(Method::POST, PATH).header("x-api-key", shop.key()).json(&order(41, 1, "login"))).await;
+    assert_eq!(login.status, 200, "{}", login.text);
     with_header("/v1/checkouts", shop.key()).await.expect_problem(401, "unauthenticated");
     assert_eq!(with_header("/v1/checkout", shop.key()).await.status, 401);
 }

@@ -378,7 +378,7 @@ async fn the_first_answer_is_given_again(client: &Monime<'_>, request: &Value) {
         let again = Monime { mount, ..*client }.submit(&key, request).await;
         assert_eq!((again.status, &again.text, again.header("monime-cache")), (200, &first.text, Some("irc")));
     }
-    refused(&client.submit(&key, &with(request, json!({"name": "Another"}))).await, 422, "idempotency_key_reused", None);
+    refused(&client.submit(&key, &with(request, json!({"name": "Another"}))).await, 409, "idempotency_key_in_use", None);
     // A client that gave up waiting asks again, and makes nothing twice.
     let key = fresh_key();
     let twins = futures::future::join_all((0..6).map(|_| client.submit(&key, request))).await;

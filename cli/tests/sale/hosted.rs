@@ -125,8 +125,11 @@ impl Seen {
     /// It sends the browser to the shop, signed with the tenant's secret, saying this.
     pub(crate) async fn leads_to_the_shop(&self, shop: &Client, browser: &Browser, address: &str, status: &str) {
         let location = self.location.as_deref().unwrap_or_else(|| panic!("{}", self.html));
+        // In a space the state is there by its other name, too.
         let (at, query) = location
+            .replacen("&callbackState=cart+7&", "&", 1)
             .split_once(&format!("checkout_id={}&status={status}&callback_state=cart+7&signature=", browser.id))
+            .map(|(at, query)| (at.to_owned(), query.to_owned()))
             .unwrap_or_else(|| panic!("{location}"));
         assert!(at.starts_with(address), "{location}");
         let secret = shop.get("/v1/webhook-secret").await.expect(200)["secret"].as_str().unwrap().to_owned();

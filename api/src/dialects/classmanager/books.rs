@@ -231,15 +231,19 @@ fn owed(record: &LedgerRecord) -> Result<Option<Draft>, MoneyError> {
 fn money(record: &LedgerRecord) -> Result<Option<Draft>, MoneyError> {
     let amount = sum(&record.entries, Part::Money)?;
     let about = entities(&record.entries, Part::Money);
-    let is_by_hand = record.kind == LedgerKind::Adjustment;
     Ok(if amount.is_zero() {
         None
     } else if amount > Amount::ZERO {
-        let kind = if is_by_hand { "payment-manual" } else { "payment-auto" };
+        let kind = if record.kind == LedgerKind::Adjustment { "payment-manual" } else { "payment-auto" };
         Some(Draft::plain(Side::Credit, kind, amount, "Payment", about))
     } else {
-        let kind = if is_by_hand { "manual-debit" } else { "refund" };
-        Some(Draft::plain(Side::Debit, kind, amount.negated(), "Refund", about))
+        let (kind, words) = match record.kind {
+            LedgerKind::Adjustment => ("manual-debit", "Refund"),
+            // Nothing goes out: it stands with the sale from now on.
+            LedgerKind::LatePayment => ("manual-debit", "Became part of a sale"),
+            LedgerKind::Sale | LedgerKind::Refund | LedgerKind::RefundReversal => ("refund", "Refund"),
+        };
+        Some(Draft::plain(Side::Debit, kind, amount.negated(), words, about))
     })
 }
 
@@ -326,7 +330,7 @@ mod tests {
             [(Debit, "manual-debit", 500), (Credit, "payment-auto", 500)]
         );
         assert_eq!(told(LatePayment, &[("provider:sandbox", 700), ("unapplied", -700)]), [(Credit, "payment-auto", 700)]);
-        assert_eq!(told(LatePayment, &[("provider:sandbox", -700), ("unapplied", 700)]), [(Debit, "refund", 700)]);
+        assert_eq!(told(LatePayment, &[("provider:sandbox", -700), ("unapplied", 700)]), [(Debit, "manual-debit", 700)]);
         assert_eq!(told(Adjustment, &[("gifts", 300), ("tender:balance", -300)]), [(Credit, "payment-manual", 300)]);
         assert_eq!(told(Adjustment, &[("payouts", -300), ("tender:balance", 300)]), [(Debit, "manual-debit", 300)]);
     }

@@ -266,11 +266,11 @@ fn metadata(mut metadata: Map<String, Value>, account: Option<String>) -> Result
     if metadata.contains_key(RESERVED) {
         return Err(Problem::invalid(format!("metadata.{RESERVED}"), "this key is ours"));
     }
+    bounds::metadata(&metadata)?;
     if let Some(account) = account {
         bounds::text(&account, 255, "financialAccountId")?;
         metadata.insert(RESERVED.to_owned(), json!({ FINANCIAL_ACCOUNT: account }));
     }
-    bounds::metadata(&metadata)?;
     Ok(metadata)
 }
 

@@ -81,10 +81,15 @@ struct Place {
 
 /// A problem in Monime's words.
 pub(super) fn fault(problem: &Problem) -> (StatusCode, String) {
-    let (status, message) = (problem.status(), problem.detail());
+    // Of a key that was used for something else their clients hear as of a conflict.
+    let (status, reason) = match problem {
+        Problem::IdempotencyKeyReused => (StatusCode::CONFLICT, "idempotency_key_in_use"),
+        other => (other.status(), other.code()),
+    };
+    let message = problem.detail();
     let details: Vec<Place> = problem.param().map(|param| Place { field: theirs(param), message: message.clone() }).into_iter().collect();
     let message = details.first().map_or_else(|| message.clone(), |place| format!("{}: {message}", place.field));
-    let error = FaultDetail { code: status.as_u16(), reason: problem.code(), message: message.clone(), details };
+    let error = FaultDetail { code: status.as_u16(), reason, message: message.clone(), details };
     (status, serde_json::to_string(&Fault { success: false, messages: [message], error }).unwrap_or_default())
 }
 
