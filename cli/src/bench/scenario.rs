@@ -320,7 +320,8 @@ impl Scenario {
     /// The id of its `number`-th session: of digits alone where clients know only numbers.
     pub(super) fn session(&self, number: u32) -> String {
         match self.kind {
-            Kind::Momence => format!("{}{number:04}", self.name.trim_start_matches(|letter: char| !letter.is_ascii_digit())),
+            // No number begins with a zero, and none of theirs is longer than 15 digits.
+            Kind::Momence => format!("1{}{number:04}", self.name.trim_start_matches(|letter: char| !letter.is_ascii_digit())),
             _ => format!("{}-{number}", self.name),
         }
     }

@@ -164,6 +164,20 @@ async fn a_refusal_is_counted_by_its_code() {
 }
 
 #[test]
+fn a_synchronous_order_is_json_whatever_the_run_is_called() {
+    use rand::SeedableRng;
+    let mut rng = rand::rngs::SmallRng::seed_from_u64(1);
+    for name in ["bench-0000000007", "bench-4294967295"] {
+        let scenario = Scenario::new(Kind::Momence, name.to_owned());
+        let order = scenario.order(3, &mut rng);
+        let body: Value = serde_json::from_slice(&order.body).unwrap();
+        let (member, item) = (body["memberId"].as_u64().unwrap(), &body["items"][0]);
+        assert!(order.is_synchronous && member < 1 << 53 && item["sessionId"] == member, "{body}");
+        assert!((0..100).any(|number| scenario.session(number) == member.to_string()), "{body}");
+    }
+}
+
+#[test]
 fn a_seats_order_names_two_different_seats_that_exist() {
     use rand::SeedableRng;
     let mut rng = rand::rngs::SmallRng::seed_from_u64(1);
