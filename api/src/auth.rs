@@ -129,6 +129,11 @@ impl<P> Caller<P> {
         &self.identity.scope
     }
 
+    /// The key's public id: who it was.
+    pub fn key(&self) -> &KeyId {
+        &self.identity.key
+    }
+
     /// The same, to be kept.
     pub fn shared_scope(&self) -> Arc<Scope> {
         Arc::clone(&self.identity.scope)

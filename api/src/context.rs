@@ -3,6 +3,7 @@
 use crate::{
     aftermath::Aftermath,
     auth::Keys,
+    hint_rate::HintRate,
     intake::Intake,
     metering::RequestSeries,
     pages::PageMemory,
@@ -16,10 +17,10 @@ use crate::{
     waiting::{MAX_WAITING, Waiters},
 };
 use boxoffice_common::{
-    adapters::provider_events::EventSources,
+    adapters::provider_registry::ProviderRegistry,
     config::Config,
     domain::{checkout::Checkout, id::Entropy, state::Status, view::QueueEstimate},
-    ports::{announcer::Announcer, clock::Clock, queue::Queue, seats::Seats, store::Store},
+    ports::{announcer::Announcer, clock::Clock, queue::Queue, routes::Routes, seats::Seats, store::Store},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::{sync::Arc, time::Duration};
@@ -74,8 +75,8 @@ pub struct ApiParts {
     pub config: ApiConfig,
     /// The sandbox provider's book, where there is one.
     pub sandbox: Option<Arc<dyn SandboxBook>>,
-    /// How what providers tell us is verified.
-    pub events: EventSources,
+    /// Payment providers, and how what they tell us is verified.
+    pub registry: Arc<ProviderRegistry>,
     /// What `/metrics` renders.
     pub metrics: Option<PrometheusHandle>,
     /// Cancelled when the process begins to stop: streams and waits end, `/readyz` says no.
@@ -91,6 +92,7 @@ struct Inner {
     keys: Keys,
     rate_limits: RateLimits,
     not_genuine: Seldom,
+    hint_rate: HintRate,
     bodies: Bodies,
     in_flight: Semaphore,
     series: RequestSeries,
@@ -129,12 +131,14 @@ impl ApiContext {
             waiters: Arc::clone(&waiters),
             publisher,
             aftermath: Arc::clone(&aftermath),
+            routes: Arc::clone(&parts.registry) as _,
             public_url: parts.config.public_url.clone(),
         };
         let context = Self(Arc::new(Inner {
             keys: Keys::new(Arc::clone(&parts.store)),
             rate_limits: RateLimits::new(parts.config.rate_limit_per_second),
             not_genuine: Seldom::default(),
+            hint_rate: HintRate::default(),
             bodies: Bodies::default(),
             in_flight: Semaphore::new(MAX_IN_FLIGHT + MAX_WAITING),
             series: RequestSeries::default(),
@@ -209,9 +213,14 @@ impl ApiContext {
         self.0.parts.sandbox.as_deref()
     }
 
-    /// How what providers tell us is verified.
-    pub fn events(&self) -> &EventSources {
-        &self.0.parts.events
+    /// Where charges may go.
+    pub fn routes(&self) -> &dyn Routes {
+        &*self.0.parts.registry
+    }
+
+    /// Payment providers, and how what they tell us is verified.
+    pub fn registry(&self) -> &ProviderRegistry {
+        &self.0.parts.registry
     }
 
     /// What `/metrics` renders.
@@ -232,6 +241,11 @@ impl ApiContext {
     /// How often each may.
     pub fn rate_limits(&self) -> &RateLimits {
         &self.0.rate_limits
+    }
+
+    /// How many notices that prove nothing are looked at.
+    pub fn hint_rate(&self) -> &HintRate {
+        &self.0.hint_rate
     }
 
     /// The warning of events of providers that are not genuine.

@@ -25,7 +25,8 @@ use boxoffice_common::{
         push,
         redeem::{self, Redeeming, Whose},
         replace::MAX_REPLACED,
-        scope::{Mode, Scope},
+        routing::{Candidate, Method, Routing},
+        scope::Scope,
         tender::{self, Asked},
         time::Timestamp,
         view::QueueEstimate,
@@ -34,6 +35,7 @@ use boxoffice_common::{
     ports::{
         clock::Clock,
         queue::{Lane, Work},
+        routes::Routes,
         store::{Accepted, IdempotencyRow, NewCheckout, Replacing, Store, StoreError, StoredAnswer},
     },
 };
@@ -107,6 +109,14 @@ pub struct Answer {
     pub replayed: bool,
 }
 
+/// What a submission comes to, and how it is paid.
+struct Offer {
+    priced: Priced,
+    legs: Vec<Leg>,
+    /// Where customers come back to whom a provider sends elsewhere; nothing where none can.
+    origin: Option<String>,
+}
+
 /// Takes checkouts in.
 pub struct Intake {
     pub(crate) store: Arc<dyn Store>,
@@ -117,6 +127,8 @@ pub struct Intake {
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) publisher: Publisher,
     pub(crate) aftermath: Arc<Aftermath>,
+    /// Where charges may go.
+    pub(crate) routes: Arc<dyn Routes>,
     /// How browsers reach us.
     pub(crate) public_url: String,
 }
@@ -176,18 +188,20 @@ impl Intake {
     }
 
     /// Everything that can be refused at once.
-    async fn price(&self, submission: &Submission) -> Result<(Priced, Vec<Leg>), Problem> {
+    async fn price(&self, submission: &Submission) -> Result<Offer, Problem> {
         let now = self.clock.now();
         let (priced, shelf) = self.priced(&submission.scope, &submission.cart, submission.buyer.as_ref(), now).await?;
         plan_sale::check_payment(&priced.lines, submission.payment.as_deref())?;
         self.check_offers(&submission.scope, &priced).await?;
+        let routing = self.routes.routing(&submission.scope).await?;
         let legs = match &submission.page {
             Some(page) => {
-                vec![Leg { amount: priced.totals.total, tender: Tender::Hosted(Box::new(self.open_page(page, submission.scope.mode())?)) }]
+                vec![Leg { amount: priced.totals.total, tender: Tender::Hosted(Box::new(self.open_page(page, &routing)?)) }]
             }
-            None => self.legs(submission, &priced, &shelf, now).await?,
+            None => self.legs(submission, &priced, &shelf, &routing, now).await?,
         };
-        Ok((priced, legs))
+        let origin = may_send_elsewhere(&legs, &routing).then(|| self.public_url.clone());
+        Ok(Offer { priced, legs, origin })
     }
 
     /// Gives saved methods their tokens: those of the checkout's own customer, who pays, and those that their owner has shared with the
@@ -230,13 +244,20 @@ impl Intake {
     }
 
     /// How it is paid. Whoever names what is kept here waits for a look at it, and nobody else.
-    async fn legs(&self, submission: &Submission, priced: &Priced, shelf: &Shelf, now: Timestamp) -> Result<Vec<Leg>, Problem> {
-        let (total, mode) = (priced.totals.total, submission.scope.mode());
+    async fn legs(
+        &self,
+        submission: &Submission,
+        priced: &Priced,
+        shelf: &Shelf,
+        routing: &Routing,
+        now: Timestamp,
+    ) -> Result<Vec<Leg>, Problem> {
+        let total = priced.totals.total;
         let methods = submission.payment.as_deref();
         let is_kept = |method: &Asked| {
             matches!(method.tender, Tender::Membership { .. } | Tender::SavedMethod { .. } | Tender::Balance {} | Tender::PaymentIntent(_))
         };
-        let Some(methods) = methods.filter(|methods| methods.iter().any(is_kept)) else { return check_payment(methods, total, mode) };
+        let Some(methods) = methods.filter(|methods| methods.iter().any(is_kept)) else { return check_payment(methods, total, routing) };
         let mut methods = methods.to_vec();
         self.unseal(submission, &mut methods).await?;
         self.own_intents(submission, &mut methods).await?;
@@ -248,7 +269,7 @@ impl Intake {
             Some(Buyer::Described(_)) | None => Whose::Nobody,
         };
         redeem::cover(&mut methods, &Redeeming { lines: &priced.lines, sessions: &shelf.sessions, bought: &bought, buyer, now })?;
-        let legs = check_payment(Some(&methods), total, mode)?;
+        let legs = check_payment(Some(&methods), total, routing)?;
         self.check_balance(submission, &methods, &legs).await?;
         Ok(legs)
     }
@@ -288,10 +309,9 @@ impl Intake {
     }
 
     /// A page with a link of its own, on which something can be paid with.
-    fn open_page(&self, page: &Page, mode: Mode) -> Result<Hosted, Problem> {
-        if !takes_cards(mode) {
-            let message = "no provider that takes live money is configured; the sandbox is for test keys";
-            return Err(CodedError::new(Code::ProviderNotConfigured, message).at("payment.hosted").into());
+    fn open_page(&self, page: &Page, routing: &Routing) -> Result<Hosted, Problem> {
+        if !routing.candidates.iter().any(|candidate| candidate.takes.iter().any(|method| can_be_chosen(*method, candidate))) {
+            return Err(CodedError::new(Code::ProviderNotConfigured, NOBODY).at("payment.hosted").into());
         }
         if !push::offers_anything(&page.options) {
             return Err(Problem::unsupported("payment.hosted.options", "nothing is left that the page could take"));
@@ -300,7 +320,7 @@ impl Intake {
         Ok(Hosted { looks: page.looks.clone(), ..hosted })
     }
 
-    async fn make(&self, submission: Submission, priced: (Priced, Vec<Leg>), queue: QueueEstimate) -> Result<Answer, Problem> {
+    async fn make(&self, submission: Submission, offer: Offer, queue: QueueEstimate) -> Result<Answer, Problem> {
         let now = self.clock.now();
         let id = CheckoutId::generate(&self.entropy, now);
         let (customer, described) = match submission.buyer {
@@ -308,7 +328,7 @@ impl Intake {
             Some(Buyer::Known(customer)) => (Some(customer), None),
             Some(Buyer::Described(customer)) => (None, Some(*customer)),
         };
-        let (priced, legs) = priced;
+        let Offer { priced, legs, origin } = offer;
         let order = Order {
             customer,
             currency: submission.cart.currency,
@@ -323,6 +343,7 @@ impl Intake {
             callback_state: submission.callback_state,
             reference: submission.reference,
             replaces_open: submission.replaces_open,
+            origin,
             space: submission.space,
             metadata: submission.metadata,
         };
@@ -379,27 +400,29 @@ fn answer(accepted: Accepted) -> Result<Answer, Problem> {
     }
 }
 
-/// Whether somebody could take a card's money. The sandbox moves none: a live card that it approved would be goods given away.
-const fn takes_cards(mode: Mode) -> bool {
-    match mode {
-        Mode::Test => true,
-        Mode::Live => false,
-    }
+/// Why nobody can be asked for money.
+const NOBODY: &str = "no payment provider that takes this is set up; the sandbox is for test keys";
+
+/// Whether a customer can pay so on a page of ours.
+fn can_be_chosen(method: Method, candidate: &Candidate) -> bool {
+    matches!(method, Method::ProviderPage | Method::Push) || (method == Method::Card && candidate.route.account.is_none())
 }
 
-fn check_payment(payment: Option<&[Asked]>, total: Amount, mode: Mode) -> Result<Vec<Leg>, Problem> {
+/// Whether a provider's page may have to send the customer back to us: from our own page it comes back there.
+fn may_send_elsewhere(legs: &[Leg], routing: &Routing) -> bool {
+    let is_asked = |leg: &Leg| leg.is_outside() && !matches!(leg.tender, Tender::Hosted(_));
+    legs.iter().any(is_asked) && routing.candidates.iter().any(|candidate| candidate.route.account.is_some())
+}
+
+fn check_payment(payment: Option<&[Asked]>, total: Amount, routing: &Routing) -> Result<Vec<Leg>, Problem> {
     let Some(methods) = payment else {
         return if total.is_zero() { Ok(vec![Leg { amount: total, tender: Tender::Free {} }]) } else { Err(Problem::missing("payment")) };
     };
     // An intent that nothing is due on is not taken.
-    let takes_money = |method: &&Asked| match method.tender {
-        Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::Push(_) => true,
-        Tender::PaymentIntent(_) => !total.is_zero(),
-        Tender::Hosted(_) | Tender::Membership { .. } | Tender::Balance {} | Tender::Custom { .. } | Tender::Free {} => false,
-    };
-    if let Some(card) = methods.iter().find(takes_money).filter(|_| !takes_cards(mode)) {
-        let message = "no provider that takes live money is configured; the sandbox is for test keys";
-        return Err(CodedError::new(Code::ProviderNotConfigured, message).at(format!("{}.type", card.param)).into());
+    let asked = |method: &Asked| Method::of(&method.tender).filter(|asked| *asked != Method::PaymentIntent || !total.is_zero());
+    let is_taken = |asked: Method| routing.candidates.iter().any(|candidate| candidate.takes.contains(&asked));
+    if let Some(method) = methods.iter().find(|method| asked(method).is_some_and(|asked| !is_taken(asked))) {
+        return Err(CodedError::new(Code::ProviderNotConfigured, NOBODY).at(format!("{}.type", method.param)).into());
     }
     Ok(tender::legs(methods, total)?)
 }
@@ -407,29 +430,32 @@ fn check_payment(payment: Option<&[Asked]>, total: Amount, mode: Mode) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use boxoffice_common::domain::secret::Secret;
+    use boxoffice_common::domain::{
+        routing::{nowhere, to_the_sandbox},
+        secret::Secret,
+    };
 
     fn pay(tender: Tender, amount: Option<i64>, total: i64) -> Result<Tender, &'static str> {
-        pay_in(Mode::Test, tender, amount, total)
+        pay_by(&to_the_sandbox(), tender, amount, total)
     }
 
-    fn pay_in(mode: Mode, tender: Tender, amount: Option<i64>, total: i64) -> Result<Tender, &'static str> {
+    fn pay_by(routing: &Routing, tender: Tender, amount: Option<i64>, total: i64) -> Result<Tender, &'static str> {
         let method = Asked { tender, amount: amount.map(Amount::from_minor), param: "payment.methods[0]".to_owned() };
-        let legs = check_payment(Some(&[method]), Amount::from_minor(total), mode).map_err(|problem| problem.code())?;
+        let legs = check_payment(Some(&[method]), Amount::from_minor(total), routing).map_err(|problem| problem.code())?;
         assert_eq!(legs.iter().map(|leg| leg.amount.minor()).sum::<i64>(), total);
         Ok(legs.into_iter().next().unwrap().tender)
     }
 
     #[test]
-    fn a_card_pays_in_test_mode_only() {
-        let card = || Tender::Card { token: Secret::new("tok_visa".to_owned()) };
+    fn a_card_pays_where_somebody_takes_it() {
+        let card = || Tender::card(Secret::new("tok_visa".to_owned()));
         let cash = || Tender::Custom { name: "cash".to_owned(), note: None };
-        assert_eq!(pay_in(Mode::Test, card(), None, 1500), Ok(card()));
+        assert_eq!(pay_by(&to_the_sandbox(), card(), None, 1500), Ok(card()));
         for total in [0, 1500] {
-            assert_eq!(pay_in(Mode::Live, card(), None, total), Err("provider_not_configured"));
-            assert_eq!(pay_in(Mode::Live, cash(), None, total), Ok(cash()));
+            assert_eq!(pay_by(&nowhere(), card(), None, total), Err("provider_not_configured"));
+            assert_eq!(pay_by(&nowhere(), cash(), None, total), Ok(cash()));
         }
-        assert_eq!(pay_in(Mode::Live, Tender::Free {}, None, 0), Ok(Tender::Free {}));
+        assert_eq!(pay_by(&nowhere(), Tender::Free {}, None, 0), Ok(Tender::Free {}));
     }
 
     #[test]
@@ -440,7 +466,7 @@ mod tests {
         assert_eq!(pay(cash(), Some(1499), 1500), Err("payment_amount_mismatch"));
         assert_eq!(pay(Tender::Free {}, None, 0), Ok(Tender::Free {}));
         assert_eq!(pay(Tender::Free {}, None, 1), Err("payment_method_invalid"));
-        assert_eq!(check_payment(None, Amount::ZERO, Mode::Test).ok(), Some(vec![Leg { amount: Amount::ZERO, tender: Tender::Free {} }]));
-        assert_eq!(check_payment(None, Amount::from_minor(1), Mode::Test).unwrap_err().code(), "parameter_missing");
+        assert_eq!(check_payment(None, Amount::ZERO, &nowhere()).ok(), Some(vec![Leg { amount: Amount::ZERO, tender: Tender::Free {} }]));
+        assert_eq!(check_payment(None, Amount::from_minor(1), &nowhere()).unwrap_err().code(), "parameter_missing");
     }
 }

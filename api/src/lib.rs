@@ -14,6 +14,7 @@ mod csv;
 mod dialects;
 pub mod edge;
 pub mod fields;
+pub mod hint_rate;
 pub mod idempotency;
 pub mod intake;
 pub mod json;

@@ -3,7 +3,7 @@
 
 use crate::{
     auth::KEY_HEADER,
-    dialects::{Dialect, takes_key_header},
+    dialects::{Dialect, is_signed, takes_key_header},
     problem::ProblemBody,
 };
 use axum::{Router, body::Bytes, routing};
@@ -39,6 +39,7 @@ const OTHER_SECURITY: &str = "x_api_key";
         (name = "ledger", description = "What was earned, owed and given back: double entry, append-only"),
         (name = "tickets", description = "What was sold, at the door"),
         (name = "settings", description = "How a tenant presents itself to its customers, and where its days are counted"),
+        (name = "providers", description = "The tenant's accounts with payment providers, how they do, and which of them a charge goes to"),
         (name = "sandbox", description = "The sandbox payment provider's own book, for test keys"),
         (name = "provider events", description = "Where payment providers tell us what became of a payment, signed"),
         (name = "health", description = "For operators"),
@@ -83,11 +84,11 @@ fn complete(api: &mut utoipa::openapi::OpenApi) {
         components.add_security_scheme(OTHER_SECURITY, SecurityScheme::ApiKey(ApiKey::Header(header)));
     }
     for (path, item) in &mut api.paths.paths {
-        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
         for operation in operations.into_iter().flatten() {
             name(path, operation);
             let dialect = Dialect::of(path);
-            if path.starts_with("/v1/") || path.starts_with("/sandbox/") || dialect.is_some() {
+            if (path.starts_with("/v1/") || path.starts_with("/sandbox/") || dialect.is_some()) && !is_signed(path) {
                 need_key(operation);
             }
             match dialect {

@@ -42,12 +42,17 @@ pub fn router(ctx: ApiContext) -> Router {
         .merge(routes::jobs::router())
         .merge(routes::ledger::router())
         .merge(routes::settings::router())
+        .merge(routes::providers::router())
+        .merge(routes::routing::router())
         .merge(routes::tickets::router())
         .merge(routes::sandbox::router())
         .merge(dialects::router())
         .route_layer(from_fn_with_state(ctx.clone(), authenticate));
-    let all =
-        OpenApiRouter::with_openapi(Frame::openapi()).merge(keyed).merge(routes::health::router()).merge(routes::provider_events::router());
+    let all = OpenApiRouter::with_openapi(Frame::openapi())
+        .merge(keyed)
+        .merge(routes::health::router())
+        .merge(routes::provider_events::router())
+        .merge(dialects::signed_router());
     let (routes, api) = all.with_state(ctx.clone()).split_for_parts();
     let compression = CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_ABOVE).and(NotForContentType::SSE));
     routes

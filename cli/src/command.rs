@@ -31,6 +31,9 @@ pub enum Command {
     /// API keys
     #[command(subcommand)]
     Keys(Keys),
+    /// Tenants' accounts with payment providers
+    #[command(subcommand)]
+    Providers(Providers),
     /// Recomputes every invariant from the store; exit 1 when one is broken
     Audit(Audit),
     /// Shows the messages that were given up, or puts them back to work
@@ -131,6 +134,90 @@ pub enum Keys {
         #[command(flatten)]
         data: Data,
     },
+}
+
+/// `boxoffice providers …`.
+#[derive(Debug, Subcommand)]
+pub enum Providers {
+    /// Lists accounts, without their secrets
+    List {
+        /// Only this tenant's
+        #[arg(long)]
+        tenant: Option<String>,
+        /// Where the data lies.
+        #[command(flatten)]
+        data: Data,
+    },
+    /// Adds an account. Its secrets come from the environment, or as JSON from standard input: never as arguments, which others can see
+    Add {
+        /// stripe or mollie
+        #[arg(long)]
+        provider: String,
+        /// What it is called, 1 to 100 characters
+        #[arg(long)]
+        name: String,
+        /// Takes no charges until it is enabled
+        #[arg(long)]
+        disabled: bool,
+        /// Whose.
+        #[command(flatten)]
+        whose: Whose,
+        /// Its secrets.
+        #[command(flatten)]
+        secrets: ProviderSecrets,
+        /// Where the data lies.
+        #[command(flatten)]
+        data: Data,
+    },
+    /// New charges may go there again
+    Enable(OneAccount),
+    /// New charges go there no more; what is open there is brought to its end
+    Disable(OneAccount),
+    /// Replaces an account's secrets, those that are given; the others stay
+    SetKeys {
+        /// pac_…
+        id: String,
+        /// Its secrets.
+        #[command(flatten)]
+        secrets: ProviderSecrets,
+        /// Where the data lies.
+        #[command(flatten)]
+        data: Data,
+    },
+    /// Makes a key for BOXOFFICE_SECRETS_KEY and shows it
+    NewKey,
+    /// Seals all accounts' secrets with the first key of BOXOFFICE_SECRETS_KEY; then the others can go
+    Reseal(Data),
+}
+
+/// A tenant, in a mode.
+#[derive(Debug, Args)]
+pub struct Whose {
+    /// Whose: 1 to 64 of A-Z a-z 0-9 _ -
+    #[arg(long)]
+    pub tenant: String,
+    /// For real money; test otherwise
+    #[arg(long)]
+    pub live: bool,
+}
+
+/// Where secrets come from.
+#[derive(Debug, Args)]
+pub struct ProviderSecrets {
+    /// Reads {"secret_key": …, "publishable_key": …, "webhook_secrets": […]} or {"api_key": …} from standard input. Otherwise from STRIPE_SECRET_KEY,
+    /// STRIPE_PUBLISHABLE_KEY, STRIPE_WEBHOOK_SECRETS (comma-separated) and MOLLIE_API_KEY
+    #[arg(long)]
+    pub stdin: bool,
+}
+
+/// An account.
+#[derive(Debug, Args)]
+pub struct OneAccount {
+    /// pac_…
+    pub id: String,
+    /// Where the data lies.
+    #[command(flatten)]
+    pub data: Data,
 }
 
 /// `boxoffice dead-letters`.

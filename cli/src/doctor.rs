@@ -1,8 +1,13 @@
 //! `boxoffice doctor`: checks every dependency and says what is wrong and how to mend it.
 
-use crate::{exit::Failure, log, wire::Sandbox};
+use crate::{
+    exit::Failure,
+    log,
+    wire::{self, Sandbox},
+};
 use boxoffice_common::{
     adapters::{
+        provider_registry::OpenedAccount,
         queue::{RabbitOptions, RabbitQueue},
         seats::{Lifetimes, RedisSeats},
         sql::SqlStore,
@@ -13,9 +18,10 @@ use boxoffice_common::{
         clock::{Clock, SystemClock},
         queue::Queue,
         seats::Seats,
-        store::{CheckoutStore, UpkeepStore},
+        store::{CheckoutStore, ProviderAccountStore, UpkeepStore},
     },
 };
+use futures::StreamExt;
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 /// How long one check may take.
@@ -23,7 +29,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Clocks that differ by more are worth a word. Nothing is decided by them, but logs are read side by side.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
 
-/// What a check found.
+/// How many payment accounts are looked at.
+const MAX_ACCOUNTS: u32 = 500;
+/// How many of them at once.
+const ACCOUNTS_AT_ONCE: usize = 8;
+
+/// What a check found: well, or what is wrong and how to mend it.
 type Found = Result<String, (String, &'static str)>;
 
 /// Prints a line for each dependency; exit 1 when one does not work.
@@ -49,6 +60,7 @@ pub async fn run(data_dir: PathBuf) -> Result<ExitCode, Failure> {
             }
         }
     }
+    well &= accounts(&config).await;
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -56,6 +68,68 @@ async fn check(look: impl Future<Output = Found>) -> Found {
     let late =
         || Err((format!("no answer within {} s", PATIENCE.as_secs()), "check the address, the firewall, and whether the server is up"));
     tokio::time::timeout(PATIENCE, look).await.unwrap_or_else(|_| late())
+}
+
+/// A line for each payment account; whether all that are enabled work. Nothing where there is none, or no store: that has a line of its own.
+async fn accounts(config: &Config) -> bool {
+    let Ok(Some(store)) = tokio::time::timeout(PATIENCE, open(config)).await else { return true };
+    let store = Arc::new(store);
+    let stored = match store.all_accounts(None, MAX_ACCOUNTS).await {
+        Ok(stored) => stored,
+        Err(_) => return true,
+    };
+    let registry = match wire::accounts_alone(config, &store) {
+        Ok(registry) => registry,
+        Err(error) => {
+            println!("✗ payment accounts: {error}");
+            return false;
+        }
+    };
+    if stored.len() >= MAX_ACCOUNTS as usize {
+        println!("  only the oldest {MAX_ACCOUNTS} payment accounts are looked at");
+    }
+    let looks = stored.into_iter().map(|stored| registry.open(stored)).map(|opened| async move {
+        let late = || Err((format!("no answer within {} s", PATIENCE.as_secs()), "check the network of this machine".to_owned()));
+        let asked = async { opened.check().await.map_err(|failed| (failed.problem, failed.mend)) };
+        let found = tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| late());
+        (opened, found)
+    });
+    let mut looks = futures::stream::iter(looks).buffered(ACCOUNTS_AT_ONCE);
+    let mut well = true;
+    while let Some((opened, found)) = looks.next().await {
+        well &= tell(&opened, found);
+    }
+    well
+}
+
+/// A disabled one that does not work is told, and is no failure.
+fn tell(opened: &OpenedAccount, found: Result<String, (String, String)>) -> bool {
+    let account = opened.account();
+    let state = if account.enabled { "" } else { ", disabled" };
+    let name = format!("payment account {} ({}, {}{state}, {:?})", account.id, account.provider.as_str(), account.scope, account.name);
+    match found {
+        Ok(words) => {
+            println!("✓ {name}: {words}");
+            true
+        }
+        Err((problem, mend)) => {
+            println!("✗ {name}: {problem}\n  → {mend}");
+            !account.enabled
+        }
+    }
+}
+
+/// The store, if it is there and its schema is ours.
+async fn open(config: &Config) -> Option<SqlStore> {
+    let embedded = config.data_dir.join("boxoffice.db");
+    if config.database_url.is_none() && !embedded.exists() {
+        return None;
+    }
+    let url = config.database_url.clone().unwrap_or_else(|| Secret::new(format!("sqlite://{}", embedded.display())));
+    let clock = Arc::new(SystemClock::ahead_by_ms(config.clock_ahead_ms));
+    let store = SqlStore::open(&url, clock, Arc::new(Entropy::from_os())).await.ok()?;
+    store.ping().await.ok()?;
+    Some(store)
 }
 
 async fn store(config: &Config) -> Found {

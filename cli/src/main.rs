@@ -9,7 +9,7 @@
 //! | `linger` | that no answer is lost because it came before the request's end |
 //! | `watch` | what a worker can be asked |
 //! | `demo` | the demo catalogue |
-//! | `keys`, `doctor`, `audit`, `dead_letters`, `provider_events` | the commands that end |
+//! | `keys`, `providers`, `doctor`, `audit`, `dead_letters`, `provider_events` | the commands that end |
 //! | `bench` | load and figures |
 
 mod audit;
@@ -27,6 +27,7 @@ mod keys;
 mod linger;
 mod log;
 mod provider_events;
+mod providers;
 mod serve;
 mod watch;
 mod wire;
@@ -69,6 +70,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Migrate(data) => wire::migrate(data.data_dir).await.map(done),
         Command::Doctor(data) => doctor::run(data.data_dir).await,
         Command::Keys(keys) => keys::run(keys).await.map(done),
+        Command::Providers(providers) => providers::run(providers).await.map(done),
         Command::Audit(args) => audit::run(args).await,
         Command::DeadLetters(args) => dead_letters::run(args).await.map(done),
         Command::ProviderEvents(args) => provider_events::run(args).await.map(done),

@@ -13,6 +13,7 @@ use boxoffice_api::{ApiConfig, ApiContext, ApiParts, SandboxBook};
 use boxoffice_common::{
     adapters::{
         callback::signature::generate_secret,
+        provider_registry::ProviderRegistry,
         sandbox::{EVENTS_PATH, Notify, SandboxService, actions_router},
     },
     config::Config,
@@ -50,7 +51,9 @@ pub async fn serve(args: Serve) -> Result<(), Failure> {
     }
     let stop = CancellationToken::new();
     let synced = tokio::spawn(engine.clock.clone().keep_in_sync(engine.store.clone(), stop.clone()));
-    let api = api_context(&engine, &public_url, Some(sandbox.clone()), metrics, &stop);
+    // One registry for both: what the worker learns of a provider, the intake knows.
+    let registry = wire::registry(&engine, Some(&*sandbox))?;
+    let api = api_context(&engine, &public_url, Some(sandbox.clone()), Arc::clone(&registry), metrics, &stop);
     let mut router = boxoffice_api::router(api.clone());
     let mut customers = None;
     if let Sandbox::Here(service) = &*sandbox {
@@ -62,7 +65,7 @@ pub async fn serve(args: Serve) -> Result<(), Failure> {
         demo::fill(&engine).await?;
         router = router.merge(demo::receiver(&engine));
     }
-    let worker = Worker::start(wire::worker_context(&engine, &sandbox)?).await?;
+    let worker = Worker::start(wire::worker_context(&engine, registry)?).await?;
     let url = listening.url.clone();
     let server = listening.serve(router, stop.clone());
     println!("listening on {url}");
@@ -96,7 +99,8 @@ pub async fn api(args: Api) -> Result<(), Failure> {
     let stop = CancellationToken::new();
     let synced = tokio::spawn(engine.clock.clone().keep_in_sync(engine.store.clone(), stop.clone()));
     let url = listening.url.clone();
-    let api = api_context(&engine, &url, book, metrics, &stop);
+    let registry = wire::registry(&engine, None)?;
+    let api = api_context(&engine, &url, book, registry, metrics, &stop);
     let server = listening.serve(boxoffice_api::router(api.clone()), stop.clone());
     println!("listening on {url}");
     asked_to_stop().await;
@@ -124,7 +128,8 @@ pub async fn worker(args: WorkerArgs) -> Result<(), Failure> {
             Some(listening.serve(watch::router(&engine, metrics), stop.clone()))
         }
     };
-    let worker = Worker::start(wire::worker_context(&engine, &sandbox)?).await?;
+    let registry = wire::registry(&engine, Some(&sandbox))?;
+    let worker = Worker::start(wire::worker_context(&engine, registry)?).await?;
     println!("working");
     asked_to_stop().await;
     stop.cancel();
@@ -176,6 +181,7 @@ fn api_context(
     engine: &Engine,
     listening: &str,
     sandbox: Option<Arc<dyn SandboxBook>>,
+    registry: Arc<ProviderRegistry>,
     metrics: PrometheusHandle,
     stop: &CancellationToken,
 ) -> ApiContext {
@@ -188,7 +194,7 @@ fn api_context(
         entropy: Arc::clone(&engine.entropy),
         config: ApiConfig::new(&engine.config, listening),
         sandbox,
-        events: wire::event_sources(engine.config.sandbox_webhook_secret.clone()),
+        registry,
         metrics: Some(metrics),
         shutdown: stop.clone(),
     })

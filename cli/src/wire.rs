@@ -8,13 +8,17 @@ use boxoffice_common::{
         announce::{MemoryAnnouncer, RedisAnnouncer},
         callback::sender::CallbackSender,
         clock::SyncedClock,
+        mollie::{MollieFactory, MollieTransport},
         provider_events::EventSources,
         provider_guard::{GuardLimits, Guarded},
+        provider_registry::{AccountOffice, ProviderFactories, ProviderRegistry},
         providers::Providers,
         queue::{MemoryQueue, RabbitOptions, RabbitQueue},
         sandbox::{SandboxEvents, SandboxProvider, SandboxService},
+        sealing::Sealer,
         seats::{Lifetimes, MemorySeats, RedisSeats},
         sql::SqlStore,
+        stripe::{StripeFactory, StripeTransport},
     },
     config::Config,
     domain::{
@@ -185,23 +189,60 @@ impl SandboxBook for Sandbox {
     }
 }
 
-/// Whose events this process takes, or reads.
-pub fn event_sources(sandbox_secret: Option<Secret<String>>) -> EventSources {
-    EventSources::default().with(Arc::new(SandboxEvents::new(sandbox_secret.into_iter().collect())))
+/// The providers that tenants can have accounts with, and how each is talked to.
+pub fn factories(config: &Config) -> Result<ProviderFactories, Failure> {
+    let stripe = StripeTransport::new(&config.stripe_url).map_err(|error| Failure::Setup(format!("BOXOFFICE_STRIPE_URL: {error}")))?;
+    let mollie = MollieTransport::new(&config.mollie_url).map_err(|error| Failure::Setup(format!("BOXOFFICE_MOLLIE_URL: {error}")))?;
+    let timeout = config.provider_timeout;
+    Ok(ProviderFactories::default().with(Arc::new(StripeFactory::new(stripe, timeout))).with(Arc::new(MollieFactory::new(
+        mollie,
+        timeout,
+        config.public_url.clone(),
+    ))))
+}
+
+/// Adds and changes accounts, with what the environment has to seal their credentials with.
+pub fn account_office(config: &Config, store: &Arc<SqlStore>) -> Result<AccountOffice, Failure> {
+    let sealer = config.secrets_key.as_ref().map(Sealer::parse).transpose();
+    let sealer = sealer.map_err(|error| Failure::Setup(format!("BOXOFFICE_SECRETS_KEY {error}")))?;
+    Ok(AccountOffice::new(store.clone(), sealer.map(Arc::new)))
+}
+
+fn limits(config: &Config) -> GuardLimits {
+    GuardLimits::within(config.lease, config.provider_timeout, config.provider_concurrency)
+}
+
+/// The providers that this process can use: the sandbox, where it is reached from here, and tenants' accounts.
+pub fn registry(engine: &Engine, sandbox: Option<&Sandbox>) -> Result<Arc<ProviderRegistry>, Failure> {
+    let config = &engine.config;
+    let fixed = match sandbox {
+        Some(sandbox) => Providers::new().with(Arc::new(Guarded::new(sandbox.provider(config)?, limits(config))))?,
+        None => Providers::new(),
+    };
+    let secrets = config.sandbox_webhook_secret.clone().into_iter().collect();
+    let fixed_events = EventSources::default().with(Arc::new(SandboxEvents::new(secrets)));
+    let office = account_office(config, &engine.store)?;
+    let registry = ProviderRegistry::new(engine.store.clone(), office, factories(config)?, limits(config), fixed, fixed_events);
+    Ok(Arc::new(registry))
+}
+
+/// Tenants' accounts alone, for a command that looks at them.
+pub fn accounts_alone(config: &Config, store: &Arc<SqlStore>) -> Result<ProviderRegistry, Failure> {
+    let office = account_office(config, store)?;
+    let (fixed, fixed_events) = (Providers::new(), EventSources::default());
+    Ok(ProviderRegistry::new(store.clone(), office, factories(config)?, limits(config), fixed, fixed_events))
 }
 
 /// What a worker works with.
-pub fn worker_context(engine: &Engine, sandbox: &Sandbox) -> Result<Arc<WorkerContext>, Failure> {
+pub fn worker_context(engine: &Engine, registry: Arc<ProviderRegistry>) -> Result<Arc<WorkerContext>, Failure> {
     let config = &engine.config;
-    let limits = GuardLimits::within(config.lease, config.provider_timeout, config.provider_concurrency);
-    let provider = Guarded::new(sandbox.provider(config)?, limits);
     Ok(Arc::new(WorkerContext {
         store: engine.store.clone(),
         queue: Arc::clone(&engine.queue),
         seats: Arc::clone(&engine.seats),
         announcer: Arc::clone(&engine.announcer),
-        providers: Providers::new().with(Arc::new(provider))?,
-        events: event_sources(config.sandbox_webhook_secret.clone()),
+        routes: Arc::clone(&registry) as _,
+        registry,
         sender: CallbackSender::new(config.into(), Arc::clone(&engine.entropy))?,
         clock: engine.clock.clone(),
         entropy: Arc::clone(&engine.entropy),

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "commands/providers.rs"]
+mod providers;
 mod support;
 
 use boxoffice_common::{

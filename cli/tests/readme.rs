@@ -130,3 +130,24 @@ async fn the_examples_of_the_page_about_dialects_run_as_they_stand() {
     assert_eq!((bokamera, answers.iter().filter(|answer| answer["SessionId"].is_string()).count()), (vec!["open", "open"], 1), "{said}");
     assert!(server.terminate(Duration::from_secs(40)).await.unwrap().success());
 }
+
+/// The page about payment providers, pasted into a shell beside a demo that has a key to seal with.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_examples_of_the_page_about_providers_run_as_they_stand() {
+    let home = tempfile::Builder::new().prefix("boxoffice-readme-").tempdir().unwrap();
+    let recipe = Program::at(env!("CARGO_BIN_EXE_boxoffice")).args(["serve", "--demo", "--data-dir"]).arg(home.path());
+    let recipe = recipe.env("BOXOFFICE_SECRETS_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=");
+    let server = recipe.listen().unwrap().start().await.unwrap();
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/providers.md")).unwrap();
+    let script = blocks(&page).concat().replace("http://127.0.0.1:8080", server.base_url());
+    let mut shell = Command::new("bash");
+    shell.args(["-euo", "pipefail", "-c", &script]).kill_on_drop(true);
+    let output = timeout(Duration::from_secs(60), shell.output()).await.expect("the commands come to an end").unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let answers: Vec<serde_json::Value> =
+        said.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect();
+    let [added, changed, list, put, rules] = answers.as_slice() else { panic!("{said}") };
+    assert_eq!((&added["credentials"]["webhook_secrets"], &changed["credentials"]["webhook_secrets"]), (&0.into(), &1.into()), "{said}");
+    assert_eq!((&list["data"][0]["id"], &list["data"][1]["id"]), (&added["id"], &"sandbox".into()), "{said}");
+    assert!(put == rules && rules["rules"][1]["to"][1]["account"] == "sandbox", "{said}");
+}

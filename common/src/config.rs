@@ -1,6 +1,14 @@
 //! Configuration: environment with embedded defaults, checked as a whole before anything starts.
 
-use crate::{adapters::callback::signature::sign_text, domain::secret::Secret};
+use crate::{
+    adapters::{
+        callback::signature::sign_text,
+        mollie::{MOLLIE_URL, MollieTransport},
+        sealing::Sealer,
+        stripe::{STRIPE_URL, StripeTransport},
+    },
+    domain::secret::Secret,
+};
 use std::{path::PathBuf, time::Duration};
 
 /// What a process is told by its environment.
@@ -16,6 +24,13 @@ pub struct Config {
     pub sandbox_url: Option<String>,
     /// `SANDBOX_WEBHOOK_SECRET`: `whsec_…`, with which the sandbox signs what it tells us; unset: `serve` with a sandbox of its own makes one, others take nothing.
     pub sandbox_webhook_secret: Option<Secret<String>>,
+    /// `BOXOFFICE_SECRETS_KEY`: what credentials of tenants' accounts with payment providers are sealed with; several, comma-separated: the first
+    /// seals, all open. Unset: there can be no such accounts, and those that there are do not work.
+    pub secrets_key: Option<Secret<String>>,
+    /// `BOXOFFICE_STRIPE_URL`: where Stripe's API is (`https://api.stripe.com/`); plain HTTP for a stand-in on this machine only.
+    pub stripe_url: String,
+    /// `BOXOFFICE_MOLLIE_URL`: where Mollie's API is (`https://api.mollie.com/`); plain HTTP for a stand-in on this machine only.
+    pub mollie_url: String,
     /// `BOXOFFICE_PUBLIC_URL`: how browsers reach this server, for links; unset: the listening address.
     pub public_url: Option<String>,
     /// `--data-dir`: where the embedded databases lie.
@@ -82,6 +97,9 @@ impl Config {
             redis_url: text("REDIS_URL").map(Secret::new),
             sandbox_url: text("SANDBOX_PROVIDER_URL"),
             sandbox_webhook_secret: text("SANDBOX_WEBHOOK_SECRET").map(Secret::new),
+            secrets_key: text("BOXOFFICE_SECRETS_KEY").map(Secret::new),
+            stripe_url: text("BOXOFFICE_STRIPE_URL").unwrap_or_else(|| STRIPE_URL.to_owned()),
+            mollie_url: text("BOXOFFICE_MOLLIE_URL").unwrap_or_else(|| MOLLIE_URL.to_owned()),
             public_url: text("BOXOFFICE_PUBLIC_URL").map(|url| url.trim_end_matches('/').to_owned()),
             data_dir,
             allow_private_callbacks: text("BOXOFFICE_ALLOW_PRIVATE_CALLBACKS").is_some_and(|value| value == "true"),
@@ -126,6 +144,15 @@ impl Config {
         if self.sandbox_webhook_secret.as_ref().is_some_and(|secret| sign_text(secret, "").is_err()) {
             return wrong("SANDBOX_WEBHOOK_SECRET", "must be whsec_ followed by the Base64 of 24 to 64 bytes");
         }
+        if let Err(error) = self.secrets_key.as_ref().map(Sealer::parse).transpose() {
+            return wrong("BOXOFFICE_SECRETS_KEY", &error.to_string());
+        }
+        if !StripeTransport::may_be_at(&self.stripe_url) {
+            return wrong("BOXOFFICE_STRIPE_URL", "must be https:// with a host and a final slash, or http:// on this machine");
+        }
+        if !MollieTransport::may_be_at(&self.mollie_url) {
+            return wrong("BOXOFFICE_MOLLIE_URL", "must be https:// with a host and a final slash, or http:// on this machine");
+        }
         if self.provider_timeout >= self.lease {
             return wrong("BOXOFFICE_PROVIDER_TIMEOUT_MS", "must be shorter than BOXOFFICE_LEASE_MS: a call may not outlive its lease");
         }
@@ -165,6 +192,18 @@ mod tests {
         assert_eq!(variable(&[("BOXOFFICE_LEASE_MS", "soon")]), "BOXOFFICE_LEASE_MS");
         assert_eq!(variable(&[("BOXOFFICE_LEASE_MS", "5000")]), "BOXOFFICE_PROVIDER_TIMEOUT_MS");
         assert_eq!(variable(&[("SANDBOX_WEBHOOK_SECRET", "hunter2")]), "SANDBOX_WEBHOOK_SECRET");
+        assert_eq!(variable(&[("BOXOFFICE_MOLLIE_URL", "http://api.mollie.com/")]), "BOXOFFICE_MOLLIE_URL");
         assert_eq!(variable(&[("BOXOFFICE_CALLBACK_TIMEOUT_MS", "0")]), "BOXOFFICE_CALLBACK_TIMEOUT_MS");
+        assert_eq!(variable(&[("BOXOFFICE_SECRETS_KEY", "hunter2")]), "BOXOFFICE_SECRETS_KEY");
+    }
+
+    #[test]
+    fn no_secret_shows_itself() {
+        let key = Sealer::generate_key().unwrap();
+        let config = read(&[("BOXOFFICE_SECRETS_KEY", key.reveal()), ("DATABASE_URL", "postgres://x:planted@y/z")]).unwrap();
+        let shown = format!("{config:?}");
+        assert!(!shown.contains(key.reveal().as_str()) && !shown.contains("planted"), "{shown}");
+        let error = read(&[("BOXOFFICE_SECRETS_KEY", "planted")]).unwrap_err().to_string();
+        assert!(!error.contains("planted"), "{error}");
     }
 }

@@ -42,6 +42,19 @@ impl<K: Clone + Eq + Hash, V, const MOST: usize> Newest<K, V, MOST> {
         self.by_key.get(key)
     }
 
+    /// The same, to be changed.
+    pub fn get_mut<Q: Eq + Hash + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+    {
+        self.by_key.get_mut(key)
+    }
+
+    /// All values, in no order.
+    pub fn values(&self) -> impl Iterator<Item = &V> {
+        self.by_key.values()
+    }
+
     /// Forgets `key`.
     pub fn remove<Q: Eq + Hash + ?Sized>(&mut self, key: &Q)
     where

@@ -24,6 +24,8 @@ macro_rules! over_both {
     )*};
 }
 
+#[path = "store/after_the_charge.rs"]
+mod after_the_charge;
 #[path = "store/answers.rs"]
 mod answers;
 #[path = "store/attacks.rs"]
@@ -70,6 +72,8 @@ mod outages;
 mod participants;
 #[path = "store/payment_methods.rs"]
 mod payment_methods;
+#[path = "store/provider_accounts.rs"]
+mod provider_accounts;
 #[path = "store/provider_events.rs"]
 mod provider_events;
 #[path = "store/push.rs"]

@@ -6,11 +6,12 @@ use boxoffice_common::{
         attempt::{Attempt, Outcome},
         begin::Action,
         checkout::Checkout,
+        routing::Routing,
         settle::Settlement,
     },
     failpoint, retry,
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// With less time than this left under the lease nothing is sent any more. A send that outlives its lease all the same runs beside
@@ -31,20 +32,30 @@ pub(crate) async fn act(
     n: u32,
     action: Action,
     lease: &Lease,
+    routing: Arc<Routing>,
 ) -> Result<Settlement, StepError> {
     let Some(attempt) = checkout.attempts.iter().find(|attempt| attempt.n == n) else {
         return Err(StepError::Malformed(format!("no attempt {n}")));
     };
+    let found = context.registry.provider(&attempt.provider, attempt.request.account.as_ref(), &checkout.scope).await;
+    // Only now: the store may have been asked.
     let in_time = Instant::now() + MARGIN < lease.ends;
-    let outcome = match context.providers.get(&attempt.provider) {
+    let outcome = match found {
         _ if !in_time => {
             // Given back, not left to run out: a store that was slow to answer is no death, and nothing was sent under this
             // lease. If somebody else has it by now, this changes nothing.
             tracing::warn!(attempt = n, "the lease is over before anything was sent");
             Outcome::NotSent { cause: "the lease was over before anything was sent".to_owned(), retry_after: None }
         }
-        None => Outcome::NotSent { cause: format!("no provider {}", attempt.provider), retry_after: None },
-        Some(provider) => {
+        // Given back, too.
+        Err(error) => {
+            tracing::warn!(attempt = n, %error, "the account that it goes to cannot be read");
+            Outcome::NotSent { cause: "its account could not be read".to_owned(), retry_after: None }
+        }
+        Ok(None) => {
+            Outcome::NotSent { cause: format!("{} is not set up here, or its account does not work", attempt.provider), retry_after: None }
+        }
+        Ok(Some(provider)) => {
             failpoint::cross("charge.before_send").await?;
             let began = Instant::now();
             let outcome = match action {
@@ -59,7 +70,7 @@ pub(crate) async fn act(
     tracing::debug!(attempt = n, outcome = name(&outcome), "answered");
     metrics::counter!("boxoffice_attempts_total", "kind" => attempt.request.kind.as_str(), "outcome" => name(&outcome)).increment(1);
     let retry_in = retry_in(attempt, &outcome);
-    Ok(Settlement { checkout: checkout.id.clone(), n, lease_token: lease.token.clone(), outcome, retry_in, known: Some(checkout) })
+    Ok(Settlement { checkout: checkout.id.clone(), n, lease_token: lease.token.clone(), outcome, retry_in, routing, known: Some(checkout) })
 }
 
 /// When to try again, where that is what follows.

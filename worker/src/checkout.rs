@@ -6,11 +6,11 @@ use crate::{
     reserve,
 };
 use boxoffice_common::{
-    domain::{attempt::SANDBOX, begin::Begin, id::CheckoutId, scope::Scope},
+    domain::{begin::Begin, id::CheckoutId, scope::Scope},
     failpoint,
     ports::{queue::Work, store::Next},
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// A checkout that somebody else holds for no longer than this is looked at again; else its `due_at` brings it back.
@@ -21,6 +21,7 @@ pub(crate) async fn run(context: &WorkerContext, work: &Work) -> Result<Done, St
     let id = CheckoutId::parse(work.id.as_str()).map_err(|error| StepError::Malformed(error.to_string()))?;
     let scope = Scope::parse(&work.scope).ok_or_else(|| StepError::Malformed("its scope".to_owned()))?;
     let _direct = reserve::reserve(context, &scope, &id, &work.wants).await?;
+    let routing = context.routes.routing(&scope).await?;
     let lease_token = context.lease_token();
     // Before the store is asked: its lease ends later than what we count from here.
     let leased = Instant::now();
@@ -30,8 +31,8 @@ pub(crate) async fn run(context: &WorkerContext, work: &Work) -> Result<Done, St
             checkout: id.clone(),
             lease_token: lease_token.clone(),
             lease_for: context.settings.lease,
-            provider: SANDBOX.to_owned(),
-            key_window: key_window(context),
+            routing: Arc::clone(&routing),
+            key_window: context.settings.key_window,
         })
         .await?;
     reserve::told(context, &scope, &id, &work.wants, &begun).await;
@@ -48,7 +49,7 @@ pub(crate) async fn run(context: &WorkerContext, work: &Work) -> Result<Done, St
         Next::Act { checkout, n, action } => {
             failpoint::cross("lease.before_check").await?;
             let lease = charge::Lease { token: lease_token, ends: leased + context.settings.lease };
-            let settlement = charge::act(context, checkout, n, action, &lease).await?;
+            let settlement = charge::act(context, checkout, n, action, &lease, routing).await?;
             let settled = context.store.settle(settlement).await?;
             if let boxoffice_common::ports::store::Settled::Moved(moved) = settled {
                 follow::follow(context, moved, work.trace.as_deref()).await?;
@@ -56,9 +57,4 @@ pub(crate) async fn run(context: &WorkerContext, work: &Work) -> Result<Done, St
             Ok(Done::Finished)
         }
     }
-}
-
-fn key_window(context: &WorkerContext) -> Duration {
-    let theirs = context.providers.get(SANDBOX).map_or(Duration::MAX, |provider| provider.capabilities().key_window);
-    theirs.min(context.settings.key_window)
 }

@@ -1,10 +1,10 @@
 //! What the steps work with: the ports, and the worker's bounds.
 
 use boxoffice_common::{
-    adapters::{callback::sender::CallbackSender, provider_events::EventSources, providers::Providers},
+    adapters::{callback::sender::CallbackSender, provider_registry::ProviderRegistry},
     config::Config,
     domain::id::Entropy,
-    ports::{announcer::Announcer, clock::Clock, queue::Queue, seats::Seats, store::Store},
+    ports::{announcer::Announcer, clock::Clock, queue::Queue, routes::Routes, seats::Seats, store::Store},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
@@ -52,10 +52,10 @@ pub struct WorkerContext {
     pub seats: Arc<dyn Seats>,
     /// Who wakes the waiting.
     pub announcer: Arc<dyn Announcer>,
-    /// Money.
-    pub providers: Providers,
-    /// How what providers tell us is read.
-    pub events: EventSources,
+    /// Money: who moves it, and how what they tell us is read.
+    pub registry: Arc<ProviderRegistry>,
+    /// Where charges go.
+    pub routes: Arc<dyn Routes>,
     /// Callbacks.
     pub sender: CallbackSender,
     /// Time, set right by the store's.

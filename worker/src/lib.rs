@@ -12,7 +12,7 @@
 //! | `provider_event` | what a provider told us |
 //! | `jobs` | what takes long: sessions that are called off |
 //! | `renew` | renewals of subscriptions that are due |
-//! | `rescue`, `expire`, `tidy` | the services beside the queue |
+//! | `rescue`, `expire`, `health`, `tidy` | the services beside the queue |
 
 mod charge;
 mod checkout;
@@ -20,6 +20,7 @@ mod context;
 mod deliver;
 mod expire;
 mod follow;
+mod health;
 mod jobs;
 mod lane;
 mod provider_event;

@@ -5,10 +5,13 @@ use crate::{
     lane::{Done, StepError, caught},
 };
 use boxoffice_common::{
+    adapters::provider_events::{AskError, EventSource},
     domain::{
         attempt::Outcome,
-        id::{CheckoutId, ProviderEventId},
-        provider_event::{EventStatus, MAX_TRIES, ProviderEvent, Told, Verdict, judge},
+        checkout::Checkout,
+        dispute::{self, ToldDispute},
+        id::ProviderEventId,
+        provider_event::{EventAccount, EventStatus, MAX_TRIES, ProviderEvent, Told, ToldMoney, Verdict, judge},
         settle::Settlement,
     },
     failpoint,
@@ -18,6 +21,7 @@ use boxoffice_common::{
     },
     retry,
 };
+use std::time::Duration;
 
 /// Not a lease that anybody has: a provider's word needs none.
 const NO_LEASE: &str = "provider event";
@@ -30,7 +34,8 @@ pub(crate) async fn run(context: &WorkerContext, work: &Work) -> Result<Done, St
     };
     let (status, note) = match decided(context, &event, work.trace.as_deref()).await? {
         End::Now(status, note) => (status, note),
-        End::Later(note) if event.tries >= MAX_TRIES => (EventStatus::NeedsReview, note),
+        End::Later(note) | End::Counted(note, _) if event.tries >= MAX_TRIES => (EventStatus::NeedsReview, note),
+        End::Counted(_, wait) => return Ok(Done::Again(wait)),
         End::Later(note) => {
             let wait = retry::EVENTS.wait(event.tries.saturating_add(1), None);
             return Ok(if context.store.put_event_off(&id, wait, note).await? { Done::Again(wait) } else { Done::Finished });
@@ -53,9 +58,12 @@ pub(crate) async fn run(context: &WorkerContext, work: &Work) -> Result<Done, St
 enum End {
     Now(EventStatus, &'static str),
     Later(&'static str),
+    /// Later, and the row says so already.
+    Counted(&'static str, Duration),
 }
 
-const MOVED: End = End::Now(EventStatus::Done, "it moved its checkout");
+const MOVED_NOTE: &str = "it moved its checkout";
+const MOVED: End = End::Now(EventStatus::Done, MOVED_NOTE);
 
 /// Decides, and says later of what no other try can be hoped to mend: a row that cannot be read, or our bug. An event has no lease of which
 /// take-overs would count, so each try of it counts here, until a person has to look.
@@ -77,18 +85,80 @@ async fn decided(context: &WorkerContext, event: &ProviderEvent, trace: Option<&
 }
 
 async fn decide(context: &WorkerContext, event: &ProviderEvent, trace: Option<&str>) -> Result<End, StepError> {
-    let Some(source) = context.events.get(&event.provider, &event.account) else { return Ok(End::Later("this account is not set up")) };
-    let told = match source.read(&event.body) {
-        Ok(Told::Money(told)) => told,
-        Ok(Told::Other) => return Ok(End::Now(EventStatus::Ignored, "of a kind that we do nothing about")),
-        // The library's words may quote the body.
-        Err(_) => return Ok(End::Now(EventStatus::NeedsReview, "it cannot be read")),
+    let Some(source) = context.registry.source(&event.provider, &event.account).await? else {
+        return Ok(End::Later("this account is not set up"));
     };
+    match source.read(&event.body) {
+        Ok(Told::Ask(about)) => ask(context, event, &*source, &about, trace).await,
+        Ok(told) => hold_against(context, source.account(), &told, trace).await,
+        // The library's words may quote the body.
+        Err(_) => Ok(End::Now(EventStatus::NeedsReview, "it cannot be read")),
+    }
+}
+
+/// Holds what was told against what we have asked for.
+async fn hold_against(context: &WorkerContext, account: &EventAccount, told: &Told, trace: Option<&str>) -> Result<End, StepError> {
+    match told {
+        Told::Money(told) => moved(context, account, told, trace).await,
+        Told::Dispute(told) => disputed(context, account, told, trace).await,
+        // Whoever was asked has nothing more to say.
+        Told::Ask(_) | Told::Other => Ok(End::Now(EventStatus::Ignored, "of a kind that we do nothing about")),
+    }
+}
+
+/// Asks the provider what an event is about. A notice that comes while this one is untouched is not kept, so the try is counted first: what
+/// comes from then on is an event of its own, and what came before is in the answer.
+async fn ask(
+    context: &WorkerContext,
+    event: &ProviderEvent,
+    source: &dyn EventSource,
+    about: &str,
+    trace: Option<&str>,
+) -> Result<End, StepError> {
+    let wait = retry::EVENTS.wait(event.tries.saturating_add(1), None);
+    if !context.store.put_event_off(&event.id, wait, "the provider is asked what became of it").await? {
+        return Ok(End::Now(EventStatus::Done, "somebody else is done with it"));
+    }
+    let told = match source.ask(about).await {
+        Ok(told) => told,
+        Err(AskError::Unknown) => return Ok(End::Now(EventStatus::Ignored, "the provider knows of no such thing")),
+        Err(AskError::Unreadable) => return Ok(End::Now(EventStatus::NeedsReview, "the provider's answer cannot be read")),
+        Err(error @ AskError::Later { .. }) => {
+            tracing::debug!(event = %event.id, %error, "an event is asked about again later");
+            return Ok(End::Counted("the provider could not be asked", wait));
+        }
+    };
+    let mut all = End::Now(EventStatus::Ignored, "it is about nothing of ours");
+    for told in &told {
+        all = all.and(match hold_against(context, source.account(), told, trace).await? {
+            End::Later(note) => End::Counted(note, wait),
+            end => end,
+        });
+    }
+    Ok(all)
+}
+
+impl End {
+    /// The end of an event that says several things: whatever has to wait or be looked at goes before what is done with.
+    fn and(self, other: Self) -> Self {
+        let weight = |end: &Self| match end {
+            Self::Later(_) | Self::Counted(..) => 4,
+            Self::Now(EventStatus::NeedsReview, _) => 3,
+            Self::Now(EventStatus::Done, note) if *note == MOVED_NOTE => 2,
+            Self::Now(EventStatus::Done, _) => 1,
+            Self::Now(EventStatus::Ignored | EventStatus::Pending, _) => 0,
+        };
+        if weight(&other) > weight(&self) { other } else { self }
+    }
+}
+
+/// A provider's word on a charge or a refund: held against its attempt, and settled.
+async fn moved(context: &WorkerContext, account: &EventAccount, told: &ToldMoney, trace: Option<&str>) -> Result<End, StepError> {
     let Some(checkout) = context.store.checkout(&told.reference).await? else {
         return Ok(End::Now(EventStatus::Ignored, "there is no such checkout"));
     };
-    let result = match judge(&checkout, source.account(), &told) {
-        Verdict::Settle { n, outcome } => settle(context, checkout.id, n, outcome).await,
+    let result = match judge(&checkout, account, told) {
+        Verdict::Settle { n, outcome } => settle(context, checkout, n, outcome).await,
         Verdict::CameBack { n, decline } => context.store.refund_came_back(&checkout.id, n, &decline).await,
         Verdict::Known => return Ok(End::Now(EventStatus::Done, "known already")),
         Verdict::Review(why) => return Ok(End::Now(EventStatus::NeedsReview, why)),
@@ -100,9 +170,29 @@ async fn decide(context: &WorkerContext, event: &ProviderEvent, trace: Option<&s
     Ok(MOVED)
 }
 
+/// A bank's word on what was paid. It names the charge as the provider does, and not as we do.
+async fn disputed(context: &WorkerContext, account: &EventAccount, told: &ToldDispute, trace: Option<&str>) -> Result<End, StepError> {
+    let charged = context.store.charged_as(account.provider, &told.charge).await?;
+    let Some(checkout) = charged.into_iter().find(|checkout| account.owns(checkout)) else {
+        return Ok(End::Later("no charge of ours is known by this name yet"));
+    };
+    let n = match dispute::charge_of(&checkout, account, told) {
+        Ok(charge) => charge.n,
+        Err(why) => return Ok(End::Now(EventStatus::NeedsReview, why)),
+    };
+    let Some(moved) = context.store.dispute_told(&checkout.id, n, told).await? else {
+        return Ok(End::Now(EventStatus::Done, "known already"));
+    };
+    follow::follow(context, moved, trace).await?;
+    Ok(MOVED)
+}
+
 /// Records what became of an attempt, whoever else is at work on it: it is definite.
-async fn settle(context: &WorkerContext, checkout: CheckoutId, n: u32, outcome: Outcome) -> Result<Option<Moved>, StoreError> {
-    let settlement = Settlement { checkout, n, lease_token: NO_LEASE.to_owned(), outcome, retry_in: retry::RECONCILE.base, known: None };
+async fn settle(context: &WorkerContext, checkout: Checkout, n: u32, outcome: Outcome) -> Result<Option<Moved>, StoreError> {
+    let routing = context.routes.routing(&checkout.scope).await?;
+    let checkout = checkout.id;
+    let settlement =
+        Settlement { checkout, n, lease_token: NO_LEASE.to_owned(), outcome, retry_in: retry::RECONCILE.base, routing, known: None };
     Ok(match context.store.settle(settlement).await? {
         Settled::Moved(moved) => Some(moved),
         Settled::Already(_) => None,

@@ -1,4 +1,4 @@
-//! Upkeep: forgets answers that are older than a client may ask for, and what providers told us long ago.
+//! Upkeep: forgets answers that are older than a client may ask for, what providers told us long ago, and how they did.
 
 use crate::{
     lane::StepError,
@@ -13,6 +13,8 @@ const KEEP: Duration = Duration::from_secs(96 * 3600);
 const KEEP_UNANSWERED: Duration = Duration::from_secs(24 * 3600);
 /// Longer than any provider repeats an event.
 const KEEP_EVENTS: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Long enough to see what went wrong yesterday.
+const KEEP_HEALTH: Duration = Duration::from_secs(24 * 3600);
 /// The most in one transaction.
 const MOST: u32 = 1_000;
 
@@ -31,6 +33,7 @@ impl Service for Janitor {
         while !stop.is_cancelled() && self.0.store.forget_unanswered(KEEP_UNANSWERED, MOST).await? == u64::from(MOST) {}
         while !stop.is_cancelled() && self.0.store.forget_answers(KEEP, MOST).await? == u64::from(MOST) {}
         while !stop.is_cancelled() && self.0.store.forget_events(KEEP_EVENTS, MOST).await? == u64::from(MOST) {}
+        while !stop.is_cancelled() && self.0.store.forget_health(KEEP_HEALTH, MOST).await? == u64::from(MOST) {}
         Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! Starting and draining a worker.
 
-use crate::{WorkerContext, expire::Expirer, jobs::Canceler, lane, renew::Renewer, rescue::Rescuer, service, tidy::Janitor};
+use crate::{
+    WorkerContext, expire::Expirer, health::HealthTeller, jobs::Canceler, lane, renew::Renewer, rescue::Rescuer, service, tidy::Janitor,
+};
 use boxoffice_common::ports::queue::{Lane, QueueError};
 use std::{sync::Arc, time::Duration};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -38,6 +40,7 @@ impl Worker {
         tasks.spawn(service::serve(Expirer(Arc::clone(&context)), stop.clone()));
         tasks.spawn(service::serve(Canceler(Arc::clone(&context)), stop.clone()));
         tasks.spawn(service::serve(Renewer(Arc::clone(&context)), stop.clone()));
+        tasks.spawn(service::serve(HealthTeller::new(Arc::clone(&context)), stop.clone()));
         tasks.spawn(service::serve(Janitor(context), stop.clone()));
         Ok(Self { stop, tasks })
     }

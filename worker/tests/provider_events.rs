@@ -7,6 +7,8 @@ use boxoffice_common::{
         announce::MemoryAnnouncer,
         callback::sender::CallbackSender,
         provider_events::{EventSource, EventSources, NotGenuine},
+        provider_guard::GuardLimits,
+        provider_registry::{AccountOffice, ProviderFactories, ProviderRegistry},
         providers::Providers,
         queue::MemoryQueue,
         seats::MemorySeats,
@@ -24,6 +26,7 @@ use boxoffice_common::{
     ports::{
         clock::{Clock, SystemClock},
         queue::{DeadLetterOffice, Lane, Queue, Work},
+        routes::SandboxOnly,
         store::{CheckoutStore, NewProviderEvent, ProviderEventStore, UpkeepStore},
     },
 };
@@ -55,6 +58,8 @@ impl EventSource for Teller {
             reference: CheckoutId::parse(body).unwrap(),
             key: format!("{body}_1"),
             provider_reference: "ch_1".to_owned(),
+            pending_as: None,
+            reusable: None,
             amount: Amount::from_minor(1500),
             currency: Currency::parse("usd").unwrap(),
             word: Word::Moved,
@@ -86,13 +91,17 @@ impl Site {
         let queue = Arc::new(MemoryQueue::new());
         let config = Config::read(folder.path().to_owned(), &|_| None).unwrap();
         let account = EventAccount { provider: "sandbox", account: "test".to_owned(), mode: Mode::Test, tenant: None };
+        let events = EventSources::default().with(Arc::new(Teller(account)));
+        let limits = GuardLimits::within(config.lease, config.provider_timeout, config.provider_concurrency);
+        let office = AccountOffice::new(store.clone(), None);
+        let registry = ProviderRegistry::new(store.clone(), office, ProviderFactories::default(), limits, Providers::new(), events);
         let context = Arc::new(WorkerContext {
             store: store.clone(),
             queue: queue.clone(),
             seats: Arc::new(MemorySeats::default()),
             announcer: Arc::new(MemoryAnnouncer::new()),
-            providers: Providers::new(),
-            events: EventSources::default().with(Arc::new(Teller(account))),
+            registry: Arc::new(registry),
+            routes: Arc::new(SandboxOnly),
             sender: CallbackSender::new((&config).into(), Arc::clone(&entropy)).unwrap(),
             clock,
             entropy: Arc::clone(&entropy),

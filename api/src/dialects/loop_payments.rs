@@ -4,14 +4,17 @@
 //! |---|---|
 //! | `request` | what its clients ask for, as a cart of ours |
 //! | `view` | what they are told |
+//! | `webhook` | what Stripe tells their installations |
 //!
 //! It names no card: who has a default saved method pays with it, and everybody else on our page, at `payment_url`.
 
 mod request;
 mod view;
+mod webhook;
 
 use request::CheckoutRequest;
 use view::{Fault, Payment, SubscriptionView};
+pub(super) use webhook::{PATH as SIGNED_PATH, router as signed};
 
 use super::{
     customers::{self, name_of},
@@ -59,7 +62,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 /// As the edge knows it.
 pub(super) static DIALECT: Dialect = Dialect {
     prefix: "/loop",
-    is_at_root: |path| path == "/v1/checkout" || is_under(path, "/v1/payments"),
+    is_at_root: |path| path == "/v1/checkout" || path == SIGNED_PATH || is_under(path, "/v1/payments"),
     schema_of_faults: || Fault::name(),
     fault: view::fault,
     heads: None,

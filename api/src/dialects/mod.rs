@@ -30,6 +30,16 @@ pub(crate) use told::{Dialect, Heard};
 use crate::context::ApiContext;
 use utoipa_axum::router::OpenApiRouter;
 
+/// What is signed by whoever sends it, and has no API key.
+pub(crate) fn signed_router() -> OpenApiRouter<ApiContext> {
+    OpenApiRouter::new().merge(loop_payments::signed()).nest("/loop", loop_payments::signed())
+}
+
+/// Whether a path is of [`signed_router`].
+pub(crate) fn is_signed(path: &str) -> bool {
+    path.strip_prefix("/loop").unwrap_or(path) == loop_payments::SIGNED_PATH
+}
+
 /// All of them: whole under their own prefixes, and where the native API has no such route at the root, as they are published.
 pub(crate) fn router() -> OpenApiRouter<ApiContext> {
     OpenApiRouter::new()

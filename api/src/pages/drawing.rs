@@ -5,6 +5,7 @@ use super::{
     handlers::{After, LATER, Trouble, Visit},
     headers::Frame,
     methods::Methods,
+    offers::{Offers, known_as},
     redirect, saved,
     standing::Standing,
     templates::{Bank, BankPage, Bill, EndPage, FormPage, FormParts, PhonePage, Shop, WaitPage},
@@ -175,7 +176,8 @@ impl Drawing<'_> {
 
     async fn form_page(&self, deadline: Deadline, bad: Option<Bad>) -> Result<FormPage, Trouble> {
         let saved = saved::of(self.ctx, self.checkout, self.hosted).await?;
-        let methods = Methods::of(self.checkout, self.hosted, saved, bad);
+        let offers = Offers::of(self.ctx, self.checkout).await?;
+        let methods = Methods::of(self.checkout, self.hosted, &offers, saved, bad);
         Ok(FormPage::new(self.checkout, self.shop(), deadline, self.form(), methods, bad))
     }
 
@@ -193,10 +195,16 @@ impl Drawing<'_> {
         let web = |url: &str| Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         let here = format!("{}?after=bank&wait=1", self.hosted.url(&self.checkout.id));
         let url = attempt.action_url.as_deref().and_then(web).map(|mut url| {
-            url.query_pairs_mut().append_pair("return_to", &here);
+            // A provider that has an account of the tenant's was told with the charge.
+            if attempt.request.visit.is_none() {
+                url.query_pairs_mut().append_pair("return_to", &here);
+            }
             url.into()
         });
-        let name = attempt.request.push.as_ref().map_or("your bank", |push| push.provider_name()).to_owned();
+        let is_page = attempt.request.visit.as_ref().is_some_and(|visit| visit.page.is_some());
+        let route = attempt.route();
+        let otherwise = if is_page { known_as(&route) } else { "your bank" };
+        let name = attempt.request.push.as_ref().map_or(otherwise, |push| push.provider_name()).to_owned();
         Bank { name, url: url.unwrap_or_default() }
     }
 }

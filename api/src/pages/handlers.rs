@@ -4,7 +4,8 @@ use super::{
     drawing::{Drawing, page_of, see_other},
     form::{Bad, BadCard, Intent, Refused, Submitted, is_from_here},
     headers::Frame,
-    methods::test_cards,
+    methods::{THERE, test_cards},
+    offers::{CardWay, Offers},
     redirect, saved,
     standing::Standing,
     templates::{ProblemPage, Shop},
@@ -25,7 +26,6 @@ use axum::{
 };
 use boxoffice_common::{
     domain::{
-        attempt::SANDBOX,
         checkout::Checkout,
         hosted::{self, Hosted, PaidWith, Pay, UiMode},
         state::Status,
@@ -168,14 +168,15 @@ pub(super) async fn submit(
     form.check(&opened.hosted, &opened.checkout.id).map_err(refused)?;
     let end = match form.intent {
         Intent::Pay => {
-            let with = match opened.chosen(&ctx, &form).await? {
+            let offers = Offers::of(&ctx, &opened.checkout).await?;
+            let with = match opened.chosen(&ctx, &form, &offers).await? {
                 Ok(with) => with,
                 Err(bad) => {
                     opened.look(&ctx).await?;
                     return opened.drawing(&ctx).await?.refuse(bad).await;
                 }
             };
-            opened.pay(&ctx, form.n, with, &trace).await?
+            opened.pay(&ctx, form.n, with, offers, &trace).await?
         }
         Intent::Another => opened.take_back(&ctx, form.n, &trace).await?,
         Intent::Cancel => opened.cancel(&ctx, &trace).await?,
@@ -185,8 +186,11 @@ pub(super) async fn submit(
 
 impl Opened {
     /// What the form says that it is to be paid with, if the page offers it.
-    async fn chosen(&self, ctx: &ApiContext, form: &Submitted) -> Result<Result<PaidWith, Bad>, Trouble> {
+    async fn chosen(&self, ctx: &ApiContext, form: &Submitted, offers: &Offers) -> Result<Result<PaidWith, Bad>, Trouble> {
         if let Some(kind) = form.method.push() {
+            if !offers.push {
+                return Ok(Err(Bad::Method));
+            }
             return Ok(form.push(kind, &self.hosted.options).map(PaidWith::Push));
         }
         if self.hosted.options.card.disable {
@@ -194,16 +198,20 @@ impl Opened {
         }
         let token = match saved::chosen(ctx, &self.checkout, &self.hosted, &form.card).await.transpose()? {
             Some(token) => token.ok_or(BadCard::Gone),
-            None => form.card(&test_cards()),
+            None => match offers.card {
+                CardWay::Test => form.card(&test_cards()),
+                CardWay::ThereAt(_) if form.card == THERE => return Ok(Ok(PaidWith::ProviderPage)),
+                CardWay::ThereAt(_) => Err(BadCard::None),
+                CardWay::None => return Ok(Err(Bad::Method)),
+            },
         };
         Ok(token.map(PaidWith::Card).map_err(Bad::Card))
     }
 
     /// How it has ended by that, as far as it was heard.
-    async fn pay(&self, ctx: &ApiContext, n: u32, with: PaidWith, trace: &TraceParent) -> Result<Option<Status>, Trouble> {
+    async fn pay(&self, ctx: &ApiContext, n: u32, with: PaidWith, offers: Offers, trace: &TraceParent) -> Result<Option<Status>, Trouble> {
         let ticket = self.ticket(ctx);
-        let pay =
-            Pay { checkout: self.checkout.id.clone(), n, with, provider: SANDBOX.to_owned(), known: Some(Arc::clone(&self.checkout)) };
+        let pay = Pay { checkout: self.checkout.id.clone(), n, with, routing: offers.routing, known: Some(Arc::clone(&self.checkout)) };
         Ok(match ctx.store().pay(pay).await? {
             Paid::Submitted(moved) => hand_on(ctx, moved, ticket, trace).await,
             Paid::Unchanged => None,

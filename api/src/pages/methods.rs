@@ -2,6 +2,7 @@
 
 use super::{
     form::{Bad, BadCard},
+    offers::{CardWay, Offers},
     saved::SavedCard,
 };
 use boxoffice_common::domain::{
@@ -17,6 +18,9 @@ const TEST_CARDS: [(&str, &str, &str); 5] = [
     ("tok_insufficient_funds", "Card without enough money", "Declined for lack of funds"),
     ("tok_expired_card", "Card that has expired", "Declined as too old"),
 ];
+
+/// As the form says that a card is entered at the provider.
+pub(super) const THERE: &str = "there";
 
 /// The cards that the page offers to everybody.
 pub(super) fn test_cards() -> Vec<&'static str> {
@@ -41,18 +45,27 @@ pub(super) struct Choice {
 pub(super) struct Cards {
     pub(super) choices: Vec<Choice>,
     pub(super) has_saved: bool,
+    /// Whether a token may be typed in.
+    pub(super) takes_token: bool,
     pub(super) other_checked: bool,
     pub(super) token_error: Option<&'static str>,
     pub(super) open: bool,
 }
 
 impl Cards {
-    fn of(saved: Vec<SavedCard>, token_error: Option<&'static str>, open: bool) -> Self {
-        let (has_saved, other_checked) = (!saved.is_empty(), token_error.is_some());
-        let test = TEST_CARDS.iter().map(|(token, name, words)| [*token, *name, *words].map(str::to_owned));
-        let offered = saved.into_iter().map(|SavedCard { value, name, words }| [value, name, words]).chain(test);
+    fn of(way: &CardWay, saved: Vec<SavedCard>, token_error: Option<&'static str>, open: bool) -> Self {
+        let (has_saved, other_checked, takes_token) = (!saved.is_empty(), token_error.is_some(), *way == CardWay::Test);
+        let others: Vec<[String; 3]> = match way {
+            CardWay::Test => TEST_CARDS.iter().map(|(token, name, words)| [*token, *name, *words].map(str::to_owned)).collect(),
+            CardWay::ThereAt(provider) => {
+                let name = if has_saved { "Another card" } else { "Card" };
+                vec![[THERE.to_owned(), name.to_owned(), format!("Entered on the next page, at {provider}")]]
+            }
+            CardWay::None => Vec::new(),
+        };
+        let offered = saved.into_iter().map(|SavedCard { value, name, words }| [value, name, words]).chain(others);
         let card = |(at, [value, name, words]): (usize, [String; 3])| Choice { value, name, words, checked: at == 0 && !other_checked };
-        Self { choices: offered.enumerate().map(card).collect(), has_saved, other_checked, token_error, open }
+        Self { choices: offered.enumerate().map(card).collect(), has_saved, takes_token, other_checked, token_error, open }
     }
 }
 
@@ -127,9 +140,9 @@ pub(super) struct Methods {
 
 impl Methods {
     /// Open is what was wrong, or what was tried last, or else the first.
-    pub(super) fn of(checkout: &Checkout, hosted: &Hosted, saved: Vec<SavedCard>, bad: Option<Bad>) -> Self {
-        let takes_cards = !hosted.options.card.disable;
-        let offers = |kind: &PushKind| push::offered(*kind, &hosted.options).next().is_some();
+    pub(super) fn of(checkout: &Checkout, hosted: &Hosted, can: &Offers, saved: Vec<SavedCard>, bad: Option<Bad>) -> Self {
+        let takes_cards = !hosted.options.card.disable && (can.card != CardWay::None || !saved.is_empty());
+        let offers = |kind: &PushKind| can.push && push::offered(*kind, &hosted.options).next().is_some();
         let tried = checkout.charges().last().map(|charge| charge.request.push.as_ref().map(|push| push.method));
         let wanted: Option<PushKind> = match bad {
             Some(Bad::Provider(kind)) => Some(kind),
@@ -143,8 +156,8 @@ impl Methods {
             Some(Bad::Card(card)) if field_of(card) == "token" => Some(words_of(Bad::Card(card))),
             _ => None,
         };
-        let cards = takes_cards.then(|| Cards::of(saved, token_error, open.is_none()));
-        let pushes = PushKind::ALL.into_iter().filter_map(|kind| Push::of(kind, hosted, bad, open == Some(kind))).collect();
+        let cards = takes_cards.then(|| Cards::of(&can.card, saved, token_error, open.is_none()));
+        let pushes = PushKind::ALL.into_iter().filter(offers).filter_map(|kind| Push::of(kind, hosted, bad, open == Some(kind))).collect();
         Self { cards, pushes }
     }
 

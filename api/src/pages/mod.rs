@@ -8,6 +8,8 @@
 //! | `form` | who may send the form, and what it says |
 //! | `templates` | what is filled into the templates in `api/templates/pay` |
 //! | `methods` | the ways to pay as the form offers them |
+//! | `offers` | what the page can take, by its tenant's accounts |
+//! | `came_back` | `GET /return/{link}`, where a provider sends a customer back to |
 //! | `saved` | cards that the customer has saved |
 //! | `words` | amounts, times and declines as people read them |
 //! | `redirect` | the way back to the shop, signed |
@@ -16,12 +18,14 @@
 //! | `assets` | the stylesheet, the script, a tenant's colour |
 
 mod assets;
+mod came_back;
 mod drawing;
 mod form;
 mod handlers;
 mod headers;
 mod memory;
 mod methods;
+mod offers;
 mod redirect;
 mod saved;
 mod standing;
@@ -36,10 +40,11 @@ use axum::{Router, extract::DefaultBodyLimit, routing::get};
 /// The longest form, bytes.
 const MAX_FORM: usize = 4 * 1024;
 
-/// `/pay/…`
+/// `/pay/…` and `/return/…`
 pub fn router() -> Router<ApiContext> {
     Router::new()
         .route("/pay/{link}", get(handlers::show).post(handlers::submit))
         .route("/pay/assets/{file}", get(assets::file))
+        .route("/return/{link}", get(came_back::show))
         .layer(DefaultBodyLimit::max(MAX_FORM))
 }

@@ -32,6 +32,7 @@ fn ended(status: Status, success_url: &str, state: Option<&str>) -> Checkout {
         completed_at: Some(now),
         attempts: Vec::new(),
         refunds: Vec::new(),
+        disputes: Vec::new(),
     }
 }
 

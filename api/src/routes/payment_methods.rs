@@ -18,14 +18,21 @@ use axum::{
 };
 use boxoffice_common::{
     domain::{
-        id::{CustomerId, PaymentMethodId},
-        payment_method::{CardFace, MAX_METHODS, PaymentMethodView, SavedType},
+        error::{Code, CodedError},
+        id::{CustomerId, PaymentMethodId, ProviderAccountId},
+        payment_method::{BoundToken, CardFace, MAX_METHODS, PaymentMethodView, SavedType},
+        routing::{Candidate, Method},
+        scope::Scope,
         secret::Secret,
     },
-    ports::store::{MethodPut, PutMethod},
+    ports::{
+        store::{MethodPut, PutMethod},
+        vault::{KeptCard, VaultError},
+    },
 };
 use http::StatusCode;
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The routes.
@@ -58,6 +65,8 @@ struct PutPaymentMethod {
     /// Whether customers of the same family may pay with it, too. Without this word of its owner nobody else does.
     #[serde(default)]
     shared_with_family: bool,
+    /// The account with a provider at which it is kept, and charged for ever after: the one that a saved card would go to when left out.
+    provider_account: Option<ProviderAccountId>,
 }
 
 /// Creates (201) or replaces (200), the token too.
@@ -72,6 +81,8 @@ struct PutPaymentMethod {
         (status = 200, description = "Replaced", body = PaymentMethodView),
         (status = 404, description = "No such customer"),
         (status = 409, description = "`too_many_payment_methods`"),
+        (status = 422, description = "`card_declined`: the provider does not keep this card"),
+        (status = 503, description = "`unavailable`: the provider does not answer; the same request may be sent again"),
     ),
 )]
 async fn put_method(
@@ -87,12 +98,16 @@ async fn put_method(
     bounds::token(body.token.reveal(), 255, "token")?;
     let card = CardFace { brand: body.brand, last4: body.last4, exp_month: body.exp_month, exp_year: body.exp_year };
     card.check()?;
+    if BoundToken::read(&body.token).account.is_some() {
+        return Err(Problem::invalid("token", "is a provider's token"));
+    }
+    let kept = keep(&ctx, caller.scope(), &customer, &id, body.provider_account, body.token).await?;
     let put = PutMethod {
         scope: caller.scope().clone(),
         customer,
         id,
-        token: body.token,
-        card,
+        token: kept.token,
+        card: kept.face.unwrap_or(card),
         is_default: body.default,
         is_shared: body.shared_with_family,
     };
@@ -103,6 +118,53 @@ async fn put_method(
         MethodPut::TooMany => {
             let detail = format!("a customer has at most {MAX_METHODS} saved methods");
             Err(Problem::Conflict { code: "too_many_payment_methods", detail, param: None })
+        }
+    }
+}
+
+/// Has a card kept at the account where it is to be charged; with the sandbox its token is kept as it is.
+async fn keep(
+    ctx: &ApiContext,
+    scope: &Scope,
+    customer: &CustomerId,
+    id: &PaymentMethodId,
+    account: Option<ProviderAccountId>,
+    token: Secret<String>,
+) -> Result<KeptCard, Problem> {
+    let takes_it = |candidate: &&Candidate| candidate.takes.contains(&Method::SavedMethod);
+    let routing = ctx.routes().routing(scope).await?;
+    let mut accounts = routing.candidates.iter().filter(takes_it).filter_map(|candidate| candidate.route.account.clone());
+    let account = match account {
+        None => accounts.next(),
+        Some(named) => match accounts.find(|known| *known == named) {
+            None => return Err(Problem::invalid("provider_account", "is no enabled account that charges saved cards")),
+            found => found,
+        },
+    };
+    let Some(account) = account else { return Ok(KeptCard { token, face: None }) };
+    ctx.store().customer(scope, customer).await?.ok_or(Problem::NotFound)?;
+    let Some(vault) = ctx.registry().vault(&account, scope).await? else {
+        let bound = BoundToken { account: Some(account), token };
+        return Ok(KeptCard { token: bound.stored(), face: None });
+    };
+    let kept = vault.keep(&key_of(scope, customer, id, &token), customer.as_str(), &token).await.map_err(not_kept)?;
+    Ok(KeptCard { token: BoundToken { account: Some(account), token: kept.token }.stored(), face: kept.face })
+}
+
+/// The same for the same put, so that a client that asks again keeps one card.
+fn key_of(scope: &Scope, customer: &CustomerId, id: &PaymentMethodId, token: &Secret<String>) -> String {
+    let digest = Sha256::digest(format!("{scope}\n{customer}\n{id}\n{}", token.reveal()));
+    format!("pm_{}", digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>())
+}
+
+fn not_kept(error: VaultError) -> Problem {
+    match error {
+        VaultError::Declined(decline) => {
+            CodedError::new(Code::CardDeclined, decline.message).at("token").declined(decline.decline_code).into()
+        }
+        VaultError::TryAgain { cause, .. } => {
+            tracing::warn!(cause, "a card could not be kept");
+            Problem::Unavailable
         }
     }
 }

@@ -13,15 +13,21 @@ use axum::{
 use boxoffice_common::{
     adapters::provider_events::EventSource,
     domain::{id::ProviderEventId, provider_event::EventAccount, scope::Scope, time::Timestamp},
-    ports::{queue::Lane, store::NewProviderEvent},
+    ports::{
+        queue::Lane,
+        store::{HintKept, NewProviderEvent},
+    },
 };
 use http::{HeaderMap, StatusCode};
+use std::time::Duration;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The longest event, bytes.
-const MAX_BODY: usize = 64 * 1024;
+pub(crate) const MAX_BODY: usize = 64 * 1024;
 /// The longest id that a provider gives an event, bytes.
 const MAX_ID: usize = 255;
+/// When whoever has sent too many unsigned notices may come again.
+const LOOKED_INTO_AFTER: Duration = Duration::from_secs(60);
 
 /// The routes.
 pub fn router() -> OpenApiRouter<ApiContext> {
@@ -35,13 +41,14 @@ pub fn router() -> OpenApiRouter<ApiContext> {
     path = "/webhooks/{provider}/{account}",
     tag = "provider events",
     params(
-        ("provider" = String, Path, description = "Who tells it: `sandbox`"),
-        ("account" = String, Path, description = "Which of our accounts there: `test`"),
+        ("provider" = String, Path, description = "Who tells it: `stripe`, `mollie`, `sandbox`"),
+        ("account" = String, Path, description = "Which account there: its id, as in the `webhook_url` of `GET /v1/providers`; `test` at the sandbox"),
     ),
     request_body(content = String, description = "As the provider writes it, at most 64 KiB", content_type = "application/json"),
     responses(
         (status = 200, description = "`{received: true}`: it is kept, now or from an earlier time"),
         (status = 400, description = "`event_not_genuine`: not signed by this provider for this account, or not just now; what of it is not said"),
+        (status = 503, description = "`overloaded`: a provider whose notices are not signed has sent more than can be looked into; it sends them again"),
     ),
 )]
 async fn take(
@@ -51,16 +58,89 @@ async fn take(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let found = path.ok().and_then(|Path((provider, account))| ctx.events().get(&provider, &account));
+    let found = match path {
+        Ok(Path((provider, account))) => ctx.registry().source(&provider, &account).await?,
+        Err(_) => None,
+    };
     let Some(source) = found else { return Err(refused(&ctx, "unknown", "no such account")) };
-    let Verified { event, body } =
-        verify(source, &headers, body, ctx.clock().now()).map_err(|why| refused(&ctx, source.account().provider, &why))?;
+    if let Ok(body) = &body
+        && let Some(about) = source.hint(&headers, body)
+    {
+        return take_hint(&ctx, &*source, &about, body, &trace).await;
+    }
+    match keep(&ctx, &*source, &headers, body, &trace).await? {
+        Ok(_) => Ok(json(StatusCode::OK, &serde_json::json!({"received": true}))),
+        Err(why) => Err(refused(&ctx, source.account().provider, &why)),
+    }
+}
+
+/// An event that is kept.
+pub(crate) struct Kept {
+    /// Ours; of no use where it was kept before.
+    pub(crate) id: ProviderEventId,
+    /// The provider's own.
+    pub(crate) event: String,
+    /// As it came.
+    pub(crate) body: String,
+    /// Whether it was not kept before.
+    pub(crate) is_new: bool,
+}
+
+/// Keeps an event of this source, if it is genuine, and has it worked on. Or says why not, for our own log only.
+pub(crate) async fn keep(
+    ctx: &ApiContext,
+    source: &dyn EventSource,
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+    trace: &TraceParent,
+) -> Result<Result<Kept, String>, Problem> {
+    let Verified { event, body } = match verify(source, headers, body, ctx.clock().now()) {
+        Ok(verified) => verified,
+        Err(why) => return Ok(Err(why)),
+    };
     let id = ProviderEventId::generate(ctx.entropy(), ctx.clock().now());
     let EventAccount { provider, account, mode, .. } = source.account();
     let scope = Scope::new(account, *mode).map_err(|_| Problem::Internal)?;
-    let new = NewProviderEvent { id: id.clone(), scope: scope.clone(), provider: (*provider).to_owned(), event, body };
-    if ctx.store().keep_event(new).await? {
+    let new = NewProviderEvent {
+        id: id.clone(),
+        scope: scope.clone(),
+        provider: (*provider).to_owned(),
+        event: event.clone(),
+        body: body.clone(),
+    };
+    let is_new = ctx.store().keep_event(new).await?;
+    if is_new {
         ctx.hand_on(Lane::Events, id.as_str(), &scope, trace.as_str());
+    }
+    Ok(Ok(Kept { id, event, body, is_new }))
+}
+
+/// Keeps a notice that anybody may have sent, as a reason to ask the provider. It is answered like any other, whether or not the provider
+/// knows what it names; only whoever sends more than can be looked into is asked to come again.
+async fn take_hint(
+    ctx: &ApiContext,
+    source: &dyn EventSource,
+    about: &str,
+    body: &Bytes,
+    trace: &TraceParent,
+) -> Result<Response, Problem> {
+    let EventAccount { provider, account, mode, .. } = source.account();
+    ctx.hint_rate().check(account).map_err(|retry_after| Problem::Overloaded { retry_after })?;
+    let body = std::str::from_utf8(body).ok().filter(|body| !body.contains('\0'));
+    let Some(body) = body.filter(|_| (1..=MAX_ID / 2).contains(&about.len())) else { return Err(refused(ctx, provider, "it is no text")) };
+    let id = ProviderEventId::generate(ctx.entropy(), ctx.clock().now());
+    let scope = Scope::new(account, *mode).map_err(|_| Problem::Internal)?;
+    let new = NewProviderEvent {
+        id: id.clone(),
+        scope: scope.clone(),
+        provider: (*provider).to_owned(),
+        event: about.to_owned(),
+        body: body.to_owned(),
+    };
+    match ctx.store().keep_hint(new, about).await? {
+        HintKept::Kept => ctx.hand_on(Lane::Events, id.as_str(), &scope, trace.as_str()),
+        HintKept::Waits => {}
+        HintKept::TooMany => return Err(Problem::Overloaded { retry_after: LOOKED_INTO_AFTER }),
     }
     Ok(json(StatusCode::OK, &serde_json::json!({"received": true})))
 }
@@ -83,14 +163,18 @@ fn verify(source: &dyn EventSource, headers: &HeaderMap, body: Result<Bytes, Byt
     Ok(Verified { event, body: body.to_owned() })
 }
 
-/// One and the same answer for everything: whoever tries out secrets, times and accounts learns nothing from it. Anybody can cause as many as
-/// he likes: all are counted, and the log has room for others.
+/// One and the same answer for everything: whoever tries out secrets, times and accounts learns nothing from it.
 fn refused(ctx: &ApiContext, provider: &'static str, why: &str) -> Problem {
+    note_refused(ctx, provider, why);
+    let detail = "not signed by this provider for this account, or not just now".to_owned();
+    Problem::Parameter { code: "event_not_genuine", detail, param: None }
+}
+
+/// Anybody can cause as many as he likes: all are counted, and the log has room for others.
+pub(crate) fn note_refused(ctx: &ApiContext, provider: &'static str, why: &str) {
     match ctx.not_genuine().is_due() {
         Some(held_back) => tracing::warn!(provider, why, held_back, "an event is not genuine"),
         None => tracing::debug!(provider, why, "an event is not genuine"),
     }
     metrics::counter!("boxoffice_provider_events_refused_total", "provider" => provider).increment(1);
-    let detail = "not signed by this provider for this account, or not just now".to_owned();
-    Problem::Parameter { code: "event_not_genuine", detail, param: None }
 }

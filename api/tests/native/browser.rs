@@ -4,7 +4,7 @@ use crate::server::{Reply, Server};
 use axum::body::Body;
 use boxoffice_common::{
     domain::{
-        attempt::{Decline, Outcome, Receipt, SANDBOX},
+        attempt::{Decline, Outcome, Receipt},
         begin::Begin,
         id::CheckoutId,
         money::{Amount, Currency},
@@ -89,7 +89,7 @@ pub(crate) async fn work(server: &Server, id: &str, outcome: Outcome) {
         checkout: checkout.clone(),
         lease_token: lease_token.clone(),
         lease_for: Duration::from_secs(30),
-        provider: SANDBOX.to_owned(),
+        routing: boxoffice_common::domain::routing::to_the_sandbox(),
         key_window: Duration::from_secs(3600),
     };
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
@@ -100,7 +100,15 @@ pub(crate) async fn work(server: &Server, id: &str, outcome: Outcome) {
         assert!(tokio::time::Instant::now() < deadline, "nothing was submitted");
         tokio::time::sleep(Duration::from_millis(5)).await;
     };
-    let settlement = Settlement { checkout, n, lease_token, outcome, retry_in: Duration::ZERO, known: None };
+    let settlement = Settlement {
+        checkout,
+        n,
+        lease_token,
+        outcome,
+        retry_in: Duration::ZERO,
+        routing: boxoffice_common::domain::routing::to_the_sandbox(),
+        known: None,
+    };
     if let Settled::Moved(moved) = server.store.settle(settlement).await.unwrap() {
         server.announcer.announce(Announcement { checkout: moved.checkout, version: moved.version, status: moved.status });
     }
@@ -119,9 +127,9 @@ pub(crate) fn leads_to(reply: &Reply, path: &str) -> Option<String> {
 
 pub(crate) fn approved(minor: i64) -> Outcome {
     let currency = Currency::parse("usd").unwrap();
-    Outcome::Approved(Receipt { provider_reference: "ch_1".to_owned(), amount: Amount::from_minor(minor), currency })
+    Outcome::Approved(Receipt::of("ch_1".to_owned(), Amount::from_minor(minor), currency))
 }
 
 pub(crate) fn declined(message: &str) -> Outcome {
-    Outcome::Declined(Decline { decline_code: "insufficient_funds".to_owned(), message: message.to_owned(), provider_reference: None })
+    Outcome::Declined(Decline::new("insufficient_funds".to_owned(), message.to_owned(), None))
 }

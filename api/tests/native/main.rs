@@ -22,6 +22,8 @@ mod pay_push;
 mod pay_strangers;
 mod payment_methods;
 mod provider_events;
+mod provider_hints;
+mod providers;
 mod receipts;
 mod refunds;
 mod review;

@@ -29,7 +29,7 @@ fn pending() -> Outcome {
 }
 
 fn refused(code: &str) -> Outcome {
-    Outcome::Declined(Decline { decline_code: code.to_owned(), message: "no".to_owned(), provider_reference: None })
+    Outcome::Declined(Decline::new(code.to_owned(), "no".to_owned(), None))
 }
 
 /// The customer submits this, and the provider says that.

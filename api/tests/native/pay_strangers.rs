@@ -128,7 +128,7 @@ async fn nothing_that_anybody_wrote_becomes_markup() {
     let (id, path) = waiting(&server, &body).await;
     let mut pages = vec![text(&load(&server, &path).await)];
     let fields = form(&pages[0], "pay");
-    let evil_decline = Outcome::Declined(Decline { decline_code: evil.to_owned(), message: evil.to_owned(), provider_reference: None });
+    let evil_decline = Outcome::Declined(Decline::new(evil.to_owned(), evil.to_owned(), None));
     join!(send(&server, &path, &fields, &[("card", "tok_visa")], &[]), work(&server, &id, evil_decline));
     pages.push(text(&load(&server, &path).await));
     let fields = form(&pages[1], "pay");

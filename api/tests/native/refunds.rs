@@ -143,17 +143,25 @@ async fn work_with_a_doubtful_provider(server: &Server, id: &CheckoutId) {
             checkout: id.clone(),
             lease_token: "lease".to_owned(),
             lease_for: Duration::from_secs(30),
-            provider: "sandbox".to_owned(),
+            routing: boxoffice_common::domain::routing::to_the_sandbox(),
             key_window: Duration::from_secs(3600),
         };
         let Next::Act { checkout, n, .. } = server.store.begin(begin).await.unwrap().next else { return };
         let request = &checkout.attempts.iter().find(|attempt| attempt.n == n).unwrap().request;
         let missing = Amount::from_minor(i64::from(request.kind == AttemptKind::Refund));
         let amount = request.amount.minus(missing).unwrap();
-        let receipt = Receipt { provider_reference: format!("op_{n}"), amount, currency: request.currency };
+        let receipt = Receipt::of(format!("op_{n}"), amount, request.currency);
         let outcome = if request.capture_later { Outcome::Authorized(receipt) } else { Outcome::Approved(receipt) };
         let (lease_token, retry_in) = ("lease".to_owned(), Duration::from_secs(1));
-        let settlement = Settlement { checkout: id.clone(), n, lease_token, outcome, retry_in, known: None };
+        let settlement = Settlement {
+            checkout: id.clone(),
+            n,
+            lease_token,
+            outcome,
+            retry_in,
+            routing: boxoffice_common::domain::routing::to_the_sandbox(),
+            known: None,
+        };
         assert!(matches!(server.store.settle(settlement).await.unwrap(), Settled::Moved(_)));
     }
 }

@@ -25,11 +25,19 @@ async fn charged(server: &Server, key: &str, outcome: Outcome) -> String {
         checkout: checkout.clone(),
         lease_token: "lease".to_owned(),
         lease_for: Duration::from_secs(30),
-        provider: "sandbox".to_owned(),
+        routing: boxoffice_common::domain::routing::to_the_sandbox(),
         key_window: Duration::from_secs(3600),
     };
     let Next::Act { n, .. } = server.store.begin(begin).await.unwrap().next else { panic!("nothing to charge") };
-    let settlement = Settlement { checkout, n, lease_token: "lease".to_owned(), outcome, retry_in: Duration::from_secs(1), known: None };
+    let settlement = Settlement {
+        checkout,
+        n,
+        lease_token: "lease".to_owned(),
+        outcome,
+        retry_in: Duration::from_secs(1),
+        routing: boxoffice_common::domain::routing::to_the_sandbox(),
+        known: None,
+    };
     assert!(matches!(server.store.settle(settlement).await.unwrap(), Settled::Moved(_)));
     id
 }
@@ -37,7 +45,7 @@ async fn charged(server: &Server, key: &str, outcome: Outcome) -> String {
 /// The provider took another amount than was asked: nobody but an operator can say what that means.
 fn wrong_amount() -> Outcome {
     let currency = Currency::parse("usd").unwrap();
-    Outcome::Approved(Receipt { provider_reference: "ch_1".to_owned(), amount: Amount::from_minor(1), currency })
+    Outcome::Approved(Receipt::of("ch_1".to_owned(), Amount::from_minor(1), currency))
 }
 
 #[tokio::test]

@@ -7,7 +7,15 @@ use axum::{
 use boxoffice_api::{ApiConfig, ApiContext, ApiParts, BookUnavailable, SandboxBook, key};
 use boxoffice_common::{
     adapters::{
-        announce::MemoryAnnouncer, provider_events::EventSources, queue::MemoryQueue, sandbox::SandboxEvents, seats::MemorySeats,
+        announce::MemoryAnnouncer,
+        provider_events::EventSources,
+        provider_guard::GuardLimits,
+        provider_registry::{AccountOffice, ProviderFactories, ProviderRegistry},
+        providers::Providers,
+        queue::MemoryQueue,
+        sandbox::SandboxEvents,
+        sealing::Sealer,
+        seats::MemorySeats,
         sql::SqlStore,
     },
     domain::{
@@ -40,6 +48,13 @@ pub const KEY: &str = "bo_test_demo";
 /// What the sandbox signs its events with.
 pub fn events_secret() -> Secret<String> {
     Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned())
+}
+
+/// The providers that a server knows how to talk to, and what it seals keys with.
+#[derive(Default)]
+pub struct WithProviders {
+    pub factories: ProviderFactories,
+    pub key: Option<Secret<String>>,
 }
 
 pub struct Server {
@@ -113,14 +128,19 @@ impl Server {
     }
 
     pub async fn start_metered(metrics: PrometheusHandle) -> Self {
-        Self::build(|_| {}, Some(metrics)).await
+        Self::build(|_| {}, Some(metrics), WithProviders::default()).await
     }
 
     pub async fn start_with(change: impl FnOnce(&mut ApiConfig)) -> Self {
-        Self::build(change, None).await
+        Self::build(change, None, WithProviders::default()).await
     }
 
-    async fn build(change: impl FnOnce(&mut ApiConfig), metrics: Option<PrometheusHandle>) -> Self {
+    /// With accounts at providers, if there is a key to seal them with.
+    pub async fn start_with_providers(providers: WithProviders) -> Self {
+        Self::build(|_| {}, None, providers).await
+    }
+
+    async fn build(change: impl FnOnce(&mut ApiConfig), metrics: Option<PrometheusHandle>, providers: WithProviders) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let entropy = Arc::new(Entropy::from_os());
@@ -136,6 +156,13 @@ impl Server {
         change(&mut config);
         let (queue, announcer) = (Arc::new(MemoryQueue::new()), Arc::new(MemoryAnnouncer::new()));
         let shutdown = CancellationToken::new();
+        let events = EventSources::default()
+            .with(Arc::new(SandboxEvents::new(vec![events_secret()])))
+            .with(Arc::new(crate::provider_hints::Hinting::default()));
+        let sealer = providers.key.map(|key| Arc::new(Sealer::parse(&key).unwrap()));
+        let limits = GuardLimits::within(Duration::from_secs(30), Duration::from_secs(10), 8);
+        let office = AccountOffice::new(store.clone(), sealer);
+        let registry = ProviderRegistry::new(store.clone(), office, providers.factories, limits, Providers::new(), events);
         let ctx = ApiContext::start(ApiParts {
             store: Arc::clone(&store) as _,
             queue: Arc::clone(&queue) as _,
@@ -145,7 +172,7 @@ impl Server {
             entropy,
             config,
             sandbox: Some(Arc::new(EchoBook)),
-            events: EventSources::default().with(Arc::new(SandboxEvents::new(vec![events_secret()]))),
+            registry: Arc::new(registry),
             metrics,
             shutdown: shutdown.clone(),
         });
@@ -226,7 +253,7 @@ impl Server {
             checkout: CheckoutId::parse(id).unwrap(),
             lease_token: "lease".to_owned(),
             lease_for: Duration::from_secs(30),
-            provider: "sandbox".to_owned(),
+            routing: boxoffice_common::domain::routing::to_the_sandbox(),
             key_window: Duration::from_secs(3600),
         };
         match self.store.begin(begin).await.unwrap().next {

@@ -137,13 +137,20 @@ async fn try_charge(server: &Server, id: &str, lease_token: &str, outcome: Outco
         checkout: checkout.clone(),
         lease_token: lease_token.to_owned(),
         lease_for: Duration::from_secs(30),
-        provider: "sandbox".to_owned(),
+        routing: boxoffice_common::domain::routing::to_the_sandbox(),
         key_window: Duration::from_secs(3600),
     };
     let Next::Act { n, checkout: begun, .. } = server.store.begin(begin).await.unwrap().next else { panic!("nothing to charge") };
     server.announcer.announce(Announcement { checkout: checkout.clone(), version: begun.version, status: begun.status });
-    let settlement =
-        Settlement { checkout: checkout.clone(), n, lease_token: lease_token.to_owned(), outcome, retry_in: Duration::ZERO, known: None };
+    let settlement = Settlement {
+        checkout: checkout.clone(),
+        n,
+        lease_token: lease_token.to_owned(),
+        outcome,
+        retry_in: Duration::ZERO,
+        routing: boxoffice_common::domain::routing::to_the_sandbox(),
+        known: None,
+    };
     let Settled::Moved(moved) = server.store.settle(settlement).await.unwrap() else { panic!("settled before") };
     server.announcer.announce(Announcement { checkout, version: moved.version, status: moved.status });
 }
@@ -166,7 +173,7 @@ async fn a_stream_tells_nothing_twice_although_the_version_moves() {
         let quiet = tokio::time::timeout(Duration::from_millis(100), chunks.next()).await;
         assert!(quiet.is_err(), "nothing new, and still there came {quiet:?}");
     }
-    let receipt = Receipt { provider_reference: "ch_1".to_owned(), amount: Amount::from_minor(3000), currency: usd };
+    let receipt = Receipt::of("ch_1".to_owned(), Amount::from_minor(3000), usd);
     try_charge(&server, &id, "fourth", Outcome::Approved(receipt)).await;
     let rest = async {
         while let Some(chunk) = chunks.next().await {

@@ -1,18 +1,19 @@
 //! Attempts: every request that moves money is a row of one kind, and what can come of it.
 
 use super::{
-    id::{AttemptId, CheckoutId},
+    id::{AttemptId, CheckoutId, ProviderAccountId},
     money::{Amount, Currency},
     payment_intent::IntentUse,
     push::PushMethod,
+    routing::Route,
     secret::Secret,
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use subtle::ConstantTimeEq;
 
-/// The one provider that there is, as it stands in attempts: new charges go there. Routing between providers has its own rules, which come
-/// with the second one.
+/// The provider that moves no money, as it stands in attempts.
 pub const SANDBOX: &str = "sandbox";
 /// How often a lease may be taken over before nobody tries again.
 pub const MAX_TAKEOVERS: u32 = 5;
@@ -81,6 +82,51 @@ pub struct MoneyRequest {
     /// Of a charge: to be authorised only, and captured when every other leg is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub capture_later: bool,
+    /// Which of the tenant's accounts it goes to; none at a provider that needs none, such as the sandbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<ProviderAccountId>,
+    /// What a provider's page needs to know, for a charge of a customer who is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visit: Option<Visit>,
+    /// Of a charge: the card is to be charged again later, without the customer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_card: bool,
+    /// Of a charge: the customer is not there, and can be asked nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub off_session: bool,
+}
+
+/// A customer at a provider's page: to confirm a payment, or to make it there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Visit {
+    /// Where the provider sends the customer back to: a page of ours, which knows what came of it.
+    pub return_url: String,
+    /// Set where the customer pays on the provider's own page, instead of with a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<ProviderPage>,
+}
+
+impl Visit {
+    /// Where whoever comes back is looked up by the checkout and a token of this visit's own.
+    pub const PATH: &str = "/return/";
+
+    /// Whether `given` is this visit's token. Takes as long whatever is wrong with it.
+    pub fn leads_back_by(&self, given: &str) -> bool {
+        let ours = self.return_url.rsplit_once(Self::PATH).and_then(|(_, link)| link.split_once('.'));
+        ours.is_some_and(|(_, token)| token.as_bytes().ct_eq(given.as_bytes()).into())
+    }
+}
+
+/// A provider's own page to pay on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderPage {
+    /// Whether it is shown within the tenant's page, and not as one of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_embedded: bool,
+    /// What the customer reads there, for the whole amount.
+    pub title: String,
+    /// Until when it may be paid, our time; providers have bounds of their own.
+    pub expires_at: Timestamp,
 }
 
 fn is_first(leg: &usize) -> bool {
@@ -182,6 +228,12 @@ pub struct Attempt {
     pub takeovers: u32,
     /// How often it came back without a definite answer, in a row.
     pub tries: u32,
+    /// The provider's id of the request that was last answered, for its support.
+    pub request_id: Option<String>,
+    /// What the provider kept of it, once that is known.
+    pub fee: Option<Fee>,
+    /// What to charge the card again with, in the transition that is told of it. Not stored with the attempt.
+    pub reusable: Option<Secret<String>>,
     /// When it was recorded: the provider's key window counts from here.
     pub created_at: Timestamp,
 }
@@ -190,6 +242,11 @@ impl Attempt {
     /// The idempotency key of attempt `n`: at most 36 characters for ids that we made.
     pub fn key(checkout: &CheckoutId, n: u32) -> String {
         format!("{checkout}_{n}")
+    }
+
+    /// Where it went, and where all goes that is about it.
+    pub fn route(&self) -> Route {
+        Route { provider: self.provider.clone(), account: self.request.account.clone() }
     }
 
     /// Whether nothing of it can have reached the provider: nobody holds it, and whoever did said that it was refused before
@@ -245,6 +302,21 @@ pub struct Receipt {
     pub amount: Amount,
     /// In this currency, as echoed.
     pub currency: Currency,
+    /// What the provider keeps of it, where it says so at once.
+    pub fee: Option<Fee>,
+    /// What to charge the card again with, where that was asked for.
+    pub reusable: Option<Secret<String>>,
+    /// The provider's id of the request, for its support.
+    pub request_id: Option<String>,
+}
+
+/// What a provider keeps for its service, in the currency that it pays out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Fee {
+    /// Minor units; negative where the provider gives some back.
+    pub amount: Amount,
+    /// Its currency, which need not be the payment's.
+    pub currency: Currency,
 }
 
 /// A definite no.
@@ -256,4 +328,36 @@ pub struct Decline {
     pub message: String,
     /// The provider's id, when it made one.
     pub provider_reference: Option<String>,
+    /// What makes sense now.
+    pub advice: Advice,
+    /// The provider's id of the request, for its support.
+    pub request_id: Option<String>,
+}
+
+/// What makes sense behind a definite no. Each provider's adapter has one table from its codes to these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Advice {
+    /// The same once more, as a new attempt: something failed on the way to the issuer.
+    Retry,
+    /// The same elsewhere: this provider, or this account with it, does not do it.
+    NextProvider,
+    /// The customer has to change something: another card, more money, a confirmation.
+    #[default]
+    AskCustomer,
+    /// Nothing: the issuer suspects a fraud, and the customer is not told why.
+    Stop,
+}
+
+impl Receipt {
+    /// Without a word on the fee.
+    pub fn of(provider_reference: String, amount: Amount, currency: Currency) -> Self {
+        Self { provider_reference, amount, currency, fee: None, reusable: None, request_id: None }
+    }
+}
+
+impl Decline {
+    /// One that the customer has to do something about.
+    pub const fn new(decline_code: String, message: String, provider_reference: Option<String>) -> Self {
+        Self { decline_code, message, provider_reference, advice: Advice::AskCustomer, request_id: None }
+    }
 }

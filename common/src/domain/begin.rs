@@ -2,7 +2,7 @@
 
 use super::{
     attempt::{Attempt, AttemptKind, AttemptStatus, MAX_TAKEOVERS},
-    balance,
+    balance, charge,
     checkout::{Checkout, Closing},
     claim::ClaimState,
     effects::{ClaimChange, DecideError, Effects},
@@ -12,11 +12,12 @@ use super::{
     id::{CheckoutId, Entropy},
     refund,
     replace::{self, Turn},
+    routing::Routing,
     saga,
     state::{Status, Step},
     time::Timestamp,
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// A worker's request to work on a checkout.
 #[derive(Debug, Clone)]
@@ -27,10 +28,16 @@ pub struct Begin {
     pub lease_token: String,
     /// How long nobody else may send.
     pub lease_for: Duration,
-    /// Which provider a new charge goes to.
-    pub provider: String,
-    /// How long, from when an attempt was recorded, its key may be sent again.
+    /// Where charges go.
+    pub routing: Arc<Routing>,
+    /// How long, from when an attempt was recorded, its key may be sent again at the most; the provider's own window may be shorter.
     pub key_window: Duration,
+}
+
+impl Begin {
+    fn key_window_of(&self, attempt: &Attempt) -> Duration {
+        self.routing.key_window(&attempt.provider, self.key_window)
+    }
 }
 
 /// What the worker has to do now.
@@ -98,7 +105,7 @@ pub fn may_give_back(checkout: &Checkout) -> bool {
 }
 
 fn begin_queued(checkout: Checkout, ask: &Begin, world: &mut World, now: Timestamp, entropy: &Entropy) -> Result<Begun, DecideError> {
-    let mut effects = Effects::start(checkout, now);
+    let mut effects = Effects::start(checkout, now).routed_by(&ask.routing);
     if now >= effects.checkout.expires_at {
         effects.close(Some(Closing::Expire), CodedError::new(Code::Expired, "not begun in time"))?;
         return Ok(Begun::Moved(Box::new(effects)));
@@ -114,6 +121,12 @@ fn begin_queued(checkout: Checkout, ask: &Begin, world: &mut World, now: Timesta
         }
     }
     let outside = effects.checkout.order.outside_legs().next().map(|(leg, _)| leg);
+    // On our page the customer has not chosen yet.
+    let asked = outside.filter(|_| effects.checkout.order.hosted().is_none()).map(|leg| charge::first(&effects, leg));
+    if asked.as_ref().is_some_and(Option::is_none) {
+        effects.fail(charge::nobody_takes_it())?;
+        return Ok(Begun::Moved(Box::new(effects)));
+    }
     let state = if outside.is_some() { ClaimState::Held } else { ClaimState::Sold };
     match claim_everything(&effects.checkout, state, world) {
         Err(error) => {
@@ -132,13 +145,13 @@ fn begin_queued(checkout: Checkout, ask: &Begin, world: &mut World, now: Timesta
                 return Ok(Begun::Moved(Box::new(effects)));
             };
             effects.step(Step::Begin)?;
-            if effects.checkout.order.hosted().is_some() {
+            let Some((route, means)) = asked.flatten() else {
                 hosted::await_payment(&mut effects)?;
                 return Ok(Begun::Moved(Box::new(effects)));
-            }
-            let n = saga::open_charge(&mut effects, leg, &ask.provider, entropy);
+            };
+            let n = saga::open_charge(&mut effects, leg, &route, means, entropy);
             lease(&mut effects, n, ask, now)?;
-            effects.note("begun", format!("attempt {n} with {}", ask.provider));
+            effects.note("begun", format!("attempt {n} with {}", route.provider));
             Ok(Begun::Act { effects: Box::new(effects), n, action: Action::Send })
         }
     }
@@ -165,7 +178,7 @@ fn await_customer(checkout: Checkout, now: Timestamp) -> Result<Begun, DecideErr
 
 /// Goes on with an open attempt that nobody holds.
 fn resume(checkout: Checkout, n: u32, ask: &Begin, now: Timestamp, entropy: &Entropy) -> Result<Begun, DecideError> {
-    let mut effects = Effects::start(checkout, now);
+    let mut effects = Effects::start(checkout, now).routed_by(&ask.routing);
     let (deadline, closing) = (effects.checkout.expires_at, effects.checkout.closing);
     let attempt = effects.attempt(n)?;
     let never_sent = attempt.was_never_sent();
@@ -190,7 +203,7 @@ fn resume(checkout: Checkout, n: u32, ask: &Begin, now: Timestamp, entropy: &Ent
     let pursued_from = pursued.unwrap_or(attempt.created_at);
     let never_looked = pursued.is_some() && attempt.tries == 0;
     let (takeovers, status, leg) = (attempt.takeovers, attempt.status, attempt.request.leg);
-    let window_ends = pursued_from.after(ask.key_window);
+    let window_ends = pursued_from.after(ask.key_window_of(attempt));
     if died_holding {
         effects.note("lease.taken_over", format!("attempt {n}, time {takeovers}"));
     }
@@ -228,7 +241,7 @@ fn action_for(checkout: &Checkout, attempt: &Attempt, ask: &Begin, now: Timestam
     debug_assert!(checkout.status != Status::Queued);
     let was_perhaps_sent = attempt.status != AttemptStatus::Started || attempt.takeovers > 0;
     let is_old = was_perhaps_sent && checkout.completed_at.is_some_and(|end| is_old_refund(attempt, end));
-    if is_old && now > attempt.created_at.after(ask.key_window) {
+    if is_old && now > attempt.created_at.after(ask.key_window_of(attempt)) {
         // Its key is good no more: sent again it would give the money back twice.
         return Action::LookUp;
     }

@@ -2,6 +2,7 @@
 
 use super::{
     attempt::{Attempt, AttemptKind, AttemptStatus},
+    dispute::Dispute,
     error::CodedError,
     id::CheckoutId,
     ledger,
@@ -81,6 +82,8 @@ pub struct Checkout {
     pub attempts: Vec<Attempt>,
     /// The refunds that clients asked for, oldest first. Read under the checkout's lock only: nobody else decides by them.
     pub refunds: Vec<Refund>,
+    /// What banks have taken back, or tried to, oldest first.
+    pub disputes: Vec<Dispute>,
 }
 
 impl Checkout {
@@ -105,6 +108,7 @@ impl Checkout {
             completed_at: None,
             attempts: Vec::new(),
             refunds: Vec::new(),
+            disputes: Vec::new(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What one transition changes. The domain decides it; the store writes it, all or nothing.
 
 use super::{
-    attempt::Attempt,
+    attempt::{Attempt, Fee},
     balance::BalanceMove,
     bought_membership::{self, BoughtMembership},
     checkout::{Checkout, Closing},
@@ -10,12 +10,14 @@ use super::{
     event::EventType,
     id::{BoughtMembershipId, Entropy, LedgerId, LineId, RefundId},
     ledger::{self, Entry, LedgerKind, LedgerTransaction},
-    money::{Amount, MoneyError},
+    money::{Amount, Currency, MoneyError},
     refund::Refund,
+    routing::Routing,
     state::{IllegalStep, Status, Step},
     time::Timestamp,
     timeline::TimelineEntry,
 };
+use std::sync::Arc;
 
 /// What becomes of a checkout's claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +75,8 @@ pub struct Effects {
     pub events: Vec<EventType>,
     /// What the timeline says.
     pub timeline: Vec<TimelineEntry>,
+    /// Where charges go that follow from it; where the last one went, if nothing is said. Not written: the attempts say where they went.
+    pub routing: Option<Arc<Routing>>,
 }
 
 impl Effects {
@@ -83,7 +87,27 @@ impl Effects {
         checkout.updated_at = now;
         checkout.rescues = 0;
         let (attempts, refunds, balance, bought, ended, ledger, events, timeline) = Default::default();
-        Self { from_version, checkout, attempts, refunds, claims: ClaimChange::Keep, balance, bought, ended, ledger, events, timeline }
+        let routing = None;
+        Self {
+            from_version,
+            checkout,
+            attempts,
+            refunds,
+            claims: ClaimChange::Keep,
+            balance,
+            bought,
+            ended,
+            ledger,
+            events,
+            timeline,
+            routing,
+        }
+    }
+
+    /// By these rules from here on.
+    pub(super) fn routed_by(mut self, routing: &Arc<Routing>) -> Self {
+        self.routing = Some(Arc::clone(routing));
+        self
     }
 
     /// Takes one step of the state machine.
@@ -178,15 +202,33 @@ impl Effects {
         Ok(self.step(step)?)
     }
 
-    /// Adds a ledger transaction.
+    /// Books what the provider keeps of attempt `n`, once.
+    pub(super) fn book_fee(&mut self, n: u32, fee: Fee, entropy: &Entropy) -> Result<(), DecideError> {
+        let attempt = self.attempt(n)?;
+        if attempt.fee.is_some() {
+            return Ok(());
+        }
+        attempt.fee = Some(fee);
+        let (provider, id) = (ledger::provider_account(&attempt.provider), attempt.id.to_string());
+        if !fee.amount.is_zero() {
+            self.post_in(fee.currency, LedgerKind::Fee, ledger::fee_entries(&provider, fee.amount, &id), entropy);
+        }
+        Ok(())
+    }
+
+    /// Adds a ledger transaction in the order's currency.
     pub fn post(&mut self, kind: LedgerKind, entries: Vec<Entry>, entropy: &Entropy) {
+        self.post_in(self.checkout.order.currency, kind, entries, entropy);
+    }
+
+    fn post_in(&mut self, currency: Currency, kind: LedgerKind, entries: Vec<Entry>, entropy: &Entropy) {
         let at = self.checkout.updated_at;
         self.ledger.push(LedgerTransaction {
             id: LedgerId::generate(entropy, at),
             scope: self.checkout.scope.clone(),
             kind,
             checkout: self.checkout.id.clone(),
-            currency: self.checkout.order.currency,
+            currency,
             at,
             entries,
         });

@@ -101,6 +101,7 @@ fn checkout(n: u64, customer: Option<CustomerId>, lines: &[(&str, u32, &[&str])]
             space: None,
             reference: None,
             replaces_open: false,
+            origin: None,
             metadata: serde_json::Map::new(),
         },
         amount_paid: Amount::ZERO,
@@ -116,6 +117,7 @@ fn checkout(n: u64, customer: Option<CustomerId>, lines: &[(&str, u32, &[&str])]
         completed_at: None,
         attempts: Vec::new(),
         refunds: Vec::new(),
+        disputes: Vec::new(),
     }
 }
 

@@ -30,6 +30,15 @@ pub enum EventType {
     /// Money did not go back.
     #[serde(rename = "refund.failed")]
     RefundFailed,
+    /// A bank took money back, and looks into it.
+    #[serde(rename = "dispute.opened")]
+    DisputeOpened,
+    /// A bank gave that back.
+    #[serde(rename = "dispute.won")]
+    DisputeWon,
+    /// A bank keeps that.
+    #[serde(rename = "dispute.lost")]
+    DisputeLost,
     /// Places are held for who waited for them.
     #[serde(rename = "waiting_list.offered")]
     WaitingListOffered,
@@ -61,7 +70,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every type.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::CheckoutAwaitingPayment,
         Self::CheckoutSucceeded,
         Self::CheckoutFailed,
@@ -70,6 +79,9 @@ impl EventType {
         Self::CheckoutNeedsReview,
         Self::RefundSucceeded,
         Self::RefundFailed,
+        Self::DisputeOpened,
+        Self::DisputeWon,
+        Self::DisputeLost,
         Self::WaitingListOffered,
         Self::WaitingListExpired,
         Self::WaitingListTaken,
@@ -92,6 +104,9 @@ impl EventType {
             Self::CheckoutNeedsReview => "checkout.needs_review",
             Self::RefundSucceeded => "refund.succeeded",
             Self::RefundFailed => "refund.failed",
+            Self::DisputeOpened => "dispute.opened",
+            Self::DisputeWon => "dispute.won",
+            Self::DisputeLost => "dispute.lost",
             Self::WaitingListOffered => "waiting_list.offered",
             Self::WaitingListExpired => "waiting_list.expired",
             Self::WaitingListTaken => "waiting_list.taken",

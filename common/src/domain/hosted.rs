@@ -5,6 +5,7 @@
 
 use super::{
     attempt::{Attempt, AttemptKind, AttemptStatus},
+    charge,
     checkout::{Checkout, Closing},
     effects::{DecideError, Effects},
     error::{Code, CodedError},
@@ -12,6 +13,7 @@ use super::{
     leg::{Leg, Tender},
     order::Order,
     push::{self, PushMethod},
+    routing::Routing,
     saga,
     secret::Secret,
     settings::Color,
@@ -164,6 +166,7 @@ impl Order {
         self.legs.iter().find_map(|leg| match &leg.tender {
             Tender::Hosted(hosted) => Some((leg, &**hosted)),
             Tender::Card { .. }
+            | Tender::ProviderPage { .. }
             | Tender::SavedMethod { .. }
             | Tender::PaymentIntent(_)
             | Tender::Push(_)
@@ -199,8 +202,8 @@ pub struct Pay {
     pub n: u32,
     /// What the customer has chosen.
     pub with: PaidWith,
-    /// Which provider is asked.
-    pub provider: String,
+    /// Where charges go.
+    pub routing: Arc<Routing>,
     /// The checkout as it was when its page was shown: while its version is still this, it need not be read again.
     pub known: Option<Arc<Checkout>>,
 }
@@ -212,6 +215,8 @@ pub enum PaidWith {
     Card(Secret<String>),
     /// Mobile money, a bank, a wallet.
     Push(PushMethod),
+    /// Whatever the customer chooses on the provider's own page.
+    ProviderPage,
 }
 
 impl PaidWith {
@@ -219,13 +224,14 @@ impl PaidWith {
     fn words(&self) -> String {
         match self {
             Self::Card(_) => String::new(),
+            Self::ProviderPage => ", on the provider's page".to_owned(),
             Self::Push(push) => format!(", by {} at {}", push.method.as_str(), push.provider),
         }
     }
 
     fn is_offered(&self, options: &PaymentOptions) -> bool {
         match self {
-            Self::Card(_) => !options.card.disable,
+            Self::Card(_) | Self::ProviderPage => !options.card.disable,
             Self::Push(push) => push::offered(push.method, options).any(|provider| provider.id == push.provider),
         }
     }
@@ -239,17 +245,13 @@ pub fn pay(checkout: Checkout, ask: &Pay, now: Timestamp, entropy: &Entropy) -> 
     if !is_its_turn || !is_offered || ask.n != checkout.next_n() || checkout.charges().count() >= MAX_TRIES {
         return Ok(None);
     }
-    let mut effects = Effects::start(checkout, now);
+    let mut effects = Effects::start(checkout, now).routed_by(&ask.routing);
+    let Some((route, means)) = charge::chosen(&effects, leg, &ask.with) else { return Ok(None) };
     effects.step(Step::Resume)?;
     effects.checkout.error = None;
     // Nobody holds it: whoever comes first sends it.
-    let n = saga::open_charge(&mut effects, leg, &ask.provider, entropy);
-    let request = &mut effects.attempt(n)?.request;
-    match &ask.with {
-        PaidWith::Card(token) => request.token = Some(token.clone()),
-        PaidWith::Push(push) => request.push = Some(push.clone()),
-    }
-    effects.note("payment.submitted", format!("attempt {} with {}{}", ask.n, ask.provider, ask.with.words()));
+    saga::open_charge(&mut effects, leg, &route, means, entropy);
+    effects.note("payment.submitted", format!("attempt {} with {}{}", ask.n, route.provider, ask.with.words()));
     Ok(Some(effects))
 }
 

@@ -169,6 +169,10 @@ macro_rules! ids {
 ids! {
     /// A checkout.
     CheckoutId "chk";
+    /// An account that a tenant has with a payment provider.
+    ProviderAccountId "pac";
+    /// A dispute of a charge.
+    DisputeId "dsp";
     /// A payment attempt: a request that moves money.
     AttemptId "pat";
     /// A line of a checkout.

@@ -30,11 +30,29 @@ pub enum LedgerKind {
     RefundReversal,
     /// A customer's balance was changed by hand.
     Adjustment,
+    /// A provider kept something for its service.
+    Fee,
+    /// A bank took money back, and looks into it.
+    Dispute,
+    /// A bank gave that back.
+    DisputeWon,
+    /// A bank keeps that.
+    DisputeLost,
 }
 
 impl LedgerKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Sale, Self::LatePayment, Self::Refund, Self::RefundReversal, Self::Adjustment];
+    pub const ALL: [Self; 9] = [
+        Self::Sale,
+        Self::LatePayment,
+        Self::Refund,
+        Self::RefundReversal,
+        Self::Adjustment,
+        Self::Fee,
+        Self::Dispute,
+        Self::DisputeWon,
+        Self::DisputeLost,
+    ];
 
     /// Reads it back from the store.
     pub fn parse(text: &str) -> Option<Self> {
@@ -49,6 +67,10 @@ impl LedgerKind {
             Self::Refund => "refund",
             Self::RefundReversal => "refund_reversal",
             Self::Adjustment => "adjustment",
+            Self::Fee => "fee",
+            Self::Dispute => "dispute",
+            Self::DisputeWon => "dispute_won",
+            Self::DisputeLost => "dispute_lost",
         }
     }
 }
@@ -57,6 +79,7 @@ impl LedgerKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// `provider:sandbox`, `tender:custom`, `tender:balance`, `revenue`, `memberships`, `discounts`, `tax`, `unapplied`, `refunds_pending`,
+    /// `disputes`, `chargebacks`, `fees`,
     /// and where balances come from: `gifts`, `deposits`, `corrections`, `payouts`.
     pub account: String,
     /// Minor units; debit positive, credit negative.
@@ -95,7 +118,9 @@ impl LedgerTransaction {
 
 /// The account that the money of the leg in place `at` comes into.
 pub fn account_of(checkout: &Checkout, at: usize, leg: &Leg) -> String {
-    leg.account(checkout.charge_of(at).map_or(SANDBOX, |charge| charge.provider.as_str()))
+    // The one that was paid, which need not be the newest.
+    let paid = checkout.approved_charges().filter(|charge| charge.request.leg == at).last();
+    leg.account(paid.or_else(|| checkout.charge_of(at)).map_or(SANDBOX, |charge| charge.provider.as_str()))
 }
 
 /// The account that a provider's money comes into.
@@ -107,6 +132,12 @@ pub fn provider_account(provider: &str) -> String {
 pub const REVENUE: &str = "revenue";
 /// What came and nobody is entitled to, or not yet.
 pub const UNAPPLIED: &str = "unapplied";
+/// What banks have taken back until it is known whose it is.
+pub const DISPUTES: &str = "disputes";
+/// What banks have taken back for good.
+pub const CHARGEBACKS: &str = "chargebacks";
+/// What providers keep for their service.
+pub const FEES: &str = "fees";
 /// What customers have paid for and not used: places are owed for it.
 pub const MEMBERSHIPS: &str = "memberships";
 
@@ -125,6 +156,7 @@ fn paid_by(order: &Order, leg: &Leg) -> Option<String> {
         Tender::Membership { bought_membership, .. } => Some(bought_membership.to_string()),
         Tender::Balance {} => order.customer.as_ref().map(ToString::to_string),
         Tender::Card { .. }
+        | Tender::ProviderPage { .. }
         | Tender::SavedMethod { .. }
         | Tender::PaymentIntent(_)
         | Tender::Push(_)
@@ -171,6 +203,13 @@ pub fn refund_entries(paid_into: &str, account: &str, amount: Amount, under: &st
     let entry =
         |account: &str, amount| Entry { account: account.to_owned(), amount, detail: "refund".to_owned(), entity: Some(under.to_owned()) };
     vec![entry(paid_into, amount.negated()), entry(account, amount)]
+}
+
+/// What a provider keeps of what attempt `under` has brought.
+pub fn fee_entries(provider: &str, amount: Amount, under: &str) -> Vec<Entry> {
+    let entry =
+        |account: &str, amount| Entry { account: account.to_owned(), amount, detail: "fee".to_owned(), entity: Some(under.to_owned()) };
+    vec![entry(FEES, amount), entry(provider, amount.negated())]
 }
 
 /// What was given back out of `from` is given back out of `to` instead.

@@ -72,7 +72,7 @@ impl LedgerLine {
             ("payment", "tender:custom") => "custom",
             ("payment", "tender:membership") => "bought_membership",
             ("payment", balance::ACCOUNT) => "customer",
-            ("payment" | "refund", _) => "payment_attempt",
+            ("payment" | "refund" | "fee", _) => "payment_attempt",
             ("discount", _) => "promo_code",
             // A line is of the type of what it sells.
             (sold, _) => sold,

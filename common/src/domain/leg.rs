@@ -25,9 +25,12 @@ impl Leg {
     /// Whether somebody outside is asked for the money.
     pub fn is_outside(&self) -> bool {
         match self.tender {
-            Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::PaymentIntent(_) | Tender::Push(_) | Tender::Hosted(_) => {
-                !self.amount.is_zero()
-            }
+            Tender::Card { .. }
+            | Tender::ProviderPage { .. }
+            | Tender::SavedMethod { .. }
+            | Tender::PaymentIntent(_)
+            | Tender::Push(_)
+            | Tender::Hosted(_) => !self.amount.is_zero(),
             Tender::Membership { .. } | Tender::Balance {} | Tender::Custom { .. } | Tender::Free {} => false,
         }
     }
@@ -35,9 +38,12 @@ impl Leg {
     /// The account that its money comes into, `provider` being who took it.
     pub fn account(&self, provider: &str) -> String {
         match self.tender {
-            Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::PaymentIntent(_) | Tender::Push(_) | Tender::Hosted(_) => {
-                ledger::provider_account(provider)
-            }
+            Tender::Card { .. }
+            | Tender::ProviderPage { .. }
+            | Tender::SavedMethod { .. }
+            | Tender::PaymentIntent(_)
+            | Tender::Push(_)
+            | Tender::Hosted(_) => ledger::provider_account(provider),
             Tender::Membership { .. } | Tender::Balance {} | Tender::Custom { .. } | Tender::Free {} => {
                 format!("tender:{}", self.tender.type_name())
             }
@@ -62,6 +68,18 @@ pub enum Tender {
     Card {
         /// The token. Never a card number.
         token: Secret<String>,
+        /// Whose token it is; good anywhere when nobody is named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        provider: Option<String>,
+        /// The same card's tokens at other providers, for when this one says no for itself.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        elsewhere: Vec<TokenAt>,
+    },
+    /// Whatever the customer chooses on the provider's own page.
+    ProviderPage {
+        /// Whether it is shown within the tenant's page.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_embedded: bool,
     },
     /// A card that the customer has saved, or somebody of the family who shares it.
     SavedMethod {
@@ -100,11 +118,44 @@ pub enum Tender {
     Free {},
 }
 
+/// A card's token at one of several providers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenAt {
+    /// The provider, as it stands in attempts.
+    pub provider: String,
+    /// Its token. Never a card number.
+    pub token: Secret<String>,
+}
+
 impl Tender {
+    /// A card by a token that is good wherever it is sent.
+    pub const fn card(token: Secret<String>) -> Self {
+        Self::Card { token, provider: None, elsewhere: Vec::new() }
+    }
+
+    /// What `provider` is given to charge.
+    pub fn token_at(&self, provider: &str) -> Option<&Secret<String>> {
+        match self {
+            Self::Card { elsewhere, .. } => elsewhere.iter().find(|at| at.provider == provider).map(|at| &at.token).or(self.token()),
+            _ => self.token(),
+        }
+    }
+
+    /// The only providers that it can be paid at; empty: any.
+    pub fn providers(&self) -> Vec<&str> {
+        match self {
+            Self::Card { provider: Some(provider), elsewhere, .. } => {
+                std::iter::once(provider.as_str()).chain(elsewhere.iter().map(|at| at.provider.as_str())).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// As it stands in JSON.
     pub const fn type_name(&self) -> &'static str {
         match self {
             Self::Card { .. } => "card",
+            Self::ProviderPage { .. } => "provider_page",
             Self::SavedMethod { .. } => "saved_method",
             Self::PaymentIntent(_) => "payment_intent",
             Self::Push(push) => push.method.as_str(),
@@ -119,9 +170,10 @@ impl Tender {
     /// What a provider is given to charge; on our page the customer is yet to say.
     pub fn token(&self) -> Option<&Secret<String>> {
         match self {
-            Self::Card { token } => Some(token),
+            Self::Card { token, .. } => Some(token),
             Self::SavedMethod { token, .. } => token.as_ref(),
-            Self::PaymentIntent(_)
+            Self::ProviderPage { .. }
+            | Self::PaymentIntent(_)
             | Self::Push(_)
             | Self::Hosted(_)
             | Self::Membership { .. }
@@ -143,6 +195,6 @@ impl Tender {
 
     /// Whether its money is taken at the customer's word, and cannot be promised first.
     pub const fn is_push(&self) -> bool {
-        matches!(self, Self::Push(_))
+        matches!(self, Self::Push(_) | Self::ProviderPage { .. })
     }
 }

@@ -37,6 +37,9 @@ pub struct Order {
     /// Where the browser goes after a cancel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel_url: Option<String>,
+    /// How browsers reach us, without a slash at the end, where a provider's page may have to send the customer back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// Where this checkout's callbacks go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback_url: Option<String>,
@@ -63,6 +66,7 @@ impl Order {
         self.legs.iter().filter_map(|leg| match &leg.tender {
             Tender::Custom { name, note } => Some((name.as_str(), note.as_deref(), leg.amount)),
             Tender::Card { .. }
+            | Tender::ProviderPage { .. }
             | Tender::SavedMethod { .. }
             | Tender::PaymentIntent(_)
             | Tender::Push(_)

@@ -3,7 +3,7 @@
 use super::{
     catalogue_check::ensure,
     error::CodedError,
-    id::{CustomerId, PaymentMethodId},
+    id::{CustomerId, PaymentMethodId, ProviderAccountId},
     secret::Secret,
     time::Timestamp,
 };
@@ -100,6 +100,36 @@ impl<'a> From<&'a PaymentMethod> for PaymentMethodView<'a> {
             shared_with_family: method.is_shared,
             created_at: method.created_at,
             updated_at: method.updated_at,
+        }
+    }
+}
+
+/// A saved method's token, and the account that it is good at. In the store it is one text: `pac_…/` before the provider's own token, where
+/// it is good at one account only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoundToken {
+    /// The only account that it is good at; good anywhere when none.
+    pub account: Option<ProviderAccountId>,
+    /// The provider's own.
+    pub token: Secret<String>,
+}
+
+impl BoundToken {
+    /// Reads what is stored.
+    pub fn read(stored: &Secret<String>) -> Self {
+        let split = stored.reveal().split_once('/');
+        let bound = split.filter(|(account, _)| account.strip_prefix(ProviderAccountId::PREFIX).is_some_and(|rest| rest.starts_with('_')));
+        match bound.and_then(|(account, token)| Some((ProviderAccountId::parse(account).ok()?, token))) {
+            Some((account, token)) => Self { account: Some(account), token: Secret::new(token.to_owned()) },
+            None => Self { account: None, token: stored.clone() },
+        }
+    }
+
+    /// What is stored.
+    pub fn stored(&self) -> Secret<String> {
+        match &self.account {
+            Some(account) => Secret::new(format!("{account}/{}", self.token.reveal())),
+            None => self.token.clone(),
         }
     }
 }

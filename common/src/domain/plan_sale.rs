@@ -153,7 +153,7 @@ mod tests {
     fn only_what_can_be_charged_again_pays_for_a_plan() {
         let lines = priced(json!({}), |_| {}).unwrap().lines;
         let asked = |tender| Asked { tender, amount: None, param: "payment.methods[0]".to_owned() };
-        let card = || asked(Tender::Card { token: Secret::new("tok_visa".to_owned()) });
+        let card = || asked(Tender::card(Secret::new("tok_visa".to_owned())));
         let saved = asked(Tender::SavedMethod { id: PaymentMethodId::parse("pm_1").unwrap(), token: None, owner: None });
         assert_eq!(check_payment(&lines, Some(&[card()])), Ok(()));
         assert_eq!(check_payment(&lines, Some(&[saved])), Ok(()));

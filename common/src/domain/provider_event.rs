@@ -2,12 +2,14 @@
 //! every part moves anything.
 
 use super::{
-    attempt::{Attempt, AttemptKind, AttemptStatus, Decline, Outcome, Receipt},
+    attempt::{Advice, Attempt, AttemptKind, AttemptStatus, Decline, Outcome, Receipt},
     checkout::Checkout,
+    dispute::ToldDispute,
     id::{CheckoutId, ProviderEventId},
     money::{Amount, Currency},
     refund_resolve,
     scope::Mode,
+    secret::Secret,
     settle,
     time::Timestamp,
 };
@@ -93,11 +95,32 @@ pub struct EventAccount {
     pub tenant: Option<String>,
 }
 
+impl EventAccount {
+    /// Whether a checkout is one that this account can have been asked for.
+    pub fn owns(&self, checkout: &Checkout) -> bool {
+        checkout.scope.mode() == self.mode && self.tenant.as_deref().is_none_or(|tenant| tenant == checkout.scope.tenant())
+    }
+
+    /// Whether an attempt went to this account.
+    pub fn has_sent(&self, attempt: &Attempt) -> bool {
+        let is_there = match &attempt.request.account {
+            Some(account) => account.as_str() == self.account,
+            // An account of nobody's in particular has no id among a tenant's.
+            None => self.tenant.is_none(),
+        };
+        attempt.provider == self.provider && is_there
+    }
+}
+
 /// What an event says, read from its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
     /// What became of money that we have asked for.
     Money(ToldMoney),
+    /// A bank takes back what was paid, or gives that back.
+    Dispute(ToldDispute),
+    /// That something changed about this id of the provider's: it has to be asked what.
+    Ask(String),
     /// Of a kind that we do nothing about.
     Other,
 }
@@ -131,6 +154,10 @@ pub struct ToldMoney {
     pub key: String,
     /// The provider's id.
     pub provider_reference: String,
+    /// The id that it went by before it was decided, where the provider has two: a page to pay on, and the payment that was made there.
+    pub pending_as: Option<String>,
+    /// What to charge the card again with, where the provider tells it.
+    pub reusable: Option<Secret<String>>,
     /// Minor units.
     pub amount: Amount,
     /// Its currency.
@@ -152,6 +179,8 @@ pub enum Word {
         code: String,
         /// For people.
         message: String,
+        /// What makes sense now.
+        advice: Advice,
     },
 }
 
@@ -182,6 +211,10 @@ pub enum Verdict {
 
 /// Decides. Whatever does not fit in every part (account, tenant, mode, reference, key, amount, currency, the provider's own id) changes nothing.
 pub fn judge(checkout: &Checkout, account: &EventAccount, told: &ToldMoney) -> Verdict {
+    if told.word == Word::Asked && account.owns(checkout) {
+        // It changes nothing, by whichever of its names the provider calls it just now.
+        return Verdict::Known;
+    }
     let attempt = match attempt_of(checkout, account, told) {
         Ok(attempt) => attempt,
         Err(why) => return Verdict::Review(why),
@@ -201,12 +234,13 @@ pub fn judge(checkout: &Checkout, account: &EventAccount, told: &ToldMoney) -> V
             if was_refused && !settle::may_be_taken_after_all(checkout, attempt) {
                 return Verdict::Later;
             }
-            let receipt = Receipt { provider_reference: told.provider_reference.clone(), amount: told.amount, currency: told.currency };
+            let reusable = told.reusable.clone().filter(|_| attempt.request.keep_card);
+            let receipt = Receipt { reusable, ..Receipt::of(told.provider_reference.clone(), told.amount, told.currency) };
             Verdict::Settle { n, outcome: Outcome::Approved(receipt) }
         }
-        Word::Refused { code, message } => {
+        Word::Refused { code, message, advice } => {
             let provider_reference = Some(told.provider_reference.clone());
-            let decline = Decline { decline_code: code.clone(), message: message.clone(), provider_reference };
+            let decline = Decline { advice: *advice, ..Decline::new(code.clone(), message.clone(), provider_reference) };
             match (told.about, attempt.status) {
                 (About::Refund, AttemptStatus::Approved) if refund_resolve::gave_credits(checkout, n) => {
                     Verdict::Review("the refund came back, and the credits that went with it may be used again by now")
@@ -223,12 +257,11 @@ pub fn judge(checkout: &Checkout, account: &EventAccount, told: &ToldMoney) -> V
 
 /// The attempt that it is about, if it fits in every part.
 fn attempt_of<'c>(checkout: &'c Checkout, account: &EventAccount, told: &ToldMoney) -> Result<&'c Attempt, &'static str> {
-    let theirs = account.tenant.as_deref().is_none_or(|tenant| tenant == checkout.scope.tenant());
-    if checkout.id != told.reference || checkout.scope.mode() != account.mode || !theirs {
+    if checkout.id != told.reference || !account.owns(checkout) {
         return Err("it is of another account");
     }
     let (kind, key) = (told.about.kind(), &told.key);
-    let is_it = |attempt: &&Attempt| attempt.request.kind == kind && attempt.request.key == *key && attempt.provider == account.provider;
+    let is_it = |attempt: &&Attempt| attempt.request.kind == kind && attempt.request.key == *key && account.has_sent(attempt);
     let attempt = checkout.attempts.iter().find(is_it).ok_or("we have asked for no such thing")?;
     if attempt.request.amount != told.amount {
         return Err("its amount is not what we have asked for");
@@ -236,7 +269,8 @@ fn attempt_of<'c>(checkout: &'c Checkout, account: &EventAccount, told: &ToldMon
     if attempt.request.currency != told.currency {
         return Err("its currency is not what we have asked for");
     }
-    if attempt.provider_reference.as_ref().is_some_and(|reference| *reference != told.provider_reference) {
+    let is_it = |reference: &String| *reference == told.provider_reference || told.pending_as.as_ref() == Some(reference);
+    if !attempt.provider_reference.as_ref().is_none_or(is_it) {
         return Err("the provider has called it otherwise");
     }
     Ok(attempt)

@@ -1,7 +1,7 @@
 use super::*;
 use crate::domain::{
-    attempt::{Attempt, MoneyRequest},
-    id::{AttemptId, Entropy},
+    attempt::{Advice, Attempt, MoneyRequest},
+    id::{AttemptId, Entropy, ProviderAccountId},
     order::{Order, Totals},
     scope::Scope,
     state::Status,
@@ -29,6 +29,7 @@ fn checkout(status: Status, attempt: AttemptStatus) -> Checkout {
         space: None,
         reference: None,
         replaces_open: false,
+        origin: None,
         metadata: Default::default(),
     };
     let request = MoneyRequest {
@@ -43,6 +44,10 @@ fn checkout(status: Status, attempt: AttemptStatus) -> Checkout {
         target: None,
         leg: 0,
         capture_later: false,
+        account: None,
+        visit: None,
+        keep_card: false,
+        off_session: false,
     };
     let attempt = Attempt {
         id: AttemptId::generate(&Entropy::from_seed(1), now),
@@ -57,6 +62,9 @@ fn checkout(status: Status, attempt: AttemptStatus) -> Checkout {
         lease_until: None,
         takeovers: 0,
         tries: 0,
+        request_id: None,
+        fee: None,
+        reusable: None,
         created_at: now,
     };
     Checkout {
@@ -78,6 +86,7 @@ fn checkout(status: Status, attempt: AttemptStatus) -> Checkout {
         completed_at: None,
         attempts: vec![attempt],
         refunds: Vec::new(),
+        disputes: Vec::new(),
     }
 }
 
@@ -91,6 +100,8 @@ fn told(word: Word) -> ToldMoney {
         reference: CheckoutId::parse("chk_1").unwrap(),
         key: "chk_1_1".to_owned(),
         provider_reference: "ch_1".to_owned(),
+        pending_as: None,
+        reusable: None,
         amount: Amount::from_minor(1500),
         currency: usd(),
         word,
@@ -98,7 +109,7 @@ fn told(word: Word) -> ToldMoney {
 }
 
 fn refused() -> Word {
-    Word::Refused { code: "customer_refused".to_owned(), message: "no".to_owned() }
+    Word::Refused { code: "customer_refused".to_owned(), message: "no".to_owned(), advice: Advice::AskCustomer }
 }
 
 #[test]
@@ -124,7 +135,15 @@ fn what_does_not_fit_in_every_part_changes_nothing_until_somebody_has_looked() {
     ] {
         assert!(reviewed(&account, &told(Word::Moved)), "{account:?}");
     }
-    assert!(!reviewed(&EventAccount { tenant: Some("studio".to_owned()), ..account() }, &told(Word::Moved)));
+    // An account of the tenant's own tells of what was sent there, and of nothing else.
+    let theirs = EventAccount { account: "pac_1".to_owned(), tenant: Some("studio".to_owned()), ..account() };
+    assert!(reviewed(&theirs, &told(Word::Moved)));
+    let mut sent_there = waiting.clone();
+    sent_there.attempts[0].request.account = ProviderAccountId::parse("pac_1").ok();
+    let verdict = |account: &EventAccount| judge(&sent_there, account, &told(Word::Moved));
+    assert!(matches!(verdict(&theirs), Verdict::Settle { .. }));
+    assert!(matches!(verdict(&account()), Verdict::Review(_)));
+    assert!(matches!(verdict(&EventAccount { account: "pac_2".to_owned(), ..theirs }), Verdict::Review(_)));
     for wrong in [
         ToldMoney { reference: CheckoutId::parse("chk_2").unwrap(), ..told(Word::Moved) },
         ToldMoney { key: "chk_1_2".to_owned(), ..told(Word::Moved) },
@@ -207,5 +226,31 @@ proptest! {
         let word = if taken { Word::Moved } else { refused() };
         let verdict = judge(&waiting, &account(), &ToldMoney { amount: Amount::from_minor(amount), ..told(word) });
         prop_assert_eq!(matches!(verdict, Verdict::Settle { .. }), amount == 1500);
+    }
+}
+
+#[test]
+fn a_payment_that_was_made_on_a_page_goes_by_both_ids_and_no_third() {
+    let waiting = checkout(Status::AwaitingPayment, AttemptStatus::RequiresAction);
+    let paid = |page: &str| ToldMoney { provider_reference: "pi_1".to_owned(), pending_as: Some(page.to_owned()), ..told(Word::Moved) };
+    let Verdict::Settle { n: 1, outcome: Outcome::Approved(receipt) } = judge(&waiting, &account(), &paid("ch_1")) else {
+        panic!("not settled")
+    };
+    assert_eq!(receipt.provider_reference, "pi_1", "from here on it goes by the payment's");
+    assert!(matches!(judge(&waiting, &account(), &paid("ch_2")), Verdict::Review(_)));
+    let mut settled = checkout(Status::Succeeded, AttemptStatus::Approved);
+    settled.attempts[0].provider_reference = Some("pi_1".to_owned());
+    assert_eq!(judge(&settled, &account(), &paid("ch_1")), Verdict::Known);
+}
+
+#[test]
+fn what_a_kept_card_is_charged_again_with_comes_only_where_it_was_asked_for() {
+    let token = Some(Secret::new("cus_1:pm_1".to_owned()));
+    let told = ToldMoney { reusable: token.clone(), ..told(Word::Moved) };
+    for (keep_card, reusable) in [(true, token), (false, None)] {
+        let mut waiting = checkout(Status::AwaitingPayment, AttemptStatus::Pending);
+        waiting.attempts[0].request.keep_card = keep_card;
+        let Verdict::Settle { outcome: Outcome::Approved(receipt), .. } = judge(&waiting, &account(), &told) else { panic!("not settled") };
+        assert_eq!(receipt.reusable, reusable);
     }
 }

@@ -71,7 +71,7 @@ fn bought(id: &str, membership: &str, credits: Option<u32>, used: u32) -> Spenda
 
 fn with(ids: &[&str]) -> Vec<Asked> {
     let tender = |id: &str| match id {
-        "card" => Tender::Card { token: Secret::new("tok_visa".to_owned()) },
+        "card" => Tender::card(Secret::new("tok_visa".to_owned())),
         id => Tender::Membership { bought_membership: BoughtMembershipId::parse(id).unwrap(), covers: Vec::new() },
     };
     ids.iter().enumerate().map(|(at, id)| Asked { tender: tender(id), amount: None, param: format!("payment.methods[{at}]") }).collect()

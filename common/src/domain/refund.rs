@@ -220,7 +220,9 @@ pub fn refundable(checkout: &Checkout) -> Result<Amount, MoneyError> {
     let parts = checkout.refunds.iter().flat_map(|refund| &refund.parts);
     let waiting = parts.filter(|part| part.attempt.is_none() && matches!(part.status, RefundStatus::Pending | RefundStatus::NeedsReview));
     let waiting = waiting.map(|part| part.amount).try_fold(Amount::ZERO, Amount::plus)?;
-    checkout.amount_paid.minus(checkout.amount_refunded)?.minus(under_way)?.minus(waiting)?.minus(late_money::refused(checkout)?)
+    let left = checkout.amount_paid.minus(checkout.amount_refunded)?.minus(under_way)?.minus(waiting)?;
+    // A bank may take back what we have given back as well.
+    Ok(left.minus(late_money::refused(checkout)?)?.minus(checkout.amount_disputed()?)?.max(Amount::ZERO))
 }
 
 /// What can still go back of a line: what it came to, less what refunds of it gave or may give, and no more than is left of the sale.
@@ -455,4 +457,4 @@ fn finish(effects: &mut Effects, id: &RefundId, error: Option<CodedError>) -> Re
 
 #[cfg(test)]
 #[path = "refund_tests.rs"]
-mod tests;
+pub(super) mod tests;

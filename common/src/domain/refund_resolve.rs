@@ -77,11 +77,7 @@ pub fn resolve(
             let attempt = effects.attempt(n)?;
             attempt.status = AttemptStatus::Declined;
             attempt.decline_code = Some(DECLINE_CODE.to_owned());
-            let decline = Decline {
-                decline_code: DECLINE_CODE.to_owned(),
-                message: "an operator found that it did not go back".to_owned(),
-                provider_reference: None,
-            };
+            let decline = Decline::new(DECLINE_CODE.to_owned(), "an operator found that it did not go back".to_owned(), None);
             refund::refused(&mut effects, n, &decline, entropy)?;
         }
     }

@@ -4,13 +4,16 @@ use super::*;
 use crate::domain::{
     attempt::{Outcome, Receipt},
     begin::{self, Begin, Begun},
+    charge::Means,
     eligibility::World,
     id::{CatalogueId, JobId},
     job::{self, Job, JobStatus, Undo},
     leg::{Leg, Tender},
     order::{Order, Totals},
     refund_part::PENDING,
-    refund_resolve, saga,
+    refund_resolve,
+    routing::Route,
+    saga,
     scope::{Mode, Scope},
     secret::Secret,
     settle::{self, Settlement},
@@ -22,12 +25,12 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const LINES: [i64; 3] = [1500, 3000, 700];
 
 /// A sale that was paid, and the books about it.
-struct Sale {
-    checkout: Checkout,
-    now: Timestamp,
-    books: BTreeMap<String, i64>,
+pub(in crate::domain) struct Sale {
+    pub(in crate::domain) checkout: Checkout,
+    pub(in crate::domain) now: Timestamp,
+    pub(in crate::domain) books: BTreeMap<String, i64>,
     freed: Vec<LineId>,
-    entropy: Entropy,
+    pub(in crate::domain) entropy: Entropy,
     workers: u32,
 }
 
@@ -72,10 +75,11 @@ impl Sale {
             completed_at: None,
             attempts: Vec::new(),
             refunds: Vec::new(),
+            disputes: Vec::new(),
         };
         let mut effects = Effects::start(checkout, now);
         if matches!(tender, Tender::Card { .. }) {
-            let n = saga::open_charge(&mut effects, 0, "sandbox", &entropy);
+            let n = saga::open_charge(&mut effects, 0, &Route::sandbox(), Means::default(), &entropy);
             let charge = effects.attempt(n).unwrap();
             (charge.status, charge.provider_reference) = (AttemptStatus::Approved, Some("ch_1".to_owned()));
         }
@@ -86,11 +90,11 @@ impl Sale {
         sale
     }
 
-    fn by_card() -> Self {
-        Self::of(Tender::Card { token: Secret::new("tok_visa".to_owned()) }, &LINES)
+    pub(in crate::domain) fn by_card() -> Self {
+        Self::of(Tender::card(Secret::new("tok_visa".to_owned())), &LINES)
     }
 
-    fn ask(&mut self, ask: &RefundAsk) -> Result<RefundId, Refusal> {
+    pub(in crate::domain) fn ask(&mut self, ask: &RefundAsk) -> Result<RefundId, Refusal> {
         let id = RefundId::generate(&self.entropy, self.now);
         let effects = open(self.checkout.clone(), &id, ask, self.now, &self.entropy).unwrap()?;
         self.apply(effects);
@@ -119,7 +123,8 @@ impl Sale {
         let lease_token = format!("worker {}", self.workers);
         let (lease_for, key_window) = (Duration::from_secs(30), DAY);
         let checkout = self.checkout.id.clone();
-        let ask = Begin { checkout, lease_token: lease_token.clone(), lease_for, provider: "sandbox".to_owned(), key_window };
+        let ask =
+            Begin { checkout, lease_token: lease_token.clone(), lease_for, routing: crate::domain::routing::to_the_sandbox(), key_window };
         let begun = begin::begin(self.checkout.clone(), &ask, &mut World::default(), self.now, &self.entropy).unwrap();
         let n = match begun {
             Begun::Done | Begun::Busy(_) => return false,
@@ -134,13 +139,21 @@ impl Sale {
         };
         let outcome = answer(&self.checkout.attempts.iter().find(|attempt| attempt.n == n).unwrap().request.amount);
         let retry_in = Duration::from_secs(60);
-        let what = Settlement { checkout: ask.checkout, n, lease_token, outcome, retry_in, known: None };
+        let what = Settlement {
+            checkout: ask.checkout,
+            n,
+            lease_token,
+            outcome,
+            retry_in,
+            routing: crate::domain::routing::to_the_sandbox(),
+            known: None,
+        };
         let effects = settle::settle(self.checkout.clone(), &what, self.now, &self.entropy).unwrap().unwrap();
         self.apply(effects);
         true
     }
 
-    fn apply(&mut self, effects: Effects) {
+    pub(in crate::domain) fn apply(&mut self, effects: Effects) {
         for transaction in &effects.ledger {
             assert!(transaction.is_balanced(), "{transaction:?}");
             for entry in &transaction.entries {
@@ -166,8 +179,9 @@ impl Sale {
         let book = |account: &str| self.books.get(account).copied().unwrap_or_default();
         assert_eq!(back, gone, "what went back is what succeeded");
         assert!(counted <= paid, "{counted} of {paid}");
-        assert_eq!(refundable(checkout).unwrap().minor(), paid - counted);
-        assert_eq!(book("provider:sandbox") + book("tender:custom"), paid - back, "the money is where the checkout says");
+        let disputed = checkout.amount_disputed().unwrap().minor();
+        assert_eq!(refundable(checkout).unwrap().minor(), paid - counted - disputed);
+        assert_eq!(book("provider:sandbox") + book("tender:custom") + disputed, paid - back, "the money is where the checkout says");
         assert_eq!((book("revenue"), book(PENDING)), (counted - paid, -waiting), "{:?}", self.books);
         let is_due = checkout.open_attempt().is_some();
         assert_eq!((checkout.status, checkout.due_at.is_some()), (Status::Succeeded, is_due), "{checkout:#?}");
@@ -178,7 +192,7 @@ impl Sale {
 }
 
 fn gave(amount: &Amount) -> Outcome {
-    Outcome::Approved(Receipt { provider_reference: "re_1".to_owned(), amount: *amount, currency: Currency::parse("usd").unwrap() })
+    Outcome::Approved(Receipt::of("re_1".to_owned(), *amount, Currency::parse("usd").unwrap()))
 }
 
 fn gave_too_little(_: &Amount) -> Outcome {
@@ -186,7 +200,7 @@ fn gave_too_little(_: &Amount) -> Outcome {
 }
 
 fn no(_: &Amount) -> Outcome {
-    Outcome::Declined(Decline { decline_code: "not_captured".to_owned(), message: "no".to_owned(), provider_reference: None })
+    Outcome::Declined(Decline::new("not_captured".to_owned(), "no".to_owned(), None))
 }
 
 fn silence(_: &Amount) -> Outcome {

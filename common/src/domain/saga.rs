@@ -13,40 +13,42 @@
 
 use super::{
     attempt::{Attempt, AttemptKind, AttemptStatus, MoneyRequest},
+    charge::{self, Means},
     checkout::Checkout,
     effects::{DecideError, Effects},
     error::CodedError,
     hosted,
     id::{AttemptId, Entropy},
     money::Amount,
+    routing::Route,
     settle::review,
     state::{Status, Step},
+    subscription,
 };
 
 /// What a fresh attempt is to do.
-pub(super) struct NewAttempt<'a> {
-    pub(super) kind: AttemptKind,
+struct NewAttempt<'a> {
+    kind: AttemptKind,
     /// The place of the leg.
-    pub(super) leg: usize,
+    leg: usize,
     /// Minor units.
-    pub(super) amount: Amount,
-    pub(super) provider: &'a str,
+    amount: Amount,
+    route: &'a Route,
     /// The charge that it is about.
-    pub(super) target: Option<String>,
+    target: Option<String>,
 }
 
 /// Records a fresh attempt with its key and its frozen request, and says its number.
-pub(super) fn open(effects: &mut Effects, what: NewAttempt<'_>, entropy: &Entropy) -> u32 {
+fn open(effects: &mut Effects, what: NewAttempt<'_>, means: Means, entropy: &Entropy) -> u32 {
     let checkout = &effects.checkout;
     let (n, now) = (checkout.next_n(), checkout.updated_at);
     let is_charge = what.kind == AttemptKind::Charge;
-    let tender = checkout.order.legs.get(what.leg).filter(|_| is_charge).map(|leg| &leg.tender);
-    let (token, push) = (tender.and_then(|tender| tender.token().cloned()), tender.and_then(|tender| tender.push().cloned()));
-    let intent = tender.and_then(|tender| tender.intent().cloned());
+    let Means { token, push, intent, page, off_session } = means;
+    let visit = if is_charge && !off_session { charge::visit(checkout, what.leg, what.route, page, entropy) } else { None };
     let attempt = Attempt {
         id: AttemptId::generate(entropy, now),
         n,
-        provider: what.provider.to_owned(),
+        provider: what.route.provider.clone(),
         request: MoneyRequest {
             kind: what.kind,
             reference: checkout.id.clone(),
@@ -57,8 +59,12 @@ pub(super) fn open(effects: &mut Effects, what: NewAttempt<'_>, entropy: &Entrop
             intent,
             target: what.target,
             leg: what.leg,
-            capture_later: is_charge && checkout.is_split() && push.is_none(),
+            capture_later: is_charge && checkout.is_split() && push.is_none() && page.is_none(),
             push,
+            account: what.route.account.clone(),
+            keep_card: is_charge && what.route.account.is_some() && subscription::starts(checkout),
+            visit,
+            off_session,
         },
         status: AttemptStatus::Started,
         provider_reference: None,
@@ -68,6 +74,9 @@ pub(super) fn open(effects: &mut Effects, what: NewAttempt<'_>, entropy: &Entrop
         lease_until: None,
         takeovers: 0,
         tries: 0,
+        request_id: None,
+        fee: None,
+        reusable: None,
         created_at: now,
     };
     effects.add_attempt(attempt);
@@ -75,10 +84,10 @@ pub(super) fn open(effects: &mut Effects, what: NewAttempt<'_>, entropy: &Entrop
     n
 }
 
-/// Records the charge of a leg.
-pub(super) fn open_charge(effects: &mut Effects, leg: usize, provider: &str, entropy: &Entropy) -> u32 {
+/// Records the charge of a leg by these means.
+pub(super) fn open_charge(effects: &mut Effects, leg: usize, route: &Route, means: Means, entropy: &Entropy) -> u32 {
     let amount = effects.checkout.order.legs.get(leg).map_or(Amount::ZERO, |leg| leg.amount);
-    open(effects, NewAttempt { kind: AttemptKind::Charge, leg, amount, provider, target: None }, entropy)
+    open(effects, NewAttempt { kind: AttemptKind::Charge, leg, amount, route, target: None }, means, entropy)
 }
 
 /// Records something to be done about charge `n`: a capture or a void of all of it, a refund of `amount`.
@@ -91,15 +100,16 @@ pub(super) fn open_about(
 ) -> Result<u32, DecideError> {
     let charge = effects.checkout.attempts.iter().find(|attempt| attempt.n == n).ok_or(DecideError::NoSuchAttempt(n))?.clone();
     let amount = amount.unwrap_or(charge.request.amount);
-    let what = NewAttempt { kind, leg: charge.request.leg, amount, provider: &charge.provider, target: charge.provider_reference };
-    let n = open(effects, what, entropy);
+    let route = charge.route();
+    let what = NewAttempt { kind, leg: charge.request.leg, amount, route: &route, target: charge.provider_reference };
+    let n = open(effects, what, Means::default(), entropy);
     effects.note(format!("{}.opened", kind.as_str()), format!("attempt {n}"));
     Ok(n)
 }
 
 /// Whether what has come so far is to go back: a leg was refused, or the client or the clock wants the end and nothing is taken yet.
 /// A single charge that turns out paid is a sale all the same.
-fn is_unwinding(checkout: &Checkout) -> bool {
+pub(super) fn is_unwinding(checkout: &Checkout) -> bool {
     let mut captures = checkout.attempts.iter().filter(|attempt| attempt.request.kind == AttemptKind::Capture);
     let is_being_taken = captures.any(|capture| capture.status != AttemptStatus::NotSent);
     (checkout.status == Status::Reconciling && checkout.error.is_some())
@@ -123,8 +133,8 @@ pub(super) fn go_on(effects: &mut Effects, taken: Option<u32>, otherwise: CodedE
     }
     match (unasked, promised) {
         (Some(leg), _) => {
-            let provider = effects.checkout.attempts.last().map(|attempt| attempt.provider.clone()).unwrap_or_default();
-            open_charge(effects, leg, &provider, entropy);
+            let Some((route, means)) = charge::first(effects, leg) else { return give_up(effects, charge::nobody_takes_it(), entropy) };
+            open_charge(effects, leg, &route, means, entropy);
             Ok(())
         }
         (None, Some(n)) => open_about(effects, AttemptKind::Capture, n, None, entropy).map(drop),

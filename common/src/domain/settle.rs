@@ -2,6 +2,7 @@
 
 use super::{
     attempt::{Attempt, AttemptKind, AttemptStatus, Decline, MAX_REFUSALS, Outcome, Receipt},
+    charge,
     checkout::Checkout,
     effects::{DecideError, Effects},
     error::{Code, CodedError},
@@ -10,11 +11,13 @@ use super::{
     id::{CheckoutId, Entropy},
     money::Amount,
     refund::{self, RefundStatus},
-    refund_part, saga,
+    refund_part,
+    routing::Routing,
+    saga,
     state::{Status, Step},
     time::Timestamp,
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// What came of an attempt.
 #[derive(Debug, Clone)]
@@ -29,6 +32,8 @@ pub struct Settlement {
     pub outcome: Outcome,
     /// When to try again, where that is what follows.
     pub retry_in: Duration,
+    /// Where charges go that follow.
+    pub routing: Arc<Routing>,
     /// The checkout as `begin` left it: while its version is still this, it need not be read again.
     pub known: Option<Box<Checkout>>,
 }
@@ -44,17 +49,17 @@ pub fn settle(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &E
     let open = attempt.status.is_open() || (definite && attempt.status == AttemptStatus::NeedsReview);
     let settled = !(open || is_taken_after_all(&checkout, attempt, &what.outcome));
     if settled || !(ours || definite) {
-        return Ok(None);
+        return late_fee(checkout, what, now, entropy);
     }
     let kind = attempt.request.kind;
-    let mut effects = Effects::start(checkout, now);
+    let mut effects = Effects::start(checkout, now).routed_by(&what.routing);
     if ours {
         effects.attempt(what.n)?.lease_until = None;
     }
     match (kind, &what.outcome) {
         (AttemptKind::Charge | AttemptKind::Capture, Outcome::Approved(receipt)) => approved(&mut effects, what, receipt, entropy)?,
         (AttemptKind::Charge, Outcome::Authorized(receipt)) => authorized(&mut effects, what, receipt, entropy)?,
-        (AttemptKind::Charge, Outcome::Declined(decline)) => declined(&mut effects, what.n, decline, entropy)?,
+        (AttemptKind::Charge, Outcome::Declined(decline)) => declined(&mut effects, what, decline, entropy)?,
         (AttemptKind::Capture, Outcome::Declined(decline)) => capture_refused(&mut effects, what.n, decline, entropy)?,
         (AttemptKind::Void, Outcome::Approved(_)) => voided(&mut effects, what.n, entropy)?,
         (AttemptKind::Void, Outcome::Declined(decline)) => void_refused(&mut effects, what, decline, entropy)?,
@@ -86,6 +91,23 @@ pub fn settle(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &E
     } else if definite && effects.checkout.status == Status::Reconciling && effects.checkout.open_attempt().is_some_and(is_fresh) {
         // The next leg's undo waits for nobody: what is due now was the lease's end of the one before.
         effects.checkout.due_at = Some(now);
+    }
+    Ok(Some(effects))
+}
+
+/// What is known already may have been told by an event, which says nothing of the provider's fee: the answer does.
+fn late_fee(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &Entropy) -> Result<Option<Effects>, DecideError> {
+    let Outcome::Approved(Receipt { fee: Some(fee), request_id, .. }) = &what.outcome else { return Ok(None) };
+    let is_missing = |attempt: &&Attempt| attempt.n == what.n && attempt.status == AttemptStatus::Approved && attempt.fee.is_none();
+    if !checkout.charges().any(|charge| is_missing(&charge)) {
+        return Ok(None);
+    }
+    let mut effects = Effects::start(checkout, now);
+    effects.book_fee(what.n, *fee, entropy)?;
+    let attempt = effects.attempt(what.n)?;
+    attempt.request_id = request_id.clone().or(attempt.request_id.take());
+    if attempt.lease_token.as_deref() == Some(what.lease_token.as_str()) {
+        attempt.lease_until = None;
     }
     Ok(Some(effects))
 }
@@ -125,6 +147,11 @@ fn approved(effects: &mut Effects, what: &Settlement, receipt: &Receipt, entropy
         return review(effects);
     }
     attempt.status = AttemptStatus::Approved;
+    attempt.reusable = receipt.reusable.clone();
+    attempt.request_id = receipt.request_id.clone().or(attempt.request_id.take());
+    if let Some(fee) = receipt.fee {
+        effects.book_fee(what.n, fee, entropy)?;
+    }
     effects.note(format!("{}.approved", kind.as_str()), format!("attempt {}", what.n));
     // What a capture takes is its charge's.
     let charge = effects.checkout.charge_of(leg).filter(|_| kind == AttemptKind::Capture).map_or(what.n, |charge| charge.n);
@@ -190,12 +217,17 @@ fn came_through(effects: &mut Effects, taken: Option<u32>, entropy: &Entropy) ->
     saga::go_on(effects, taken, CodedError::new(Code::PaymentFailed, "the payment was called off before it was made"), entropy)
 }
 
-fn declined(effects: &mut Effects, n: u32, decline: &Decline, entropy: &Entropy) -> Result<(), DecideError> {
+fn declined(effects: &mut Effects, what: &Settlement, decline: &Decline, entropy: &Entropy) -> Result<(), DecideError> {
+    let n = what.n;
     let attempt = effects.attempt(n)?;
     attempt.status = AttemptStatus::Declined;
     attempt.decline_code = Some(decline.decline_code.clone());
     attempt.provider_reference = decline.provider_reference.clone().or(attempt.provider_reference.take());
+    attempt.request_id = decline.request_id.clone().or(attempt.request_id.take());
     effects.note("charge.declined", format!("attempt {n}: {}", decline.decline_code));
+    if charge::go_on_elsewhere(effects, n, decline.advice, what.retry_in, entropy)? {
+        return Ok(());
+    }
     let request = &effects.attempt(n)?.request;
     let code = if request.push.is_some() || request.intent.is_some() { Code::PaymentFailed } else { Code::CardDeclined };
     let error = CodedError::new(code, decline.message.clone()).at("payment").declined(decline.decline_code.clone());
@@ -301,12 +333,15 @@ fn not_sent(effects: &mut Effects, what: &Settlement, cause: &str, entropy: &Ent
     let (tries, kind) = (attempt.tries, attempt.request.kind);
     // Nobody is charged for the first time after a cancel or the deadline.
     let give_up = kind == AttemptKind::Charge && (tries >= MAX_REFUSALS || closing.is_some() || due >= deadline);
+    if kind == AttemptKind::Charge && charge::go_on_unsent(effects, what.n, cause, entropy)? {
+        return Ok(());
+    }
     if !give_up {
         effects.note(format!("{}.refused", kind.as_str()), format!("attempt {}, try {tries}: {cause}", what.n));
         effects.checkout.due_at = Some(due);
         return Ok(());
     }
-    attempt.status = AttemptStatus::NotSent;
+    effects.attempt(what.n)?.status = AttemptStatus::NotSent;
     effects.note("charge.not_sent", format!("attempt {}: {cause}", what.n));
     let error = CodedError::new(Code::ProviderUnavailable, "the payment provider could not be reached; nothing was charged");
     saga::give_up(effects, error, entropy)

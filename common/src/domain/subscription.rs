@@ -19,6 +19,7 @@ use super::{
     line::{Gift, Item, Line},
     money::{Amount, Currency, MoneyError},
     order::{Order, Totals},
+    payment_method::BoundToken,
     plan::PlanTerms,
     schedule::{Period, Schedule},
     scope::Scope,
@@ -170,11 +171,27 @@ pub fn concerns(checkout: &Checkout) -> bool {
     checkout.order.lines.iter().any(|line| matches!(line.item, Item::Plan { .. } | Item::Subscription { .. }))
 }
 
-/// The method that a sale leaves with its customer, so that renewals can be charged: the card's token, and its id.
-pub fn left_method(checkout: &Checkout) -> Option<(PaymentMethodId, &Secret<String>)> {
-    let starts = checkout.order.lines.iter().any(|line| matches!(line.item, Item::Plan { .. }));
-    let token = checkout.order.legs.iter().find_map(|leg| if let Tender::Card { token } = &leg.tender { Some(token) } else { None });
-    token.filter(|_| starts).map(|token| (PaymentMethodId::left_by(&checkout.id), token))
+/// The method that a sale leaves with its customer, so that renewals can be charged: the card's token, and its id. Where the card was charged
+/// at an account of the tenant's, it is good there only, and by the token that the provider has given for that.
+pub fn left_method(checkout: &Checkout) -> Option<(PaymentMethodId, Secret<String>)> {
+    if !starts(checkout) {
+        return None;
+    }
+    let token = checkout.order.legs.iter().find_map(|leg| if let Tender::Card { token, .. } = &leg.tender { Some(token) } else { None })?;
+    let charged = checkout.approved_charges().last();
+    let token = match charged.and_then(|charge| charge.request.account.clone().map(|account| (charge, account))) {
+        None => token.clone(),
+        Some((charge, account)) => {
+            let theirs = charge.reusable.as_ref().or(charge.request.token.as_ref()).unwrap_or(token);
+            BoundToken { account: Some(account), token: theirs.clone() }.stored()
+        }
+    };
+    Some((PaymentMethodId::left_by(&checkout.id), token))
+}
+
+/// Whether a subscription begins with it, which charges the card again.
+pub(super) fn starts(checkout: &Checkout) -> bool {
+    checkout.order.lines.iter().any(|line| matches!(line.item, Item::Plan { .. }))
 }
 
 /// What comes into being with the sale of a checkout, at its time. A checkout without a customer, or without a method that can be charged
@@ -335,6 +352,7 @@ impl Subscription {
             space: None,
             reference: None,
             replaces_open: false,
+            origin: None,
             metadata: serde_json::Map::new(),
         };
         let expires_at = now.after(RENEWAL_DEADLINE);

@@ -47,7 +47,7 @@ pub(in crate::domain) fn sale(changes: &Value, now: Timestamp, gives: Option<Giv
         lines: vec![line],
         promo_code: None,
         promo_uses_counted: false,
-        legs: vec![Leg { amount, tender: Tender::Card { token: token().unwrap() } }],
+        legs: vec![Leg { amount, tender: Tender::card(token().unwrap()) }],
         success_url: None,
         cancel_url: None,
         callback_url: Some("https://shop.example/hooks".to_owned()),
@@ -55,6 +55,7 @@ pub(in crate::domain) fn sale(changes: &Value, now: Timestamp, gives: Option<Giv
         space: None,
         reference: Some("order-77".to_owned()),
         replaces_open: false,
+        origin: None,
         metadata: serde_json::Map::new(),
     };
     let scope = Scope::new("studio", Mode::Test).unwrap();

@@ -98,7 +98,7 @@ mod tests {
 
     fn asked(amounts: &[Option<i64>]) -> Vec<Asked> {
         let method = |(at, amount): (usize, &Option<i64>)| Asked {
-            tender: Tender::Card { token: Secret::new("tok_visa".to_owned()) },
+            tender: Tender::card(Secret::new("tok_visa".to_owned())),
             amount: amount.map(Amount::from_minor),
             param: format!("payment.methods[{at}]"),
         };

@@ -53,6 +53,7 @@ pub fn sale() -> Checkout {
             space: None,
             reference: None,
             replaces_open: false,
+            origin: None,
             metadata: serde_json::Map::new(),
         },
         amount_paid: Amount::ZERO,
@@ -68,6 +69,7 @@ pub fn sale() -> Checkout {
         completed_at: Some(NOW),
         attempts: Vec::new(),
         refunds: Vec::new(),
+        disputes: Vec::new(),
     }
 }
 

@@ -1,7 +1,9 @@
 //! The checkout as clients see it: one shape for answers, streams and callbacks.
 
 use super::{
+    attempt::Fee,
     checkout::Checkout,
+    dispute::Dispute,
     error::CodedError,
     id::{AttemptId, CheckoutId, CustomerId, EventId, SpaceId},
     line::Line,
@@ -41,6 +43,9 @@ pub struct CheckoutView<'a> {
     lines: &'a [Line],
     promo_code: Option<&'a str>,
     payment_attempts: Vec<AttemptView<'a>>,
+    /// What banks have taken back, or tried to. Left out where there is nothing.
+    #[serde(skip_serializing_if = "<[Dispute]>::is_empty")]
+    disputes: &'a [Dispute],
     /// What was paid outside and recorded here: cash, an invoice. Left out where there is none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     custom_payments: Vec<CustomPaymentView<'a>>,
@@ -77,6 +82,12 @@ struct AttemptView<'a> {
     amount: Amount,
     provider_reference: Option<&'a str>,
     decline_code: Option<&'a str>,
+    /// The provider's id of the request, for its support. Left out where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    /// What the provider kept. Left out until that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fee: Option<Fee>,
     created_at: Timestamp,
 }
 
@@ -138,9 +149,12 @@ impl<'a> CheckoutView<'a> {
                     amount: attempt.request.amount,
                     provider_reference: attempt.provider_reference.as_deref(),
                     decline_code: attempt.decline_code.as_deref(),
+                    request_id: attempt.request_id.as_deref(),
+                    fee: attempt.fee,
                     created_at: attempt.created_at,
                 })
                 .collect(),
+            disputes: &checkout.disputes,
             custom_payments: order.custom_payments().map(|(name, note, amount)| CustomPaymentView { name, note, amount }).collect(),
             error: checkout.error.as_ref(),
             payment_url: checkout.payment_url.as_deref(),

@@ -4,5 +4,7 @@ pub mod announcer;
 pub mod clock;
 pub mod provider;
 pub mod queue;
+pub mod routes;
 pub mod seats;
 pub mod store;
+pub mod vault;

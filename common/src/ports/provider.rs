@@ -1,6 +1,9 @@
 //! Payment providers: strangers that move money.
 
-use crate::domain::attempt::{Attempt, MoneyRequest, Outcome};
+use crate::domain::{
+    attempt::{Attempt, MoneyRequest, Outcome},
+    provider_account::CircuitState,
+};
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -19,6 +22,22 @@ pub struct Capabilities {
     pub key_window: Duration,
 }
 
+/// How a provider does, as far as this process has seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Its circuit.
+    pub circuit: CircuitState,
+    /// What went wrong last, and how long ago.
+    pub last_error: Option<(String, Duration)>,
+}
+
+impl Default for Seen {
+    /// Nothing went wrong.
+    fn default() -> Self {
+        Self { circuit: CircuitState::Closed, last_error: None }
+    }
+}
+
 /// A provider. Every method ends within its own timeout; a timeout after sending is `Outcome::Unknown`.
 #[async_trait]
 pub trait PaymentProvider: Send + Sync {
@@ -27,6 +46,11 @@ pub trait PaymentProvider: Send + Sync {
 
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
+
+    /// How it does. Only what stands before a provider and watches it knows.
+    fn seen(&self) -> Seen {
+        Seen::default()
+    }
 
     /// Sends the request under its own key. Sending it again is safe and answers the same.
     async fn send(&self, request: &MoneyRequest) -> Outcome;
@@ -43,6 +67,10 @@ impl<P: PaymentProvider + ?Sized> PaymentProvider for std::sync::Arc<P> {
 
     fn capabilities(&self) -> Capabilities {
         (**self).capabilities()
+    }
+
+    fn seen(&self) -> Seen {
+        (**self).seen()
     }
 
     async fn send(&self, request: &MoneyRequest) -> Outcome {

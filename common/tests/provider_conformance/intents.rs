@@ -1,6 +1,6 @@
 //! Payment intents: authorised before, taken once, and from then on a charge like any other.
 
-use super::{promises::over_both, rig::*};
+use super::{rig::*, sandbox::over_both};
 use boxoffice_common::{
     adapters::sandbox::OperationStatus,
     domain::{

@@ -1,6 +1,6 @@
 //! Payments for which the provider asks the customer.
 
-use super::{promises::over_both, rig::*};
+use super::{rig::*, sandbox::over_both};
 use boxoffice_common::{
     adapters::sandbox::{OperationStatus, SandboxProvider},
     domain::{

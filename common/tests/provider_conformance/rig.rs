@@ -88,6 +88,10 @@ impl Rig {
             target: None,
             leg: 0,
             capture_later: false,
+            account: None,
+            visit: None,
+            keep_card: false,
+            off_session: false,
         }
     }
 
@@ -163,6 +167,9 @@ pub fn attempt(request: &MoneyRequest, status: AttemptStatus) -> Attempt {
         lease_until: None,
         takeovers: 0,
         tries: 0,
+        request_id: None,
+        fee: None,
+        reusable: None,
         created_at: Timestamp::from_millis(0),
     }
 }

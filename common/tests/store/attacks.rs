@@ -127,7 +127,7 @@ over_both! {
         let id = shop.accept(shop.buy(&session, 1)).await;
         let (n, token) = shop.begin_charge(&id).await;
         let words = "a\0b \u{1} \u{7f} \" \\ ' é \u{1f3ab} \u{2028}";
-        let decline = Decline { decline_code: words.to_owned(), message: words.to_owned(), provider_reference: Some(words.to_owned()) };
+        let decline = Decline::new(words.to_owned(), words.to_owned(), Some(words.to_owned()));
         assert!(matches!(shop.settle(&id, n, &token, Outcome::Declined(decline)).await, Settled::Moved(_)));
         let checkout = shop.checkout(&id).await;
         assert_eq!(checkout.status, Status::Failed);

@@ -18,6 +18,7 @@ use boxoffice_common::{
         ledger::LedgerKind,
         money::{Amount, Currency},
         refund::RefundAsk,
+        routing::to_the_sandbox,
         state::Status,
     },
     ports::{clock::Clock, clock::SystemClock, store::*},
@@ -87,8 +88,8 @@ fn code(result: AdjustResult) -> Code {
 /// A worker of that process takes it in hand.
 async fn begin_at(store: &SqlStore, id: &CheckoutId, token: &str) -> BeginAnswer {
     let (lease_for, key_window) = (Duration::from_secs(30), Duration::from_secs(3_600));
-    let (checkout, lease_token, provider) = (id.clone(), token.to_owned(), "sandbox".to_owned());
-    store.begin(Begin { checkout, lease_token, lease_for, provider, key_window }).await.unwrap()
+    let (checkout, lease_token, routing) = (id.clone(), token.to_owned(), to_the_sandbox());
+    store.begin(Begin { checkout, lease_token, lease_for, routing, key_window }).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

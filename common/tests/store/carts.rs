@@ -46,6 +46,7 @@ impl Shop {
                 space: None,
                 reference: None,
                 replaces_open: false,
+                origin: None,
                 metadata: serde_json::Map::new(),
             },
             customer: None,
@@ -78,17 +79,17 @@ impl Shop {
     }
 
     pub fn buy(&self, session: &CatalogueId, quantity: u32) -> NewCheckout {
-        self.new_checkout(vec![self.line(session, quantity, &[])], Tender::Card { token: Secret::new("tok_visa".to_owned()) })
+        self.new_checkout(vec![self.line(session, quantity, &[])], Tender::card(Secret::new("tok_visa".to_owned())))
     }
 
     pub fn buy_seats(&self, session: &CatalogueId, seats: &[&str]) -> NewCheckout {
         let line = self.line(session, u32::try_from(seats.len()).unwrap(), seats);
-        self.new_checkout(vec![line], Tender::Card { token: Secret::new("tok_visa".to_owned()) })
+        self.new_checkout(vec![line], Tender::card(Secret::new("tok_visa".to_owned())))
     }
 
     pub fn buy_product(&self, product: &CatalogueId, quantity: u32) -> NewCheckout {
         let line = Line { item: Item::Product { product: product.clone(), variant: None }, ..self.line(product, quantity, &[]) };
-        self.new_checkout(vec![line], Tender::Card { token: Secret::new("tok_visa".to_owned()) })
+        self.new_checkout(vec![line], Tender::card(Secret::new("tok_visa".to_owned())))
     }
 
     /// A pack of so many credits for the customer, by card.
@@ -97,7 +98,7 @@ impl Shop {
         let line = self.line(&pack, 1, &[]);
         let terms = Terms { kind: MembershipType::Pack, credits: Some(credits), valid_for: Some(Span { count: 1, unit: Unit::Month }) };
         let item = Item::Membership { membership: pack, bought_membership: BoughtMembershipId::sold_by(&line.id), terms, time_zone: None };
-        let mut new = self.new_checkout(vec![Line { item, ..line }], Tender::Card { token: Secret::new("tok_visa".to_owned()) });
+        let mut new = self.new_checkout(vec![Line { item, ..line }], Tender::card(Secret::new("tok_visa".to_owned())));
         new.order.customer = Some(customer.clone());
         new
     }
@@ -115,7 +116,7 @@ impl Shop {
         let line = self.line(&id, 1, &[]);
         let sold = plan_sale::sell(&plan, &id, &line.id, &shelf, SystemClock::default().now()).unwrap();
         let line = Line { item: sold.item, name: plan.name, unit_amount: sold.due, amount: sold.due, ..line };
-        let mut new = self.new_checkout(vec![line], Tender::Card { token: Secret::new("tok_visa".to_owned()) });
+        let mut new = self.new_checkout(vec![line], Tender::card(Secret::new("tok_visa".to_owned())));
         new.order.customer = Some(customer.clone());
         new
     }

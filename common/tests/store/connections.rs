@@ -28,7 +28,7 @@ over_both! {
         work(&shop, &id, approved(100)).await;
         let now = SystemClock::default().now();
         let bought = BoughtMembershipId::generate(&shop.entropy, now);
-        let pay = Pay { checkout: id.clone(), n: 9, with: PaidWith::Card(Secret::new("tok_visa".to_owned())), provider: "sandbox".to_owned(), known: None };
+        let pay = Pay { checkout: id.clone(), n: 9, with: PaidWith::Card(Secret::new("tok_visa".to_owned())), routing: boxoffice_common::domain::routing::to_the_sandbox(), known: None };
         shop.store.pay(pay).await.unwrap();
         for _ in 0..2 {
             refund(&shop, &back).await;

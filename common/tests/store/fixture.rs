@@ -137,8 +137,13 @@ impl Shop {
     }
 
     pub async fn try_begin(&self, id: &CheckoutId, token: &str, key_window: Duration) -> Result<BeginAnswer, StoreError> {
-        let begin =
-            Begin { checkout: id.clone(), lease_token: token.to_owned(), lease_for: LEASE, provider: "sandbox".to_owned(), key_window };
+        let begin = Begin {
+            checkout: id.clone(),
+            lease_token: token.to_owned(),
+            lease_for: LEASE,
+            routing: boxoffice_common::domain::routing::to_the_sandbox(),
+            key_window,
+        };
         self.store.begin(begin).await
     }
 
@@ -164,7 +169,17 @@ impl Shop {
 
     pub async fn try_settle(&self, id: &CheckoutId, n: u32, token: &str, outcome: Outcome) -> Result<Settled, StoreError> {
         let retry_in = Duration::from_secs(60);
-        self.store.settle(Settlement { checkout: id.clone(), n, lease_token: token.to_owned(), outcome, retry_in, known: None }).await
+        self.store
+            .settle(Settlement {
+                checkout: id.clone(),
+                n,
+                lease_token: token.to_owned(),
+                outcome,
+                retry_in,
+                routing: boxoffice_common::domain::routing::to_the_sandbox(),
+                known: None,
+            })
+            .await
     }
 
     /// An operator decides, for the first time.
@@ -282,9 +297,9 @@ pub fn page(limit: u32) -> PageRequest {
 
 pub fn approved(minor: i64) -> Outcome {
     let currency = Currency::parse("usd").unwrap();
-    Outcome::Approved(Receipt { provider_reference: "ch_1".to_owned(), amount: Amount::from_minor(minor), currency })
+    Outcome::Approved(Receipt::of("ch_1".to_owned(), Amount::from_minor(minor), currency))
 }
 
 pub fn declined() -> Outcome {
-    Outcome::Declined(Decline { decline_code: "generic_decline".to_owned(), message: "declined".to_owned(), provider_reference: None })
+    Outcome::Declined(Decline::new("generic_decline".to_owned(), "declined".to_owned(), None))
 }

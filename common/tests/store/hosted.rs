@@ -37,7 +37,10 @@ pub async fn waiting(shop: &Shop, new: NewCheckout) -> CheckoutId {
 pub async fn pay(shop: &Shop, id: &CheckoutId, n: u32) -> Paid {
     let token = Secret::new("tok_visa".to_owned());
     let with = PaidWith::Card(token);
-    shop.store.pay(Pay { checkout: id.clone(), n, with, provider: "sandbox".to_owned(), known: None }).await.unwrap()
+    shop.store
+        .pay(Pay { checkout: id.clone(), n, with, routing: boxoffice_common::domain::routing::to_the_sandbox(), known: None })
+        .await
+        .unwrap()
 }
 
 pub async fn submit(shop: &Shop, id: &CheckoutId, n: u32) {
@@ -135,7 +138,7 @@ over_both! {
         shop.begin(&id).await;
         let pay_by = async |n, method, provider: &str, phone: Option<&str>| {
             let push = PushMethod { method, provider: provider.to_owned(), phone: phone.map(|phone| Phone::parse(phone).unwrap()) };
-            shop.store.pay(Pay { checkout: id.clone(), n, with: PaidWith::Push(push), provider: "sandbox".to_owned(), known: None }).await.unwrap()
+            shop.store.pay(Pay { checkout: id.clone(), n, with: PaidWith::Push(push), routing: boxoffice_common::domain::routing::to_the_sandbox(), known: None }).await.unwrap()
         };
         for (method, provider) in [(PushKind::MobileMoney, "m18"), (PushKind::Bank, "slb001"), (PushKind::Wallet, "m17")] {
             assert_eq!(pay_by(1, method, provider, None).await, Paid::Unchanged, "{provider} is not offered");

@@ -83,7 +83,7 @@ over_both! {
         assert_eq!(both().await, (left, (JobStatus::Succeeded, 1, 1, 0)));
         // Both have ended, and what the first one gave back comes back: whoever is on the first one's list alone joins the other's.
         let n = shop.checkout(&gone).await.attempts.last().unwrap().n;
-        let closed = Decline { decline_code: "account_closed".to_owned(), message: "it came back".to_owned(), provider_reference: None };
+        let closed = Decline::new("account_closed".to_owned(), "it came back".to_owned(), None);
         assert!(shop.store.refund_came_back(&gone, n, &closed).await.unwrap().is_some());
         assert_eq!(both().await, (left, (JobStatus::Running, 2, 1, 0)));
         assert_eq!(retry().await, JobChange::Superseded(second.clone()));

@@ -207,7 +207,7 @@ over_both! {
         save(&shop, "t", &batch, ItemState::Done).await;
         assert_eq!(standing(&shop, &id).await, (JobStatus::Succeeded, 1, 1, 0));
         let n = shop.checkout(&sale).await.attempts.last().unwrap().n;
-        let closed = Decline { decline_code: "account_closed".to_owned(), message: "it came back".to_owned(), provider_reference: None };
+        let closed = Decline::new("account_closed".to_owned(), "it came back".to_owned(), None);
         assert!(shop.store.refund_came_back(&sale, n, &closed).await.unwrap().is_some());
         let again = take(&shop, "u").await.unwrap();
         assert_eq!((again.checkouts.as_slice(), undo(&shop, &again.job, &sale).await), (std::slice::from_ref(&sale), Undo::Stuck));

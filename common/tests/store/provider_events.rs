@@ -33,7 +33,7 @@ fn event(shop: &Shop, account: &str, id: &str) -> NewProviderEvent {
 }
 
 fn account_closed() -> Decline {
-    Decline { decline_code: "account_closed".to_owned(), message: "it came back".to_owned(), provider_reference: None }
+    Decline::new("account_closed".to_owned(), "it came back".to_owned(), None)
 }
 
 /// The provider tells that attempt `n` came back; what was called back.
@@ -66,7 +66,40 @@ async fn balance(shop: &Shop, account: &str) -> i64 {
     balances.iter().find(|balance| balance.account == account).map_or(0, |balance| balance.amount.minor())
 }
 
+fn hint(shop: &Shop, account: &str) -> NewProviderEvent {
+    NewProviderEvent { provider: "mollie".to_owned(), body: "id=tr_1".to_owned(), ..event(shop, account, "") }
+}
+
 over_both! {
+    async fn a_hint_that_nobody_has_looked_into_answers_for_its_twins_and_one_that_was_looked_into_does_not(shop) {
+        let first = hint(&shop, "pac_1");
+        let id = first.id.clone();
+        assert_eq!(shop.store.keep_hint(first, "tr_1").await.unwrap(), HintKept::Kept);
+        assert_eq!(shop.store.keep_hint(hint(&shop, "pac_1"), "tr_1").await.unwrap(), HintKept::Waits);
+        // Another payment, one whose id only begins alike, and another account.
+        for (account, about) in [("pac_1", "tr_2"), ("pac_1", "tr_10"), ("pac_1", "TR_1"), ("pac_2", "tr_1")] {
+            assert_eq!(shop.store.keep_hint(hint(&shop, account), about).await.unwrap(), HintKept::Kept, "{account} {about}");
+        }
+        // Whoever works on it counts a try before the provider is asked: what comes from then on is news.
+        assert!(shop.store.put_event_off(&id, Duration::from_secs(60), "the provider is asked").await.unwrap());
+        assert_eq!(shop.store.keep_hint(hint(&shop, "pac_1"), "tr_1").await.unwrap(), HintKept::Kept);
+        assert_eq!(shop.store.keep_hint(hint(&shop, "pac_1"), "tr_1").await.unwrap(), HintKept::Waits);
+        assert!(shop.store.close_event(&id, EventStatus::Done, "it moved its checkout").await.unwrap());
+        let kept = shop.store.provider_event(&id).await.unwrap().unwrap();
+        assert_eq!((kept.event, kept.body.as_str(), kept.account.as_str()), (format!("tr_1/{id}"), "id=tr_1", "pac_1"));
+    }
+
+    async fn no_more_hints_of_one_account_wait_than_may(shop) {
+        for n in 0..MAX_PENDING_HINTS {
+            assert_eq!(shop.store.keep_hint(hint(&shop, "pac_1"), &format!("tr_{n}")).await.unwrap(), HintKept::Kept);
+        }
+        let more = hint(&shop, "pac_1");
+        let id = more.id.clone();
+        assert_eq!(shop.store.keep_hint(more, "tr_more").await.unwrap(), HintKept::TooMany);
+        assert!(shop.store.provider_event(&id).await.unwrap().is_none(), "nothing of it is kept");
+        assert_eq!(shop.store.keep_hint(hint(&shop, "pac_2"), "tr_more").await.unwrap(), HintKept::Kept, "others have their own room");
+    }
+
     async fn a_refund_that_came_back_is_owed_again_once_however_many_tell_it(shop) {
         let session = shop.session("yoga", 5).await;
         let mut new = shop.buy(&session, 1);

@@ -68,8 +68,13 @@ impl Actor {
         for _ in 0..3 {
             let token = format!("{:016x}", self.dice.next_u64());
             let (checkout, lease_token) = (id.clone(), token.clone());
-            let begin =
-                Begin { checkout, lease_token, lease_for: Duration::from_secs(30), provider: "sandbox".to_owned(), key_window: HOUR };
+            let begin = Begin {
+                checkout,
+                lease_token,
+                lease_for: Duration::from_secs(30),
+                routing: boxoffice_common::domain::routing::to_the_sandbox(),
+                key_window: HOUR,
+            };
             let Next::Act { n, checkout, .. } = self.store.begin(begin).await.unwrap().next else { return };
             let amount = checkout.attempts.iter().find(|attempt| attempt.n == n).unwrap().request.amount.minor();
             let outcome = match self.roll(6) {
@@ -78,7 +83,8 @@ impl Actor {
                 _ => approved(amount),
             };
             let known = (self.roll(2) == 0).then_some(checkout);
-            let settlement = Settlement { checkout: id.clone(), n, lease_token: token, outcome, retry_in: Duration::ZERO, known };
+            let routing = boxoffice_common::domain::routing::to_the_sandbox();
+            let settlement = Settlement { checkout: id.clone(), n, lease_token: token, outcome, retry_in: Duration::ZERO, routing, known };
             self.store.settle(settlement).await.unwrap();
         }
     }

@@ -46,7 +46,11 @@ fn question(method: PushKind) -> Outcome {
 async fn submitted(shop: &Shop, session: &CatalogueId, method: PushKind) -> (CheckoutId, String) {
     let id = waiting(shop, shop.buy(session, 1)).await;
     let with = PaidWith::Push(way(method));
-    let paid = shop.store.pay(Pay { checkout: id.clone(), n: 1, with, provider: "sandbox".to_owned(), known: None }).await.unwrap();
+    let paid = shop
+        .store
+        .pay(Pay { checkout: id.clone(), n: 1, with, routing: boxoffice_common::domain::routing::to_the_sandbox(), known: None })
+        .await
+        .unwrap();
     assert!(matches!(paid, Paid::Submitted(_)), "{paid:?}");
     let (n, token) = shop.begin_charge(&id).await;
     assert_eq!(n, 1);

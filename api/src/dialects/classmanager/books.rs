@@ -169,7 +169,12 @@ fn paid(checkout: &Checkout) -> Option<Draft> {
 
 fn payment(checkout: &Checkout, at: usize, leg: &Leg) -> Detail {
     let kind = match leg.tender {
-        Tender::Card { .. } | Tender::SavedMethod { .. } | Tender::PaymentIntent(_) | Tender::Push(_) | Tender::Hosted(_) => "payment-auto",
+        Tender::Card { .. }
+        | Tender::ProviderPage { .. }
+        | Tender::SavedMethod { .. }
+        | Tender::PaymentIntent(_)
+        | Tender::Push(_)
+        | Tender::Hosted(_) => "payment-auto",
         Tender::Balance {} => "payment-auto-account-balance",
         Tender::Membership { .. } | Tender::Custom { .. } | Tender::Free {} => "payment-manual",
     };
@@ -178,7 +183,13 @@ fn payment(checkout: &Checkout, at: usize, leg: &Leg) -> Detail {
         Tender::PaymentIntent(intent) => entities.push(intent.id.to_string()),
         Tender::SavedMethod { id, .. } => entities.push(id.to_string()),
         Tender::Membership { bought_membership, .. } => entities.push(bought_membership.to_string()),
-        Tender::Card { .. } | Tender::Push(_) | Tender::Hosted(_) | Tender::Balance {} | Tender::Custom { .. } | Tender::Free {} => {}
+        Tender::Card { .. }
+        | Tender::ProviderPage { .. }
+        | Tender::Push(_)
+        | Tender::Hosted(_)
+        | Tender::Balance {}
+        | Tender::Custom { .. }
+        | Tender::Free {} => {}
     }
     entities.extend(checkout.charge_of(at).and_then(|charge| charge.provider_reference.clone()));
     let description = format!("Paid by {}", leg.tender.type_name().replace('_', " "));
@@ -242,6 +253,8 @@ fn money(record: &LedgerRecord) -> Result<Option<Draft>, MoneyError> {
             // Nothing goes out: it stands with the sale from now on.
             LedgerKind::LatePayment => ("manual-debit", "Became part of a sale"),
             LedgerKind::Sale | LedgerKind::Refund | LedgerKind::RefundReversal => ("refund", "Refund"),
+            LedgerKind::Fee => ("manual-debit", "Fee of the payment provider"),
+            LedgerKind::Dispute | LedgerKind::DisputeWon | LedgerKind::DisputeLost => ("manual-debit", "Disputed payment"),
         };
         Some(Draft::plain(Side::Debit, kind, amount.negated(), words, about))
     })

@@ -96,6 +96,12 @@ pub(super) struct Fault<'a> {
     message: String,
 }
 
+impl<'a> Fault<'a> {
+    pub(super) const fn new(error: &'a str, message: String) -> Self {
+        Self { error, message }
+    }
+}
+
 /// A problem in Loop's words. What was understood and cannot be done is a validation error here, too.
 pub(super) fn fault(problem: &Problem) -> (StatusCode, String) {
     let status = match problem.status() {

@@ -5,9 +5,10 @@ use crate::{bounds, intake::Page, problem::Problem};
 use boxoffice_common::domain::{
     hosted::{Looks, PaymentOptions, UiMode},
     id::{BoughtMembershipId, CustomerId, PaymentIntentId, PaymentMethodId},
-    leg::Tender,
+    leg::{Tender, TokenAt},
     money::Amount,
     payment_intent::IntentUse,
+    payment_method::BoundToken,
     push::{PushKind, PushMethod},
     secret::Secret,
     settings::Color,
@@ -63,17 +64,34 @@ struct MethodRequest {
     customer: Option<CustomerId>,
     /// For `membership`.
     bought_membership: Option<BoughtMembershipId>,
-    /// For `mobile_money`, `bank` and `wallet`: who asks the customer.
+    /// For `mobile_money`, `bank` and `wallet`: who asks the customer. For `card`: whose token it is, where the tenant has several providers.
     provider: Option<String>,
+    /// For `card`: the same card's tokens at other providers, at most 5, for when the first one says no for itself.
+    #[serde(default)]
+    #[schema(max_items = 5)]
+    elsewhere: Vec<TokenRequest>,
     /// For `mobile_money`: whose phone, E.164.
     #[schema(value_type = Option<String>)]
     phone: Option<Secret<String>>,
+}
+
+/// A card's token at one provider.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct TokenRequest {
+    /// Which.
+    #[schema(min_length = 1, max_length = 64)]
+    provider: String,
+    /// Its token, never a card number.
+    #[schema(value_type = String)]
+    token: Secret<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum MethodType {
     Card,
+    ProviderPage,
     Custom,
     Free,
     SavedMethod,
@@ -120,6 +138,18 @@ impl HostedRequest {
     }
 }
 
+/// The most other tokens of one card.
+const MAX_ELSEWHERE: usize = 5;
+
+/// A token as a client gives it: what we bind to an account ourselves is nobody else's to say.
+fn check_token(token: &Secret<String>, at: &str) -> Result<(), Problem> {
+    bounds::token(token.reveal(), 255, at)?;
+    if BoundToken::read(token).account.is_some() {
+        return Err(Problem::invalid(at, "is a provider's token; a saved card is paid with as saved_method"));
+    }
+    Ok(())
+}
+
 impl MethodRequest {
     fn into_asked(self, at: String) -> Result<Asked, Problem> {
         let given = [
@@ -131,14 +161,17 @@ impl MethodRequest {
             ("bought_membership", self.bought_membership.is_some()),
             ("provider", self.provider.is_some()),
             ("phone", self.phone.is_some()),
+            ("elsewhere", !self.elsewhere.is_empty()),
         ];
         let amount = self.amount;
         let tender = match self.kind {
             MethodType::Card => {
-                refuse_others(&given, &["token"], &at)?;
-                let token = self.token.ok_or_else(|| Problem::missing(format!("{at}.token")))?;
-                bounds::token(token.reveal(), 255, &format!("{at}.token"))?;
-                Tender::Card { token }
+                refuse_others(&given, &["token", "provider", "elsewhere"], &at)?;
+                self.into_card(&at)?
+            }
+            MethodType::ProviderPage => {
+                refuse_others(&given, &[], &at)?;
+                Tender::ProviderPage { is_embedded: false }
             }
             MethodType::Custom => {
                 refuse_others(&given, &["name", "note"], &at)?;
@@ -180,6 +213,31 @@ impl MethodRequest {
             MethodType::Wallet => self.into_push(PushKind::Wallet, &given, &at)?,
         };
         Ok(Asked { tender, amount, param: at })
+    }
+
+    fn into_card(self, at: &str) -> Result<Tender, Problem> {
+        let token = self.token.ok_or_else(|| Problem::missing(format!("{at}.token")))?;
+        check_token(&token, &format!("{at}.token"))?;
+        if let Some(provider) = &self.provider {
+            bounds::token(provider, 64, &format!("{at}.provider"))?;
+        }
+        if self.elsewhere.len() > MAX_ELSEWHERE {
+            return Err(Problem::invalid(format!("{at}.elsewhere"), format!("has at most {MAX_ELSEWHERE} tokens")));
+        }
+        if self.provider.is_none() && !self.elsewhere.is_empty() {
+            return Err(Problem::missing(format!("{at}.provider")));
+        }
+        let mut elsewhere: Vec<TokenAt> = Vec::with_capacity(self.elsewhere.len());
+        for (place, TokenRequest { provider, token }) in self.elsewhere.into_iter().enumerate() {
+            let here = format!("{at}.elsewhere[{place}]");
+            bounds::token(&provider, 64, &format!("{here}.provider"))?;
+            check_token(&token, &format!("{here}.token"))?;
+            if self.provider.as_ref() == Some(&provider) || elsewhere.iter().any(|other| other.provider == provider) {
+                return Err(Problem::invalid(format!("{here}.provider"), "stands there twice"));
+            }
+            elsewhere.push(TokenAt { provider, token });
+        }
+        Ok(Tender::Card { token, provider: self.provider, elsewhere })
     }
 
     fn into_push(self, kind: PushKind, given: &[(&str, bool)], at: &str) -> Result<Tender, Problem> {

@@ -7,7 +7,7 @@ use crate::{
         provider_events::{EventSource, NotGenuine},
     },
     domain::{
-        attempt::{AttemptKind, SANDBOX},
+        attempt::{Advice, AttemptKind, SANDBOX},
         id::CheckoutId,
         money::{Amount, Currency},
         provider_event::{About, EventAccount, Told, ToldMoney, Word},
@@ -99,7 +99,7 @@ impl EventSource for SandboxEvents {
             OperationStatus::Pending => Word::Asked,
             OperationStatus::Declined | OperationStatus::Voided => {
                 let code = data.decline_code.unwrap_or_else(|| data.status.as_str().to_owned());
-                Word::Refused { message: decline_message(&code).to_owned(), code }
+                Word::Refused { message: decline_message(&code).to_owned(), code, advice: Advice::AskCustomer }
             }
             OperationStatus::Authorized | OperationStatus::Refunded => return Ok(Told::Other),
         };
@@ -110,6 +110,8 @@ impl EventSource for SandboxEvents {
             reference,
             key: data.idempotency_key,
             provider_reference: data.id,
+            pending_as: None,
+            reusable: None,
             amount: data.amount,
             currency: data.currency,
             word,

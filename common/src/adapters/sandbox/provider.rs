@@ -210,7 +210,7 @@ impl Told {
 
 impl From<Told> for Outcome {
     fn from(told: Told) -> Self {
-        let receipt = |told: Told| Receipt { provider_reference: told.id, amount: told.amount, currency: told.currency };
+        let receipt = |told: Told| Receipt::of(told.id, told.amount, told.currency);
         if told.status == OperationStatus::Authorized {
             return Self::Authorized(receipt(told));
         }
@@ -229,5 +229,5 @@ impl From<Told> for Outcome {
 
 fn decline(decline_code: String, id: String) -> Outcome {
     let message = decline_message(&decline_code).to_owned();
-    Outcome::Declined(Decline { decline_code, message, provider_reference: Some(id) })
+    Outcome::Declined(Decline::new(decline_code, message, Some(id)))
 }

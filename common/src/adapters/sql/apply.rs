@@ -94,9 +94,11 @@ fn checkouts(batch: &[Effects]) -> Result<Write, StoreError> {
         ("due_at", Int),
         ("updated_at", Int),
         ("completed_at", Int),
+        ("disputes", Text),
     ]);
     for Effects { checkout, from_version, .. } in batch {
         let error = checkout.error.as_ref().map(serde_json::to_string).transpose().map_err(corrupt)?;
+        let disputes = (!checkout.disputes.is_empty()).then(|| serde_json::to_string(&checkout.disputes)).transpose().map_err(corrupt)?;
         rows.push([
             checkout.id.as_str().into(),
             (*from_version).into(),
@@ -110,11 +112,12 @@ fn checkouts(batch: &[Effects]) -> Result<Write, StoreError> {
             checkout.due_at.into(),
             checkout.updated_at.into(),
             checkout.completed_at.into(),
+            disputes.into(),
         ]);
     }
     let sql = "UPDATE checkouts SET version = r.version, status = r.status, amount_paid = r.amount_paid, amount_refunded = r.amount_refunded, \
                error = r.error, payment_url = r.payment_url, closing = r.closing, due_at = r.due_at, rescues = 0, \
-               updated_at = r.updated_at, completed_at = r.completed_at \
+               updated_at = r.updated_at, completed_at = r.completed_at, disputes = r.disputes \
                FROM {rows} WHERE checkouts.id = r.id AND checkouts.version = r.from_version";
     // The rows are locked: another version is our own bug.
     Ok(Write::new(sql, rows).must_change("checkouts", batch.len() as u64))
@@ -139,6 +142,8 @@ fn attempts(batch: &[Effects]) -> Result<Write, StoreError> {
         ("takeovers", Int),
         ("tries", Int),
         ("created_at", Int),
+        ("request_id", Text),
+        ("fee", Text),
     ]);
     for Effects { checkout, attempts, .. } in batch {
         for attempt in checkout.attempts.iter().filter(|attempt| attempts.contains(&attempt.n)) {
@@ -160,6 +165,8 @@ fn attempts(batch: &[Effects]) -> Result<Write, StoreError> {
                 attempt.takeovers.into(),
                 attempt.tries.into(),
                 attempt.created_at.into(),
+                attempt.request_id.clone().into(),
+                attempt.fee.as_ref().map(serde_json::to_string).transpose().map_err(corrupt)?.into(),
             ]);
         }
     }
@@ -167,7 +174,7 @@ fn attempts(batch: &[Effects]) -> Result<Write, StoreError> {
     let sql = "INSERT INTO attempts ({names}) SELECT {names} FROM {rows} WHERE true ON CONFLICT (checkout, n) DO UPDATE SET \
                status = excluded.status, provider_reference = excluded.provider_reference, decline_code = excluded.decline_code, \
                action_url = excluded.action_url, lease_token = excluded.lease_token, lease_until = excluded.lease_until, \
-               takeovers = excluded.takeovers, tries = excluded.tries";
+               takeovers = excluded.takeovers, tries = excluded.tries, request_id = excluded.request_id, fee = excluded.fee";
     Ok(Write::new(sql, rows))
 }
 

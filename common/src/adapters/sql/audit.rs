@@ -47,6 +47,7 @@ const RULES: &[Rule] = &[
         name: "ledger_differs",
         sql: "SELECT c.id, 'paid ' || c.amount_paid || ', refunded ' || c.amount_refunded || ', ledger ' || CAST(COALESCE(SUM(e.amount), 0) AS BIGINT) \
               FROM checkouts c LEFT JOIN ledger_transactions t ON t.checkout = c.id \
+              AND t.kind NOT IN ('fee', 'dispute', 'dispute_won', 'dispute_lost') \
               LEFT JOIN ledger_entries e ON e.transaction_id = t.id AND (e.account LIKE 'provider:%' OR e.account LIKE 'tender:%') \
               GROUP BY c.id, c.amount_paid, c.amount_refunded HAVING c.amount_paid - c.amount_refunded <> COALESCE(SUM(e.amount), 0)",
     },

@@ -20,12 +20,12 @@ use std::collections::HashMap;
 
 /// A checkout's columns, in the order that `checkout` reads them.
 pub(super) const CHECKOUT: &str = "c.id, c.scope, c.status, c.version, c.doc, c.amount_paid, c.amount_refunded, c.error, c.payment_url, \
-     c.closing, c.due_at, c.rescues, c.expires_at, c.created_at, c.updated_at, c.completed_at";
+     c.closing, c.due_at, c.rescues, c.expires_at, c.created_at, c.updated_at, c.completed_at, c.disputes";
 /// How many there are.
-pub(super) const CHECKOUT_WIDTH: usize = 16;
+pub(super) const CHECKOUT_WIDTH: usize = 17;
 /// An attempt's columns, in the order that `attempt` reads them; `checkout` last.
 pub(super) const ATTEMPT: &str = "a.id, a.n, a.provider, a.request, a.status, a.provider_reference, a.decline_code, a.action_url, \
-     a.lease_token, a.lease_until, a.takeovers, a.tries, a.created_at, a.checkout";
+     a.lease_token, a.lease_until, a.takeovers, a.tries, a.created_at, a.request_id, a.fee, a.checkout";
 
 /// Reads a checkout without its attempts from the columns `CHECKOUT`.
 pub(super) fn checkout(row: &Row) -> Result<Checkout, StoreError> {
@@ -47,6 +47,7 @@ pub(super) fn checkout(row: &Row) -> Result<Checkout, StoreError> {
         created_at: row.time(13)?,
         updated_at: row.time(14)?,
         completed_at: row.maybe_time(15)?,
+        disputes: row.maybe_text(16)?.map(|text| serde_json::from_str(&text)).transpose().map_err(corrupt)?.unwrap_or_default(),
         attempts: Vec::new(),
         refunds: Vec::new(),
     })
@@ -68,6 +69,9 @@ pub(super) fn attempt(row: &Row, from: usize) -> Result<Attempt, StoreError> {
         lease_until: row.maybe_time(from + 9)?,
         takeovers: row.count(from + 10)?,
         tries: row.count(from + 11)?,
+        request_id: row.maybe_text(from + 13)?,
+        fee: row.maybe_text(from + 14)?.map(|text| serde_json::from_str(&text)).transpose().map_err(corrupt)?,
+        reusable: None,
         created_at: row.time(from + 12)?,
     })
 }
@@ -109,7 +113,7 @@ pub(super) async fn lock(tx: &mut Tx<'_>, ids: impl IntoIterator<Item = &Checkou
     }
     let sql = format!("SELECT {ATTEMPT} FROM attempts a WHERE a.checkout IN (SELECT id FROM {{rows}}) ORDER BY a.checkout, a.n");
     for row in tx.fetch(&sql, Some(&Rows::ids(begun)), &[]).await? {
-        let owner = CheckoutId::parse(row.text(13)?).map_err(corrupt)?;
+        let owner = CheckoutId::parse(row.text(15)?).map_err(corrupt)?;
         if let Some(checkout) = checkouts.get_mut(&owner) {
             checkout.attempts.push(attempt(&row, 0)?);
         }

@@ -20,6 +20,7 @@
 //! | `jobs_again` | what of a job is looked at next, and again |
 //! | `ledger` | the ledger as people read it |
 //! | `numbers` | numbers for things whose ids are none |
+//! | `provider_accounts`, `provider_health` | accounts with payment providers, and how they do |
 //! | `provider_events` | what providers tell us of their own accord |
 //! | `replace` | checkouts that take the place of earlier ones of their reference |
 //! | `settings` | a tenant's settings |
@@ -54,7 +55,9 @@ mod numbers;
 mod open;
 mod pay;
 mod payment_methods;
+mod provider_accounts;
 mod provider_events;
+mod provider_health;
 mod read;
 mod refund;
 mod refund_open;

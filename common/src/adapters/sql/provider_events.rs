@@ -4,19 +4,21 @@ use super::{
     SqlStore,
     apply::apply,
     bulk::Rows,
-    db::transact,
+    db::{Tx, transact},
     jobs_again, load,
     value::{Row, Value, corrupt},
 };
 use crate::{
     domain::{
         attempt::Decline,
+        checkout::Checkout,
+        dispute::{self, ToldDispute},
         id::{CheckoutId, ProviderEventId},
         provider_event::{EventStatus, ProviderEvent},
         refund_resolve,
     },
     failpoint,
-    ports::store::{Moved, NewProviderEvent, StoreError},
+    ports::store::{CheckoutStore, HintKept, MAX_PENDING_HINTS, Moved, NewProviderEvent, StoreError},
 };
 use std::time::Duration;
 
@@ -37,29 +39,66 @@ fn read(row: &Row) -> Result<ProviderEvent, StoreError> {
     })
 }
 
+/// Whether it is new.
+async fn insert(tx: &mut Tx<'_>, new: &NewProviderEvent) -> Result<bool, StoreError> {
+    let now = tx.now().await?;
+    let sql = "INSERT INTO provider_events (id, scope, provider, account, event, body, status, tries, rescues, due_at, received_at) \
+               VALUES ({1}, {2}, {3}, {4}, {5}, {6}, 'pending', 0, 0, {7}, {7}) ON CONFLICT (provider, account, event) DO NOTHING";
+    let args: [Value; 7] = [
+        new.id.as_str().into(),
+        new.scope.as_str().into(),
+        new.provider.as_str().into(),
+        new.scope.tenant().into(),
+        new.event.as_str().into(),
+        new.body.as_str().into(),
+        now.into(),
+    ];
+    if tx.execute(sql, None, &args).await? == 1 {
+        return Ok(true);
+    }
+    // This may have run before, and its COMMIT's answer been lost: our own row is no twin.
+    let own = "SELECT 1 FROM provider_events WHERE id = {1}";
+    Ok(!tx.fetch(own, None, &[new.id.as_str().into()]).await?.is_empty())
+}
+
 impl SqlStore {
     pub(super) async fn insert_event(&self, new: &NewProviderEvent) -> Result<bool, StoreError> {
         let kept = transact!(self.db, tx => {
-            let now = tx.now().await?;
-            let sql = "INSERT INTO provider_events (id, scope, provider, account, event, body, status, tries, rescues, due_at, received_at) \
-                       VALUES ({1}, {2}, {3}, {4}, {5}, {6}, 'pending', 0, 0, {7}, {7}) ON CONFLICT (provider, account, event) DO NOTHING";
-            let args: [Value; 7] = [
-                new.id.as_str().into(),
-                new.scope.as_str().into(),
-                new.provider.as_str().into(),
-                new.scope.tenant().into(),
-                new.event.as_str().into(),
-                new.body.as_str().into(),
-                now.into(),
-            ];
-            let mut fresh = tx.execute(sql, None, &args).await? == 1;
-            if !fresh {
-                // This block may have run before, and its COMMIT's answer been lost: our own row is no twin.
-                let own = "SELECT 1 FROM provider_events WHERE id = {1}";
-                fresh = !tx.fetch(own, None, &[new.id.as_str().into()]).await?.is_empty();
-            }
+            let fresh = insert(tx, new).await?;
             failpoint::cross("event.before_commit").await?;
             Ok(fresh)
+        })?;
+        let _ = failpoint::cross("event.after_commit").await;
+        Ok(kept)
+    }
+
+    /// Of two that come at the same moment both may be kept, which costs a question more.
+    pub(super) async fn insert_hint(&self, mut hint: NewProviderEvent, about: &str) -> Result<HintKept, StoreError> {
+        hint.event = format!("{about}/{}", hint.id);
+        let kept = transact!(self.db, tx => {
+            let untouched = "SELECT 1 FROM provider_events WHERE due_at IS NOT NULL AND status = 'pending' AND tries = 0 \
+                             AND provider = {1} AND account = {2} AND substr(event, 1, CAST({3} AS INTEGER)) = {4} AND event <> {5} LIMIT 1";
+            let prefix = format!("{about}/");
+            let args: [Value; 5] = [
+                hint.provider.as_str().into(),
+                hint.scope.tenant().into(),
+                prefix.chars().count().into(),
+                prefix.into(),
+                hint.event.as_str().into(),
+            ];
+            if !tx.fetch(untouched, None, &args).await?.is_empty() {
+                return Ok(HintKept::Waits);
+            }
+            let waiting = "SELECT 1 FROM provider_events WHERE due_at IS NOT NULL AND status = 'pending' \
+                           AND provider = {1} AND account = {2} AND event <> {3} LIMIT {4}";
+            let args: [Value; 4] =
+                [hint.provider.as_str().into(), hint.scope.tenant().into(), hint.event.as_str().into(), MAX_PENDING_HINTS.into()];
+            if tx.fetch(waiting, None, &args).await?.len() >= MAX_PENDING_HINTS as usize {
+                return Ok(HintKept::TooMany);
+            }
+            insert(tx, &hint).await?;
+            failpoint::cross("event.before_commit").await?;
+            Ok(HintKept::Kept)
         })?;
         let _ = failpoint::cross("event.after_commit").await;
         Ok(kept)
@@ -95,6 +134,28 @@ impl SqlStore {
             let moved = apply(tx, &[effects], now, &self.entropy).await?.pop();
             jobs_again::look_again(tx, [id], now).await?;
             Ok(moved)
+        })
+    }
+
+    pub(super) async fn checkouts_charged_as(&self, provider: &str, reference: &str) -> Result<Vec<Checkout>, StoreError> {
+        let sql = "SELECT a.checkout FROM attempts a WHERE a.provider_reference = {1} AND a.kind = 'charge' AND a.provider <> 'sandbox' \
+                   AND a.provider = {2} ORDER BY a.checkout LIMIT 10";
+        let ids = self.db.read(sql, None, &[reference.into(), provider.into()]).await?;
+        let mut found = Vec::with_capacity(ids.len());
+        for row in &ids {
+            let id = CheckoutId::parse(row.text(0)?).map_err(corrupt)?;
+            found.extend(self.checkout(&id).await?);
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn take_dispute(&self, id: &CheckoutId, n: u32, told: &ToldDispute) -> Result<Option<Moved>, StoreError> {
+        transact!(self.db, tx => {
+            let Some(checkout) = load::lock(tx, [id]).await?.remove(id) else { return Ok(None) };
+            let now = tx.now().await?;
+            let decided = dispute::told(checkout, n, told, now, &self.entropy);
+            let Some(effects) = decided.map_err(|error| StoreError::Inconsistent(error.to_string()))? else { return Ok(None) };
+            Ok(apply(tx, &[effects], now, &self.entropy).await?.pop())
         })
     }
 

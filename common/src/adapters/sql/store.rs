@@ -12,17 +12,20 @@ use crate::{
         claim::StockKey,
         customer::Customer,
         delivery::{DeliveryRecord, DeliveryResult, DeliveryStatus, DeliveryTaken},
+        dispute::ToldDispute,
         ends::Verdict,
         hosted::Pay,
         id::{
             BoughtMembershipId, CatalogueId, CheckoutId, CustomerId, DeliveryId, EndpointId, JobId, KeyId, PaymentMethodId,
-            ProviderEventId, RefundId, SubscriptionId, TicketId, WaitingId,
+            ProviderAccountId, ProviderEventId, RefundId, SubscriptionId, TicketId, WaitingId,
         },
         job::{ItemState, Job},
         ledger_view::{Balance, LedgerRecord},
         payment_method::PaymentMethod,
+        provider_account::{ProviderAccount, ProviderKind},
         provider_event::{EventStatus, ProviderEvent},
         refund::Refund,
+        routing::RoutingRules,
         scope::{Mode, Scope},
         secret::Secret,
         settings::Settings,
@@ -478,9 +481,66 @@ impl WaitingStore for SqlStore {
 }
 
 #[async_trait]
+impl ProviderAccountStore for SqlStore {
+    async fn add_account(&self, new: &NewAccount) -> Result<Option<ProviderAccount>, StoreError> {
+        self.insert_account(new).await
+    }
+
+    async fn change_account(
+        &self,
+        scope: &Scope,
+        id: &ProviderAccountId,
+        version: i64,
+        change: &AccountChange,
+    ) -> Result<AccountChanged, StoreError> {
+        self.update_account(scope, id, version, change).await
+    }
+
+    async fn accounts(&self, scope: &Scope) -> Result<Vec<StoredAccount>, StoreError> {
+        self.list_accounts(scope).await
+    }
+
+    async fn account(&self, id: &ProviderAccountId) -> Result<Option<StoredAccount>, StoreError> {
+        self.read_account(id).await
+    }
+
+    async fn accounts_with(&self, provider: ProviderKind, limit: u32) -> Result<Vec<StoredAccount>, StoreError> {
+        self.list_accounts_with(provider, limit).await
+    }
+
+    async fn all_accounts(&self, after: Option<&ProviderAccountId>, limit: u32) -> Result<Vec<StoredAccount>, StoreError> {
+        self.list_all_accounts(after, limit).await
+    }
+
+    async fn routing_rules(&self, scope: &Scope) -> Result<StoredRules, StoreError> {
+        self.read_routing_rules(scope).await
+    }
+
+    async fn put_routing_rules(&self, scope: &Scope, rules: &RoutingRules) -> Result<StoredRules, StoreError> {
+        self.write_routing_rules(scope, rules).await
+    }
+
+    async fn tell_health(&self, process: &str, told: &[ToldHealth]) -> Result<(), StoreError> {
+        self.write_health(process, told).await
+    }
+
+    async fn health(&self, accounts: &[&str], fresh: Duration) -> Result<Vec<Health>, StoreError> {
+        self.read_health(accounts, fresh).await
+    }
+
+    async fn forget_health(&self, keep: Duration, limit: u32) -> Result<u64, StoreError> {
+        self.delete_health(keep, limit).await
+    }
+}
+
+#[async_trait]
 impl ProviderEventStore for SqlStore {
     async fn keep_event(&self, event: NewProviderEvent) -> Result<bool, StoreError> {
         self.insert_event(&event).await
+    }
+
+    async fn keep_hint(&self, hint: NewProviderEvent, about: &str) -> Result<HintKept, StoreError> {
+        self.insert_hint(hint, about).await
     }
 
     async fn provider_event(&self, id: &ProviderEventId) -> Result<Option<ProviderEvent>, StoreError> {
@@ -493,6 +553,14 @@ impl ProviderEventStore for SqlStore {
 
     async fn put_event_off(&self, id: &ProviderEventId, by: Duration, note: &str) -> Result<bool, StoreError> {
         self.delay_event(id, by, note).await
+    }
+
+    async fn charged_as(&self, provider: &str, provider_reference: &str) -> Result<Vec<Checkout>, StoreError> {
+        self.checkouts_charged_as(provider, provider_reference).await
+    }
+
+    async fn dispute_told(&self, checkout: &CheckoutId, n: u32, told: &ToldDispute) -> Result<Option<Moved>, StoreError> {
+        self.take_dispute(checkout, n, told).await
     }
 
     async fn refund_came_back(&self, checkout: &CheckoutId, n: u32, decline: &Decline) -> Result<Option<Moved>, StoreError> {

@@ -325,7 +325,7 @@ fn late_money_that_the_books_cannot_hold_tells_its_owner() {
     let mut machine = in_review(Fate::Approve, Net::RequestLost);
     machine.resolve(Verdict::Failed);
     let currency = Currency::parse("jpy").unwrap();
-    let receipt = Receipt { provider_reference: "ch".to_owned(), amount: Amount::from_minor(TOTAL), currency };
+    let receipt = Receipt::of("ch".to_owned(), Amount::from_minor(TOTAL), currency);
     machine.record(1, "late", Outcome::Approved(receipt));
     assert_eq!((machine.checkout.status, machine.checkout.attempts[0].status), (Status::Failed, AttemptStatus::NeedsReview));
     assert_eq!(machine.events.last(), Some(&EventType::CheckoutNeedsReview));

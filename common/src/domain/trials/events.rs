@@ -5,7 +5,7 @@ use super::{
     provider::Fate,
 };
 use crate::domain::{
-    attempt::{AttemptKind, AttemptStatus, MoneyRequest, Outcome},
+    attempt::{Advice, AttemptKind, AttemptStatus, MoneyRequest, Outcome},
     event::EventType,
     provider_event::{About, EventAccount, ToldMoney, Word},
     scope::Mode,
@@ -28,13 +28,13 @@ pub(super) fn told(request: &MoneyRequest, outcome: &Outcome) -> Option<ToldMone
         Outcome::Approved(receipt) => (receipt.amount, Word::Moved),
         Outcome::Declined(decline) => {
             let (code, message) = (decline.decline_code.clone(), decline.message.clone());
-            (request.amount, Word::Refused { code, message })
+            (request.amount, Word::Refused { code, message, advice: Advice::AskCustomer })
         }
         Outcome::Pending { .. } => (request.amount, Word::Asked),
         Outcome::Authorized(_) | Outcome::RequiresAction { .. } | Outcome::Unknown(_) | Outcome::NotSent { .. } => return None,
     };
     let (reference, key, currency) = (request.reference.clone(), request.key.clone(), request.currency);
-    Some(ToldMoney { about, reference, provider_reference: key.clone(), key, amount, currency, word })
+    Some(ToldMoney { about, reference, provider_reference: key.clone(), pending_as: None, reusable: None, key, amount, currency, word })
 }
 
 fn count(machine: &Machine, event: EventType) -> usize {

@@ -6,7 +6,7 @@ use super::{
     provider::{Fate, Operation},
 };
 use crate::domain::{
-    attempt::{Attempt, Outcome, SANDBOX},
+    attempt::{Advice, Attempt, Outcome},
     begin::{self, Action, Begin, Begun},
     checkout::Checkout,
     effects::{ClaimChange, Effects},
@@ -21,13 +21,14 @@ use crate::domain::{
     order::{Order, Totals},
     push::{PushKind, PushMethod},
     refund::{self, RefundAsk},
+    routing::{self, Routing},
     scope::{Mode, Scope},
     secret::Secret,
     settle::{self, Settlement},
     state::Status,
     time::Timestamp,
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 pub(super) const TOTAL: i64 = 1500;
 pub(super) const LEASE: Duration = Duration::from_secs(30);
@@ -78,6 +79,10 @@ pub(super) struct Machine {
     pub(super) unapplied: i64,
     pub(super) entropy: Entropy,
     workers: u32,
+    /// Where charges go.
+    pub(super) routing: Arc<Routing>,
+    /// The accounts that say no to every charge, and what makes sense then.
+    pub(super) troubles: BTreeMap<String, Advice>,
 }
 
 impl Machine {
@@ -96,7 +101,7 @@ impl Machine {
     pub(super) fn split(legs: &[(i64, Fate)]) -> Self {
         let card = |&(amount, _): &(i64, Fate)| Leg {
             amount: Amount::from_minor(amount),
-            tender: Tender::Card { token: Secret::new("tok_visa".to_owned()) },
+            tender: Tender::card(Secret::new("tok_visa".to_owned())),
         };
         Self::paid_with(legs.iter().map(card).collect(), legs.iter().map(|(_, fate)| *fate).collect())
     }
@@ -145,6 +150,8 @@ impl Machine {
             unapplied,
             entropy,
             workers,
+            routing: routing::to_the_sandbox(),
+            troubles: BTreeMap::new(),
         }
     }
 
@@ -164,7 +171,7 @@ impl Machine {
             checkout: self.checkout.id.clone(),
             lease_token: token.to_owned(),
             lease_for: LEASE,
-            provider: SANDBOX.to_owned(),
+            routing: Arc::clone(&self.routing),
             key_window: WINDOW,
         };
         let mut world = World { now: self.now, balances: self.purse.available(&self.checkout), ..World::default() };
@@ -228,7 +235,15 @@ impl Machine {
     pub(super) fn record(&mut self, n: u32, token: &str, outcome: Outcome) -> bool {
         let tries = self.checkout.attempts.iter().find(|attempt| attempt.n == n).map_or(0, |attempt| attempt.tries);
         let retry_in = Duration::from_secs(1 << tries.min(20)).min(MAX_RETRY);
-        let what = Settlement { checkout: self.checkout.id.clone(), n, lease_token: token.to_owned(), outcome, retry_in, known: None };
+        let what = Settlement {
+            checkout: self.checkout.id.clone(),
+            n,
+            lease_token: token.to_owned(),
+            outcome,
+            retry_in,
+            routing: Arc::clone(&self.routing),
+            known: None,
+        };
         let effects = settle::settle(self.checkout.clone(), &what, self.now, &self.entropy).unwrap();
         effects.map(|effects| self.apply(effects)).is_some()
     }
@@ -273,7 +288,7 @@ impl Machine {
     }
 
     pub(super) fn pay_with(&mut self, n: u32, with: PaidWith) -> bool {
-        let pay = Pay { checkout: self.checkout.id.clone(), n, with, provider: SANDBOX.to_owned(), known: None };
+        let pay = Pay { checkout: self.checkout.id.clone(), n, with, routing: Arc::clone(&self.routing), known: None };
         let effects = hosted::pay(self.checkout.clone(), &pay, self.now, &self.entropy).unwrap();
         effects.map(|effects| self.apply(effects)).is_some()
     }
@@ -351,6 +366,7 @@ fn queued(legs: Vec<Leg>, entropy: &Entropy, now: Timestamp) -> Checkout {
         space: None,
         reference: None,
         replaces_open: false,
+        origin: None,
         metadata: serde_json::Map::new(),
     };
     Checkout {
@@ -372,5 +388,6 @@ fn queued(legs: Vec<Leg>, entropy: &Entropy, now: Timestamp) -> Checkout {
         completed_at: None,
         attempts: Vec::new(),
         refunds: Vec::new(),
+        disputes: Vec::new(),
     }
 }

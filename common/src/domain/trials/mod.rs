@@ -11,6 +11,7 @@
 //! | `balance` | payments of which a balance pays a part, at random |
 //! | `hosted` | payments on our own page, suspected and at random |
 //! | `late_money` | money that is nobody's and does not go back by itself |
+//! | `routing` | several accounts, of which some say no for themselves |
 //! | `take_back` | a customer who is asked, and wants to pay in another way |
 //! | `shop` | a whole shop in memory, and what must hold in it after every sale and refund |
 //! | `shop_property` | such shops at random |
@@ -25,6 +26,7 @@ mod must_hold;
 mod property;
 mod provider;
 mod push;
+mod routing;
 mod shop;
 mod shop_property;
 mod take_back;

@@ -9,6 +9,7 @@ use crate::domain::{
     event::EventType,
     hosted,
     refund::RefundStatus,
+    routing::MAX_CHARGES,
     state::Status,
 };
 
@@ -39,6 +40,8 @@ impl Machine {
         let legs = checkout.order.legs.len();
         let most = if checkout.order.hosted().is_some() { MOST_ATTEMPTS_HOSTED } else { MOST_ATTEMPTS * legs };
         let refused = |a: &&Attempt| (a.request.kind, a.status) == (AttemptKind::Refund, AttemptStatus::Declined);
+        // Charges that a provider's trouble has made another of, each with its void.
+        let most = most + if self.troubles.is_empty() { 0 } else { 2 * MAX_CHARGES * legs };
         let most = most + checkout.refunds.len() + checkout.attempts.iter().filter(refused).count();
         assert!(checkout.attempts.len() <= most, "attempts without end: {checkout:#?}");
         for (leg, kind) in (0..legs).flat_map(|leg| ALL_KINDS.map(|kind| (leg, kind))) {

@@ -2,7 +2,7 @@
 
 use super::{events, machine::Machine};
 use crate::domain::{
-    attempt::{Attempt, AttemptKind, Decline, MoneyRequest, Outcome, Receipt},
+    attempt::{Advice, Attempt, AttemptKind, Decline, MoneyRequest, Outcome, Receipt},
     money::{Amount, Currency},
     provider_event::{self, judge},
     refund_resolve,
@@ -46,6 +46,7 @@ impl Machine {
         let fate = self.fates[request.leg];
         let before = self.book.get(&target).map(|target| target.booked);
         let fresh = match (request.kind, before) {
+            (AttemptKind::Charge, _) if self.trouble(request).is_some() => Booked::Declined,
             (AttemptKind::Charge, _) => match fate {
                 Fate::Approve | Fate::BreakPromise if request.capture_later => Booked::Authorized,
                 Fate::Approve | Fate::BreakPromise | Fate::TakeAtOnce => Booked::Done,
@@ -86,8 +87,18 @@ impl Machine {
             Some(Booked::Pending) => Outcome::RequiresAction { url: "https://bank.example".to_owned(), provider_reference: reference },
             Some(Booked::Authorized) => Outcome::Authorized(receipt(&reference, request.amount.minor())),
             Some(Booked::Done) => approved(&reference, request.amount.minor()),
+            Some(Booked::Declined) if self.trouble(request).is_some() => {
+                let decline = Decline::new("try_again_later".to_owned(), "no".to_owned(), None);
+                Outcome::Declined(Decline { advice: self.trouble(request).unwrap_or_default(), ..decline })
+            }
             Some(Booked::Declined | Booked::Voided) => declined(),
         }
+    }
+
+    /// What ails the account that a charge goes to.
+    fn trouble(&self, request: &MoneyRequest) -> Option<Advice> {
+        let account = request.account.as_ref().filter(|_| request.kind == AttemptKind::Charge)?;
+        self.troubles.get(account.as_str()).copied()
     }
 
     /// What the provider has of the customer's money in the end.
@@ -164,9 +175,9 @@ pub(super) fn approved(reference: &str, minor: i64) -> Outcome {
 
 fn receipt(reference: &str, minor: i64) -> Receipt {
     let currency = Currency::parse("usd").unwrap();
-    Receipt { provider_reference: reference.to_owned(), amount: Amount::from_minor(minor), currency }
+    Receipt::of(reference.to_owned(), Amount::from_minor(minor), currency)
 }
 
 pub(super) fn declined() -> Outcome {
-    Outcome::Declined(Decline { decline_code: "generic_decline".to_owned(), message: "no".to_owned(), provider_reference: None })
+    Outcome::Declined(Decline::new("generic_decline".to_owned(), "no".to_owned(), None))
 }

@@ -114,7 +114,7 @@ impl Shop {
                 2 => packs()
                     .nth(at)
                     .map_or(Tender::Balance {}, |bought_membership| Tender::Membership { bought_membership, covers: Vec::new() }),
-                _ => Tender::Card { token: Secret::new("tok_visa".to_owned()) },
+                _ => Tender::card(Secret::new("tok_visa".to_owned())),
             };
             let named = at != last && !matches!(tender, Tender::Membership { .. });
             Asked { tender, amount: named.then(|| Amount::from_minor(amount)), param: format!("payment.methods[{at}]") }
@@ -179,6 +179,7 @@ impl Shop {
             completed_at: None,
             attempts: Vec::new(),
             refunds: Vec::new(),
+            disputes: Vec::new(),
         })
     }
 
@@ -208,7 +209,7 @@ impl Shop {
                 checkout: checkout.id.clone(),
                 lease_token: lease_token.clone(),
                 lease_for,
-                provider: "sandbox".to_owned(),
+                routing: crate::domain::routing::to_the_sandbox(),
                 key_window,
             };
             let n = match begin::begin(checkout.clone(), &ask, &mut self.world(&checkout), NOW, &self.entropy).unwrap() {
@@ -224,7 +225,15 @@ impl Shop {
             };
             let request = checkout.attempts.iter().find(|attempt| attempt.n == n).unwrap().request.clone();
             let outcome = self.provide(&request, says_no(request.kind, n));
-            let what = Settlement { checkout: ask.checkout, n, lease_token, outcome, retry_in: Duration::ZERO, known: None };
+            let what = Settlement {
+                checkout: ask.checkout,
+                n,
+                lease_token,
+                outcome,
+                retry_in: Duration::ZERO,
+                routing: crate::domain::routing::to_the_sandbox(),
+                known: None,
+            };
             let effects = settle::settle(checkout, &what, NOW, &self.entropy).unwrap().unwrap();
             checkout = self.apply(effects);
         }
@@ -232,10 +241,10 @@ impl Shop {
     }
 
     fn provide(&mut self, request: &MoneyRequest, says_no: bool) -> Outcome {
-        let receipt = Receipt { provider_reference: "ref_1".to_owned(), amount: request.amount, currency: request.currency };
+        let receipt = Receipt::of("ref_1".to_owned(), request.amount, request.currency);
         let can_refuse = matches!(request.kind, AttemptKind::Charge | AttemptKind::Refund);
         if says_no && can_refuse {
-            return Outcome::Declined(Decline { decline_code: "no".to_owned(), message: "no".to_owned(), provider_reference: None });
+            return Outcome::Declined(Decline::new("no".to_owned(), "no".to_owned(), None));
         }
         match request.kind {
             AttemptKind::Charge if request.capture_later => return Outcome::Authorized(receipt),

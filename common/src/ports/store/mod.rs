@@ -11,6 +11,7 @@
 //! | `memberships`, `payment_methods` | what customers have bought, and saved, to pay with |
 //! | `ledger` | the ledger as people read it |
 //! | `numbers` | numbers for things whose ids are none |
+//! | `provider_accounts` | accounts with payment providers, which of them a charge goes to, and how they do |
 //! | `provider_events` | what providers tell us of their own accord |
 //! | `settings` | how a tenant presents itself, and where its days are counted |
 //! | `subscriptions` | what sold plans have become |
@@ -32,6 +33,7 @@ mod memberships;
 mod numbers;
 mod paging;
 mod payment_methods;
+mod provider_accounts;
 mod provider_events;
 mod settings;
 mod subscriptions;
@@ -52,6 +54,7 @@ pub use memberships::*;
 pub use numbers::*;
 pub use paging::*;
 pub use payment_methods::*;
+pub use provider_accounts::*;
 pub use provider_events::*;
 pub use settings::*;
 pub use subscriptions::*;
@@ -72,6 +75,7 @@ pub trait Store:
     + MembershipStore
     + NumberStore
     + PaymentMethodStore
+    + ProviderAccountStore
     + ProviderEventStore
     + SettingsStore
     + SubscriptionStore
@@ -93,6 +97,7 @@ impl<
         + MembershipStore
         + NumberStore
         + PaymentMethodStore
+        + ProviderAccountStore
         + ProviderEventStore
         + SettingsStore
         + SubscriptionStore

@@ -1,0 +1,56 @@
+//! Sales through Stripe, of which a stand-in plays the part: its own book says what was captured and what went back.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod after;
+mod killed;
+mod pages;
+mod routes;
+mod sales;
+mod studio;
+#[path = "../support/mod.rs"]
+mod support;
+
+use studio::Studio;
+use support::system::Deployment;
+
+/// Tells each story over both deployments, each with a system and a stand-in of its own, and audits and stops it afterwards.
+macro_rules! stories {
+    ($($story:path as $name:ident;)*) => {
+        mod embedded {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let studio = Studio::open(Deployment::Embedded).await;
+                $story(&studio).await;
+                studio.close().await;
+            })*
+        }
+
+        mod distributed {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let studio = Studio::open(Deployment::Distributed).await;
+                $story(&studio).await;
+                studio.close().await;
+            })*
+        }
+    };
+}
+
+stories! {
+    sales::story as every_way_a_card_ends_at_stripe_is_told_and_captured_once_at_most;
+    pages::story as customers_confirm_and_pay_on_stripes_pages_and_come_back;
+    after::story as what_comes_after_the_charge_is_in_the_books_and_told;
+    routes::story as a_charge_goes_where_the_rules_send_it_and_elsewhere_behind_a_definite_no;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_dies_at_whichever_byte_a_sale_is_captured_once() {
+    for deployment in [Deployment::Embedded, Deployment::Distributed] {
+        let mut studio = Studio::open(deployment).await;
+        killed::story(&mut studio).await;
+        studio.close().await;
+    }
+}

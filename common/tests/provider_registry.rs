@@ -1,0 +1,350 @@
+//! The registry of payment providers: whose account is whose, what outlives a change, and where charges may go.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+use async_trait::async_trait;
+use boxoffice_common::{
+    adapters::{
+        provider_events::{EventSource, EventSources, NotGenuine},
+        provider_guard::GuardLimits,
+        provider_registry::*,
+        providers::Providers,
+        sealing::Sealer,
+        sql::SqlStore,
+    },
+    domain::{
+        attempt::{Attempt, AttemptKind, MoneyRequest, Outcome},
+        id::{CheckoutId, Entropy, ProviderAccountId},
+        money::{Amount, Currency},
+        provider_account::{CircuitState, CredentialParts, Credentials, ProviderAccount, ProviderKind},
+        provider_event::{EventAccount, Told},
+        routing::{Method, Routing, RoutingRule, RoutingRules, Target},
+        scope::{Mode, Scope},
+        secret::Secret,
+        time::Timestamp,
+    },
+    ports::{
+        clock::{Clock, SystemClock},
+        provider::{Capabilities, PaymentProvider},
+        routes::Routes,
+        store::{ProviderAccountStore, UpkeepStore},
+    },
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+const LIMITS_AT_ONCE: usize = 64;
+
+/// Makes providers that say which key they were made with, and fail when they are told to.
+#[derive(Default)]
+struct Factory {
+    fails: Arc<AtomicBool>,
+    built: AtomicU32,
+}
+
+struct Fake {
+    key: Secret<String>,
+    account: EventAccount,
+    fails: Arc<AtomicBool>,
+}
+
+struct Adapter(Arc<Fake>);
+
+impl ProviderFactory for Factory {
+    fn kind(&self) -> ProviderKind {
+        ProviderKind::Stripe
+    }
+
+    fn build(&self, account: &ProviderAccount, credentials: &Credentials) -> Result<Arc<dyn AccountAdapter>, NotBuilt> {
+        self.built.fetch_add(1, Ordering::Relaxed);
+        let (mode, tenant) = (account.scope.mode(), Some(account.scope.tenant().to_owned()));
+        let account = EventAccount { provider: "stripe", account: account.id.to_string(), mode, tenant };
+        Ok(Arc::new(Adapter(Arc::new(Fake { key: credentials.key().clone(), account, fails: Arc::clone(&self.fails) }))))
+    }
+}
+
+#[async_trait]
+impl AccountAdapter for Adapter {
+    fn provider(&self) -> Arc<dyn PaymentProvider> {
+        Arc::clone(&self.0) as _
+    }
+
+    fn events(&self) -> Arc<dyn EventSource> {
+        Arc::clone(&self.0) as _
+    }
+}
+
+#[async_trait]
+impl PaymentProvider for Fake {
+    fn name(&self) -> &'static str {
+        "stripe"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { capture_later: true, void: true, refund: true, look_up: true, key_window: Duration::from_secs(3600) }
+    }
+
+    async fn send(&self, _: &MoneyRequest) -> Outcome {
+        if self.fails.load(Ordering::Relaxed) {
+            return Outcome::Unknown("the connection was reset".to_owned());
+        }
+        Outcome::Pending { provider_reference: self.key.reveal().clone() }
+    }
+
+    async fn look_up(&self, _: &Attempt) -> Outcome {
+        Outcome::Unknown("not looked for".to_owned())
+    }
+}
+
+impl EventSource for Fake {
+    fn account(&self) -> &EventAccount {
+        &self.account
+    }
+
+    fn verify(&self, _: &http::HeaderMap, _: &[u8], _: Timestamp) -> Result<String, NotGenuine> {
+        Ok(self.key.reveal().clone())
+    }
+
+    fn read(&self, _: &str) -> Result<Told, serde_json::Error> {
+        Ok(Told::Other)
+    }
+}
+
+struct Site {
+    store: Arc<SqlStore>,
+    entropy: Arc<Entropy>,
+    key: Secret<String>,
+    scope: Scope,
+    _folder: tempfile::TempDir,
+}
+
+impl Site {
+    async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = Secret::new(format!("sqlite://{}", folder.path().join("store.db").display()));
+        let entropy = Arc::new(Entropy::from_os());
+        let store = Arc::new(SqlStore::open(&url, Arc::new(SystemClock::default()), Arc::clone(&entropy)).await.unwrap());
+        store.migrate().await.unwrap();
+        let key = Sealer::generate_key().unwrap();
+        Self { store, entropy, key, scope: Scope::new("studio", Mode::Test).unwrap(), _folder: folder }
+    }
+
+    /// A process's registry; its keys may be others.
+    fn registry_with(&self, factory: &Arc<Factory>, key: Option<&str>) -> ProviderRegistry {
+        let sealer = key.map(|key| Arc::new(Sealer::parse(&Secret::new(key.to_owned())).unwrap()));
+        let office = AccountOffice::new(self.store.clone(), sealer);
+        let factories = ProviderFactories::default().with(Arc::clone(factory) as _);
+        let limits = GuardLimits::within(Duration::from_secs(30), Duration::from_secs(10), LIMITS_AT_ONCE);
+        ProviderRegistry::new(self.store.clone(), office, factories, limits, Providers::new(), EventSources::default())
+    }
+
+    fn registry(&self, factory: &Arc<Factory>) -> ProviderRegistry {
+        self.registry_with(factory, Some(self.key.reveal()))
+    }
+
+    async fn add(&self, registry: &ProviderRegistry, scope: &Scope, key: &str) -> ProviderAccountId {
+        let credentials = parts(key, &[]);
+        let new = NewProviderAccount { provider: ProviderKind::Stripe, name: "Main".to_owned(), enabled: true, credentials };
+        let account = registry.office().add(scope, new, &self.entropy, SystemClock::default().now()).await.unwrap();
+        registry.forget(scope, Some(&account.id));
+        account.id
+    }
+
+    async fn change(&self, registry: &ProviderRegistry, id: &ProviderAccountId, edit: AccountEdit) {
+        registry.office().change(&self.scope, id, edit).await.unwrap();
+        registry.forget(&self.scope, Some(id));
+    }
+}
+
+fn parts(key: &str, secrets: &[&str]) -> CredentialParts {
+    let webhook_secrets = (!secrets.is_empty()).then(|| secrets.iter().map(|text| Secret::new((*text).to_owned())).collect());
+    CredentialParts { secret_key: Some(Secret::new(key.to_owned())), webhook_secrets, ..CredentialParts::default() }
+}
+
+fn request(n: u32) -> MoneyRequest {
+    let reference = CheckoutId::parse(format!("chk_{n}")).unwrap();
+    serde_json::from_value(serde_json::json!({
+        "kind": AttemptKind::Charge, "key": format!("{reference}_1"), "reference": reference,
+        "amount": Amount::from_minor(100), "currency": Currency::parse("usd").unwrap(),
+    }))
+    .unwrap()
+}
+
+/// With which key the account is charged.
+async fn charged_with(registry: &ProviderRegistry, id: &ProviderAccountId, scope: &Scope) -> Option<String> {
+    let provider = registry.provider("stripe", Some(id), scope).await.unwrap()?;
+    match provider.send(&request(1)).await {
+        Outcome::Pending { provider_reference } => Some(provider_reference),
+        other => panic!("{other:?}"),
+    }
+}
+
+const ONE: &str = "sk_test_the_first_0001";
+const TWO: &str = "sk_test_the_second_0002";
+
+#[tokio::test]
+async fn an_account_is_its_scopes_alone_and_serves_its_attempts_when_it_is_disabled() {
+    let (site, factory) = (Site::open().await, Arc::default());
+    let registry = site.registry(&factory);
+    let id = site.add(&registry, &site.scope, ONE).await;
+    assert_eq!(charged_with(&registry, &id, &site.scope).await.as_deref(), Some(ONE));
+    for other in [Scope::new("studio", Mode::Live).unwrap(), Scope::new("other", Mode::Test).unwrap()] {
+        assert!(registry.provider("stripe", Some(&id), &other).await.unwrap().is_none(), "{other}");
+    }
+    assert!(registry.provider("mollie", Some(&id), &site.scope).await.unwrap().is_none());
+    assert!(registry.provider("stripe", None, &site.scope).await.unwrap().is_none());
+    let nobody = ProviderAccountId::parse("pac_nobody").unwrap();
+    assert!(registry.provider("stripe", Some(&nobody), &site.scope).await.unwrap().is_none());
+    assert_eq!(registry.routing(&site.scope).await.unwrap().candidates.len(), 2);
+    site.change(&registry, &id, AccountEdit { enabled: Some(false), ..AccountEdit::default() }).await;
+    assert_eq!(charged_with(&registry, &id, &site.scope).await.as_deref(), Some(ONE));
+    let routing = registry.routing(&site.scope).await.unwrap();
+    assert_eq!(routing.candidates, Routing::default().candidates, "no new charge goes there");
+    assert_eq!(routing.key_window("stripe", Duration::MAX), ProviderKind::Stripe.key_window(), "what is open there goes on");
+    assert_eq!(registry.sources(ProviderKind::Stripe).await.unwrap().len(), 1, "and its events are taken");
+}
+
+#[tokio::test]
+async fn events_are_read_by_the_account_that_their_address_names() {
+    let (site, factory) = (Site::open().await, Arc::default());
+    let registry = site.registry(&factory);
+    let (one, two) =
+        (site.add(&registry, &site.scope, ONE).await, site.add(&registry, &Scope::new("other", Mode::Test).unwrap(), TWO).await);
+    let source = registry.source("stripe", two.as_str()).await.unwrap().unwrap();
+    assert_eq!((source.account().account.as_str(), source.account().tenant.as_deref()), (two.as_str(), Some("other")));
+    for (provider, account) in [("mollie", one.as_str()), ("stripe", "pac_nobody"), ("stripe", "test"), ("stripe", ""), ("", one.as_str())]
+    {
+        assert!(registry.source(provider, account).await.unwrap().is_none(), "{provider} {account}");
+    }
+    let all = registry.sources(ProviderKind::Stripe).await.unwrap();
+    assert_eq!(all.iter().map(|source| source.account().account.as_str()).collect::<Vec<_>>(), [one.as_str(), two.as_str()]);
+}
+
+#[tokio::test]
+async fn charges_may_go_to_the_accounts_by_age_then_to_the_sandbox_and_with_a_live_key_never_to_that() {
+    let (site, factory) = (Site::open().await, Arc::default());
+    let registry = site.registry(&factory);
+    let live = Scope::new("studio", Mode::Live).unwrap();
+    let alone = registry.routing(&site.scope).await.unwrap();
+    assert_eq!(alone.candidates, Routing::default().candidates);
+    for kind in ProviderKind::ALL {
+        assert_eq!(alone.key_window(kind.as_str(), Duration::MAX), kind.key_window(), "whatever accounts there are");
+    }
+    assert!(registry.routing(&live).await.unwrap().candidates.is_empty());
+    let (one, two) = (site.add(&registry, &site.scope, ONE).await, site.add(&registry, &site.scope, TWO).await);
+    let of_live = site.add(&registry, &live, "sk_live_the_third_0003").await;
+    let target = Target { account: two.to_string(), weight: 1 };
+    let rule = RoutingRule { currencies: Vec::new(), methods: vec![Method::Card], min_amount: None, max_amount: None, to: vec![target] };
+    site.store.put_routing_rules(&site.scope, &RoutingRules { rules: vec![rule] }).await.unwrap();
+    registry.forget(&site.scope, None);
+    let routing = registry.routing(&site.scope).await.unwrap();
+    let names: Vec<&str> = routing.candidates.iter().map(|candidate| candidate.route.name()).collect();
+    assert_eq!((names, routing.rules.rules.len()), (vec![one.as_str(), two.as_str(), "sandbox"], 1));
+    assert_eq!(routing.key_window("stripe", Duration::MAX), ProviderKind::Stripe.key_window());
+    assert_eq!(routing.key_window("sandbox", Duration::MAX), Duration::from_secs(24 * 3600));
+    assert!(Arc::ptr_eq(&routing, &registry.routing(&site.scope).await.unwrap()), "the same one while nothing turns");
+    let routing = registry.routing(&live).await.unwrap();
+    assert_eq!(routing.candidates.iter().map(|candidate| candidate.route.name()).collect::<Vec<_>>(), [of_live.as_str()]);
+}
+
+#[tokio::test]
+async fn what_is_known_of_how_an_account_does_outlives_all_changes_but_that_of_its_key() {
+    let (site, factory) = (Site::open().await, Arc::<Factory>::default());
+    let registry = site.registry(&factory);
+    let (id, well) = (site.add(&registry, &site.scope, ONE).await, site.add(&registry, &site.scope, TWO).await);
+    factory.fails.store(true, Ordering::Relaxed);
+    let provider = registry.provider("stripe", Some(&id), &site.scope).await.unwrap().unwrap();
+    for n in 0..40 {
+        provider.send(&request(n)).await;
+    }
+    let states = async || {
+        let routing = registry.routing(&site.scope).await.unwrap();
+        [&id, &well].map(|id| routing.candidates.iter().find(|candidate| candidate.route.name() == id.as_str()).unwrap().is_failing)
+    };
+    assert_eq!(states().await, [true, false], "one account's failures are nobody else's");
+    let seen = registry.seen().into_iter().find(|(account, _)| *account == id.as_str()).unwrap().1;
+    assert_eq!((seen.circuit, seen.last_error.unwrap().0.as_str()), (CircuitState::Open, "the connection was reset"));
+    factory.fails.store(false, Ordering::Relaxed);
+    site.change(&registry, &id, AccountEdit { name: Some("Other".to_owned()), ..AccountEdit::default() }).await;
+    assert_eq!((states().await, factory.built.load(Ordering::Relaxed)), ([true, false], 2));
+    // Another webhook secret is built anew behind the same guard.
+    let rotated = CredentialParts { webhook_secrets: parts(ONE, &["whsec_0123456789"]).webhook_secrets, ..CredentialParts::default() };
+    site.change(&registry, &id, AccountEdit { credentials: Some(rotated), ..AccountEdit::default() }).await;
+    assert_eq!((states().await, factory.built.load(Ordering::Relaxed)), ([true, false], 3));
+    // Sealing anew changes nothing at all.
+    let new = Sealer::generate_key().unwrap();
+    let both = format!("{},{}", new.reveal(), site.key.reveal());
+    let resealing = site.registry_with(&factory, Some(&both));
+    assert_eq!(resealing.office().reseal().await.unwrap(), Resealed { done: 2, current: 0, left: 0 });
+    assert_eq!(resealing.office().reseal().await.unwrap(), Resealed { done: 0, current: 2, left: 0 });
+    let replaced = AccountEdit { credentials: Some(parts("sk_test_the_third_0003", &[])), ..AccountEdit::default() };
+    resealing.office().change(&site.scope, &id, replaced).await.unwrap();
+    let after = site.registry_with(&factory, Some(new.reveal()));
+    assert_eq!(charged_with(&after, &id, &site.scope).await.as_deref(), Some("sk_test_the_third_0003"));
+    assert!(charged_with(&after, &well, &site.scope).await.is_some());
+}
+
+#[tokio::test]
+async fn a_new_key_is_a_new_account_as_far_as_its_circuit_goes() {
+    let (site, factory) = (Site::open().await, Arc::<Factory>::default());
+    let registry = site.registry(&factory);
+    let id = site.add(&registry, &site.scope, ONE).await;
+    factory.fails.store(true, Ordering::Relaxed);
+    let provider = registry.provider("stripe", Some(&id), &site.scope).await.unwrap().unwrap();
+    for n in 0..40 {
+        provider.send(&request(n)).await;
+    }
+    factory.fails.store(false, Ordering::Relaxed);
+    site.change(&registry, &id, AccountEdit { credentials: Some(parts(TWO, &[])), ..AccountEdit::default() }).await;
+    assert_eq!(charged_with(&registry, &id, &site.scope).await.as_deref(), Some(TWO));
+}
+
+#[tokio::test]
+async fn without_the_key_nothing_is_added_and_nothing_works_and_with_it_all_does_again() {
+    let (site, factory) = (Site::open().await, Arc::default());
+    let registry = site.registry(&factory);
+    let id = site.add(&registry, &site.scope, ONE).await;
+    let other = Sealer::generate_key().unwrap();
+    for (key, words) in [(None, "no BOXOFFICE_SECRETS_KEY"), (Some(other.reveal().as_str()), "not in BOXOFFICE_SECRETS_KEY")] {
+        let without = site.registry_with(&factory, key);
+        assert!(without.provider("stripe", Some(&id), &site.scope).await.unwrap().is_none());
+        assert!(without.source("stripe", id.as_str()).await.unwrap().is_none());
+        assert_eq!(without.routing(&site.scope).await.unwrap().candidates, Routing::default().candidates);
+        let accounts = without.accounts(&site.scope).await.unwrap();
+        assert!(accounts[0].problem().unwrap().contains(words), "{:?}", accounts[0].problem());
+        assert!(accounts[0].check().await.unwrap_err().mend.contains("BOXOFFICE_SECRETS_KEY"));
+    }
+    let without = site.registry_with(&factory, None);
+    let new = NewProviderAccount { provider: ProviderKind::Stripe, name: "x".to_owned(), enabled: true, credentials: parts(TWO, &[]) };
+    let now = SystemClock::default().now();
+    assert_eq!(without.office().add(&site.scope, new, &site.entropy, now).await.unwrap_err(), AccountError::NoKey);
+    let edit = AccountEdit { enabled: Some(false), ..AccountEdit::default() };
+    assert!(!without.office().change(&site.scope, &id, edit).await.unwrap().enabled, "it can still be disabled");
+    // Whoever has lost the key gives everything anew, and not only a part.
+    let lost = site.registry_with(&factory, Some(other.reveal()));
+    let part = CredentialParts { webhook_secrets: Some(Vec::new()), ..CredentialParts::default() };
+    let edit = AccountEdit { credentials: Some(part), ..AccountEdit::default() };
+    assert!(matches!(lost.office().change(&site.scope, &id, edit).await, Err(AccountError::NotOpened(_))));
+    site.change(&lost, &id, AccountEdit { credentials: Some(parts(TWO, &[])), ..AccountEdit::default() }).await;
+    assert_eq!(charged_with(&lost, &id, &site.scope).await.as_deref(), Some(TWO));
+}
+
+#[tokio::test]
+async fn a_row_that_was_copied_to_another_tenant_does_not_open_there() {
+    let (site, factory) = (Site::open().await, Arc::default());
+    let registry = site.registry(&factory);
+    let id = site.add(&registry, &site.scope, ONE).await;
+    let stored = site.store.account(&id).await.unwrap().unwrap();
+    let thief = Scope::new("thief", Mode::Test).unwrap();
+    let mut copied = stored.clone();
+    copied.account.scope = thief;
+    assert!(registry.office().open(&stored).is_ok() && registry.office().open(&copied).is_err());
+    let mut live = stored;
+    live.account.scope = Scope::new("studio", Mode::Live).unwrap();
+    assert!(registry.office().open(&live).is_err());
+}
