@@ -47,7 +47,9 @@ pub(super) async fn show(
     }
     let again = is_under_way(&checkout).then(|| (LATER, format!("/return/{link}")));
     let (heading, words) = words(&checkout);
-    let page = ProblemPage { shop: Shop::nobody(), heading, words, again: None };
+    // Whoever came back without paying finds the way there again.
+    let to_pay = checkout.payment_url.clone().filter(|url| url.starts_with("https://") || url.starts_with("http://"));
+    let page = ProblemPage { shop: Shop::nobody(), heading, words, again: to_pay };
     Ok(page_of(StatusCode::OK, &Frame::default(), &page, again))
 }
 
@@ -68,7 +70,11 @@ const fn words(checkout: &Checkout) -> (&'static str, &'static str) {
             ("It was not paid", "Nothing was charged. You can close this page and go back to the shop.")
         }
         Status::NeedsReview => ("We are looking into your payment", "Whether it went through is not clear yet. Please do not pay again."),
-        Status::Queued | Status::Processing | Status::AwaitingPayment | Status::Reconciling => {
+        Status::AwaitingPayment => (
+            "Your payment is not complete yet",
+            "If you have confirmed it, wait a moment: the answer is on its way. If not, you can go back and pay.",
+        ),
+        Status::Queued | Status::Processing | Status::Reconciling => {
             ("Your payment is being checked…", "Please do not close this page, and do not pay again.")
         }
     }

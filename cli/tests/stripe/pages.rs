@@ -71,6 +71,11 @@ async fn whoever_pays_on_stripes_page_has_paid_once(studio: &Studio) {
     });
     let waiting = studio.shop.buy(&order).await;
     assert_eq!(waiting["status"], "awaiting_payment", "{waiting}");
+    let session = waiting["payment_attempts"][0]["provider_reference"].as_str().unwrap();
+    let back = studio.stripe.book().object(session).unwrap()["cancel_url"].as_str().unwrap().to_owned();
+    let turned_back = browser(studio).get(&back).await;
+    assert!(turned_back.status == 200 && turned_back.text.contains("not complete yet"), "{}", turned_back.text);
+    assert!(turned_back.text.contains("Back to the payment"), "whoever turned back can still pay: {}", turned_back.text);
     pay_at(studio, waiting["payment_url"].as_str().unwrap()).await;
     let sold = studio.shop.until(waiting["id"].as_str().unwrap(), "succeeded").await;
     assert_eq!((&sold["amount_paid"], studio.captures(sold["id"].as_str().unwrap()).len()), (&json!(3000), 1), "{sold}");

@@ -387,8 +387,13 @@ fn void_refused(effects: &mut Effects, what: &Settlement, decline: &Decline, ent
         let charge = effects.attempt(n)?;
         (charge.status, charge.tries) = (AttemptStatus::Unknown, 0);
     }
-    effects.checkout.due_at = Some(now);
-    if hosted::may_go_on(&effects.checkout) && effects.checkout.status == Status::Reconciling {
+    // Whoever looks for the charge just now is waited for.
+    let held = effects.checkout.open_attempt().and_then(|open| open.lease_until);
+    effects.checkout.due_at = Some(held.map_or(now, |until| until.max(now)));
+    // The charge's own no may have come before, by an event: then there is nothing left to look for.
+    let may_come = |charge: &Attempt| !matches!(charge.status, AttemptStatus::Declined | AttemptStatus::NotSent);
+    let is_over = effects.checkout.open_attempt().is_none() && !effects.checkout.charges().any(may_come);
+    if (is_over || hosted::may_go_on(&effects.checkout)) && effects.checkout.status == Status::Reconciling {
         // The customer had said no by himself, and there was nothing left to be taken back.
         return saga::give_up(effects, hosted::called_off(&effects.checkout), entropy);
     }

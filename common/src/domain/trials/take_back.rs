@@ -11,6 +11,7 @@ use crate::domain::{
     refund::RefundAsk,
     state::Status,
 };
+use std::time::Duration;
 
 /// A bank asks the customer.
 fn asked_by_bank() -> Machine {
@@ -118,4 +119,37 @@ fn a_question_that_is_taken_back_ends_with_the_cancel_or_the_deadline_that_comes
     try_to_pay(&mut machine);
     assert_eq!(machine.checkout.charges().count(), MAX_TRIES);
     assert!(!machine.take_back(machine.checkout.next_n()), "behind it is no other way");
+}
+
+#[test]
+fn a_void_that_is_refused_while_a_dead_worker_still_holds_the_charge_waits_for_its_lease() {
+    let mut machine = Machine::hosted(Fate::AskCustomer);
+    machine.work();
+    assert!(machine.pay(1));
+    machine.work();
+    machine.wait(Duration::from_secs(1));
+    assert!(machine.begin(), "somebody looks what became of it");
+    assert!(machine.take_back(2));
+    machine.hands.clear();
+    machine.customer(false);
+    machine.come_to_rest();
+    machine.check_at_rest();
+}
+
+#[test]
+fn a_void_that_is_refused_behind_the_charges_own_no_ends_what_was_called_off() {
+    let mut machine = Machine::hosted(Fate::AskCustomer);
+    machine.work();
+    assert!(machine.pay(1));
+    machine.work();
+    assert!(machine.take_back(2));
+    assert!(machine.begin(), "the void is under way");
+    machine.customer(false);
+    machine.webhook(1);
+    assert!(!machine.cancel());
+    machine.ask(0, Net::Well);
+    machine.settle(0, false);
+    machine.come_to_rest();
+    assert_eq!(machine.checkout.status, Status::Canceled);
+    machine.check_at_rest();
 }
