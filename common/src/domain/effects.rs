@@ -84,7 +84,8 @@ impl Effects {
     pub fn start(mut checkout: Checkout, now: Timestamp) -> Self {
         let from_version = checkout.version;
         checkout.version += 1;
-        checkout.updated_at = now;
+        // Its own time never runs backwards, whichever machine's clock is behind: what was opened before an end is told from what came after.
+        checkout.updated_at = now.max(checkout.updated_at);
         checkout.rescues = 0;
         let (attempts, refunds, balance, bought, ended, ledger, events, timeline) = Default::default();
         let routing = None;

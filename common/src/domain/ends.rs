@@ -13,6 +13,7 @@ use super::{
     time::Timestamp,
     timeline::TimelineEntry,
 };
+use std::time::Duration;
 
 /// How an operator's decision stands in the timeline.
 pub const RESOLVED: &str = "resolved";
@@ -116,6 +117,9 @@ pub fn resolve(
     if checkout.status != Status::NeedsReview {
         return Ok(None);
     }
+    // What was being undone before it was sold is no late money, by whichever clock: see [`Checkout::undoes_late_money`].
+    let newest = checkout.attempts.iter().map(|attempt| attempt.created_at).max().filter(|_| verdict == Verdict::Succeeded);
+    let now = newest.map_or(now, |newest| now.max(newest.after(Duration::from_millis(1))));
     let mut effects = Effects::start(checkout, now);
     effects.note(RESOLVED, note);
     match verdict {

@@ -228,6 +228,10 @@ pub fn judge(checkout: &Checkout, account: &EventAccount, told: &ToldMoney) -> V
         Word::Moved => {
             let was_refused = attempt.status == AttemptStatus::Declined;
             if was_refused && told.about == About::Refund {
+                // What is called as the refund that failed is an older word: one that has failed stays so, and events come in any order.
+                if attempt.provider_reference.is_some() {
+                    return Verdict::Known;
+                }
                 return Verdict::Review("a refund that was refused went all the same");
             }
             // What was taken behind a no goes back: for that, everything else has to rest.

@@ -199,7 +199,11 @@ fn a_refund_that_came_back_is_taken_back_and_one_under_way_is_settled() {
     }
     assert_eq!(judged(AttemptStatus::Declined, refused()), Verdict::Known);
     assert_eq!(judged(AttemptStatus::Approved, Word::Moved), Verdict::Known);
-    assert!(matches!(judged(AttemptStatus::Declined, Word::Moved), Verdict::Review(_)), "that would be gone behind a no");
+    assert_eq!(judged(AttemptStatus::Declined, Word::Moved), Verdict::Known, "an older word, that comes behind the newer one");
+    let mut never_made = refunded(AttemptStatus::Declined);
+    never_made.attempts[1].provider_reference = None;
+    let judged_behind_a_no = judge(&never_made, &account(), &told_of_refund(Word::Moved));
+    assert!(matches!(judged_behind_a_no, Verdict::Review(_)), "that would be gone behind a no");
     // The charge's amount, or its key, is not the refund's.
     for wrong in [
         ToldMoney { amount: Amount::from_minor(1500), ..told_of_refund(refused()) },

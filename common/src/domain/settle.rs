@@ -62,7 +62,7 @@ pub fn settle(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &E
         (AttemptKind::Charge, Outcome::Declined(decline)) => declined(&mut effects, what, decline, entropy)?,
         (AttemptKind::Capture, Outcome::Declined(decline)) => capture_refused(&mut effects, what.n, decline, entropy)?,
         (AttemptKind::Void, Outcome::Approved(_)) => voided(&mut effects, what.n, entropy)?,
-        (AttemptKind::Void, Outcome::Declined(decline)) => void_refused(&mut effects, what, decline, entropy)?,
+        (AttemptKind::Void, Outcome::Declined(decline)) => void_refused(&mut effects, what, decline)?,
         (AttemptKind::Refund, Outcome::Approved(receipt)) => refunded(&mut effects, what.n, receipt, entropy)?,
         (AttemptKind::Refund, Outcome::Declined(decline)) => refund_refused(&mut effects, what.n, decline, entropy)?,
         (AttemptKind::Charge, Outcome::RequiresAction { url, provider_reference }) => {
@@ -82,6 +82,11 @@ pub fn settle(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &E
         (_, Outcome::NotSent { cause, .. }) => not_sent(&mut effects, what, cause, entropy)?,
     }
     saga::drop_needless_voids(&mut effects)?;
+    if is_over(&effects.checkout) {
+        // The charge had its no by itself, from whomever, and there was nothing left to be taken back.
+        let why = hosted::called_off(&effects.checkout);
+        saga::give_up(&mut effects, why, entropy)?;
+    }
     if effects.checkout.status == Status::NeedsReview {
         // Whatever comes in: only an operator goes on.
         effects.checkout.due_at = None;
@@ -124,6 +129,12 @@ pub(super) fn may_be_taken_after_all(checkout: &Checkout, charge: &Attempt) -> b
     let newest = checkout.charge_of(charge.request.leg).map(|newest| newest.n);
     let waits_for_operator = checkout.status == Status::NeedsReview && newest != Some(charge.n);
     checkout.status.is_terminal() || !(waits_for_operator || checkout.open_attempt().is_some())
+}
+
+/// Whether nothing is under way any more of what was being sorted out, and nothing can come of it.
+fn is_over(checkout: &Checkout) -> bool {
+    let may_come = |charge: &Attempt| !matches!(charge.status, AttemptStatus::Declined | AttemptStatus::NotSent);
+    checkout.status == Status::Reconciling && checkout.open_attempt().is_none() && !checkout.charges().any(may_come)
 }
 
 fn is_fresh(attempt: &Attempt) -> bool {
@@ -375,7 +386,7 @@ fn voided(effects: &mut Effects, n: u32, entropy: &Entropy) -> Result<(), Decide
 }
 
 /// The provider will not void: as a rule because the money came. A look-up tells.
-fn void_refused(effects: &mut Effects, what: &Settlement, decline: &Decline, entropy: &Entropy) -> Result<(), DecideError> {
+fn void_refused(effects: &mut Effects, what: &Settlement, decline: &Decline) -> Result<(), DecideError> {
     let now = effects.checkout.updated_at;
     let attempt = effects.attempt(what.n)?;
     attempt.status = AttemptStatus::Declined;
@@ -390,13 +401,6 @@ fn void_refused(effects: &mut Effects, what: &Settlement, decline: &Decline, ent
     // Whoever looks for the charge just now is waited for.
     let held = effects.checkout.open_attempt().and_then(|open| open.lease_until);
     effects.checkout.due_at = Some(held.map_or(now, |until| until.max(now)));
-    // The charge's own no may have come before, by an event: then there is nothing left to look for.
-    let may_come = |charge: &Attempt| !matches!(charge.status, AttemptStatus::Declined | AttemptStatus::NotSent);
-    let is_over = effects.checkout.open_attempt().is_none() && !effects.checkout.charges().any(may_come);
-    if (is_over || hosted::may_go_on(&effects.checkout)) && effects.checkout.status == Status::Reconciling {
-        // The customer had said no by himself, and there was nothing left to be taken back.
-        return saga::give_up(effects, hosted::called_off(&effects.checkout), entropy);
-    }
     Ok(())
 }
 

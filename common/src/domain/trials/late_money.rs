@@ -2,7 +2,7 @@
 
 use super::{
     hosted::sold_and_taken_after_all,
-    machine::{Machine, Net, TOTAL, WINDOW},
+    machine::{LEASE, Machine, Net, TOTAL, WINDOW},
     provider::{Booked, Fate},
 };
 use crate::domain::{
@@ -61,6 +61,22 @@ impl Machine {
         };
         self.checkout.approved_charges().filter_map(newest_of).filter(left).map(|undo| undo.request.amount.minor()).sum()
     }
+}
+
+#[test]
+fn what_was_being_undone_when_an_operator_sold_it_is_no_late_money() {
+    let mut machine = Machine::split(&[(1, Fate::TakeAtOnce), (1, Fate::Approve)]);
+    machine.refuses = 1;
+    assert!(machine.begin());
+    machine.wait(LEASE);
+    machine.work();
+    machine.cancel();
+    machine.work();
+    machine.resolve(Verdict::Succeeded);
+    machine.come_to_rest();
+    machine.give_back_late_money();
+    machine.check_at_rest();
+    assert_eq!((machine.checkout.status, machine.unapplied, machine.taken()), (Status::Succeeded, 0, 1), "{:#?}", machine.checkout);
 }
 
 #[test]

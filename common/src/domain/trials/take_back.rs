@@ -153,3 +153,22 @@ fn a_void_that_is_refused_behind_the_charges_own_no_ends_what_was_called_off() {
     assert_eq!(machine.checkout.status, Status::Canceled);
     machine.check_at_rest();
 }
+
+#[test]
+fn a_void_that_was_never_sent_behind_the_charges_own_no_keeps_no_called_off_checkout_open() {
+    let mut machine = Machine::hosted(Fate::AskCustomer);
+    machine.work();
+    assert!(machine.pay(1));
+    machine.work();
+    assert!(machine.take_back(2));
+    machine.customer(false);
+    assert!(machine.begin(), "the void is under way");
+    machine.ask(0, Net::Refused);
+    machine.webhook(1);
+    machine.settle(0, false);
+    assert_eq!(machine.checkout.status, Status::AwaitingPayment, "another way may be tried");
+    assert!(machine.cancel());
+    machine.come_to_rest();
+    assert_eq!(machine.checkout.status, Status::Canceled);
+    machine.check_at_rest();
+}
