@@ -60,6 +60,22 @@ async fn heavy_bench_distributed_tells_every_process_apart() {
 }
 
 #[tokio::test]
+async fn heavy_bench_through_stripe_holds_a_thousand_charges_in_flight_in_one_small_worker() {
+    let settings =
+        ["PREFETCH=1200", "PROVIDER_CONCURRENCY=1200", "PROVIDER_TIMEOUT_MS=20000", "LEASE_MS=40000"].map(|one| format!("BOXOFFICE_{one}"));
+    let mut args = vec!["--distributed", "--workers", "1", "--provider", "stripe", "--provider-latency", "10s", "--provider-events"];
+    args.extend(["--concurrency", "1100", "--count", "1100"]);
+    args.extend(settings.iter().flat_map(|setting| ["--env", setting]));
+    let (report, text) = bench(&args).await;
+    assert_eq!((&report["statuses"]["succeeded"], &report["errors"]), (&1100.into(), &serde_json::json!({})), "{text}");
+    assert!(report["checks"].as_array().unwrap().iter().all(|check| check["holds"] == true), "{text}");
+    assert!(report["most_at_once"].as_u64().unwrap() >= 1_000, "{text}");
+    // What is promised is of a release build; without optimisation each of a thousand futures is some times as large.
+    let most = if report["machine"]["release_build"] == true { 100_000_000 } else { 250_000_000 };
+    assert!(report["memory_bytes"]["worker 1"].as_u64().unwrap() < most, "{text}");
+}
+
+#[tokio::test]
 async fn a_load_that_cannot_sell_is_an_error() {
     let recipe =
         Program::at(env!("CARGO_BIN_EXE_boxoffice")).args(["bench", "--url", "http://127.0.0.1:1", "--key", "bo_test_x", "--count", "1"]);

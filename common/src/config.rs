@@ -1,12 +1,7 @@
 //! Configuration: environment with embedded defaults, checked as a whole before anything starts.
 
 use crate::{
-    adapters::{
-        callback::signature::sign_text,
-        mollie::{MOLLIE_URL, MollieTransport},
-        sealing::Sealer,
-        stripe::{STRIPE_URL, StripeTransport},
-    },
+    adapters::{callback::signature::sign_text, mollie::MOLLIE_URL, provider_http::ApiAddress, sealing::Sealer, stripe::STRIPE_URL},
     domain::secret::Secret,
 };
 use std::{path::PathBuf, time::Duration};
@@ -147,10 +142,10 @@ impl Config {
         if let Err(error) = self.secrets_key.as_ref().map(Sealer::parse).transpose() {
             return wrong("BOXOFFICE_SECRETS_KEY", &error.to_string());
         }
-        if !StripeTransport::may_be_at(&self.stripe_url) {
+        if !ApiAddress::parse(&self.stripe_url).is_ok() {
             return wrong("BOXOFFICE_STRIPE_URL", "must be https:// with a host and a final slash, or http:// on this machine");
         }
-        if !MollieTransport::may_be_at(&self.mollie_url) {
+        if !ApiAddress::parse(&self.mollie_url).is_ok() {
             return wrong("BOXOFFICE_MOLLIE_URL", "must be https:// with a host and a final slash, or http:// on this machine");
         }
         if self.provider_timeout >= self.lease {

@@ -1,6 +1,6 @@
 //! What `boxoffice bench` can be asked.
 
-use super::{error::BenchError, scenario::Kind};
+use super::{error::BenchError, provider::Provider, scenario::Kind};
 use boxoffice_common::domain::secret::Secret;
 use clap::{Args, ValueEnum};
 use std::{path::PathBuf, time::Duration};
@@ -64,6 +64,15 @@ pub struct BenchArgs {
     /// With --distributed: how many workers.
     #[arg(long, default_value_t = 2)]
     pub workers: usize,
+    /// Whom the servers that are started charge through. Stripe is played by this process: its CPU time is the load generator's.
+    #[arg(long, value_enum, default_value_t = Provider::Sandbox, conflicts_with = "url")]
+    pub provider: Provider,
+    /// How long that provider takes for each call, such as 20ms.
+    #[arg(long, value_parser = duration, default_value = "0ms", conflicts_with = "url")]
+    pub provider_latency: Duration,
+    /// With --provider stripe: it also tells of each payment by signed events, as Stripe does.
+    #[arg(long, conflicts_with = "url")]
+    pub provider_events: bool,
     /// Also measure the raw operations under a checkout, and how the whole compares with their sum.
     #[arg(long, conflicts_with = "url")]
     pub floor: bool,
@@ -104,6 +113,9 @@ impl BenchArgs {
         }
         if self.distributed && self.workers == 0 {
             return wrong("--workers must be at least 1");
+        }
+        if self.provider_events && self.provider != Provider::Stripe {
+            return wrong("--provider-events are told by --provider stripe only");
         }
         if self.count == Some(0) || self.duration.is_some_and(|duration| duration.is_zero()) {
             return wrong("nothing to do: --count and --duration must be more than nothing");

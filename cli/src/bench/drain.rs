@@ -87,7 +87,7 @@ pub(super) async fn measure(bench: &Bench<'_>, args: &BenchArgs, scenario: &Arc<
         Check { what: format!("{new} new seats sold and {held} held, {told} promised to buyers"), holds: (new, held) == (told, 0) },
     ];
     let drained = Drained { refunds: job.done, seconds, alone_p99_ms, beside_p99_ms };
-    Ok(Measured { outcome, spent, generator, checks, floor: None, drained: Some(drained) })
+    Ok(Measured { outcome, spent, generator, checks, floor: None, drained: Some(drained), most_at_once: None })
 }
 
 /// Calls the session off and stays until everybody has the money back. How long that took, in seconds.

@@ -1,7 +1,7 @@
 //! Why there is no figure, or why the figure is worth nothing.
 
 use super::client::Fault;
-use boxoffice_testkit::{program::ProgramError, servers::ServerError};
+use boxoffice_testkit::{program::ProgramError, servers::ServerError, stripe::StartError};
 use std::io;
 
 /// A bench that cannot be believed.
@@ -16,6 +16,9 @@ pub enum BenchError {
     /// A part of boxoffice did not start.
     #[error(transparent)]
     Program(#[from] ProgramError),
+    /// Stripe's part could not be played.
+    #[error(transparent)]
+    Stripe(#[from] StartError),
     /// A command that prepares the run failed.
     #[error("{command} failed:\n{output}")]
     Command {

@@ -2,7 +2,8 @@
 //!
 //! [`args`] what can be asked · [`run`](fn@run) the story from start to report · [`target`] the servers, as children so that their CPU time is told
 //! apart · [`scenario`] what is bought, and what must be true afterwards · [`load`] closed and open loop · [`buyer`] one checkout from submit to
-//! terminal, [`page`] on the payment page · [`drain`] new sales beside many refunds · [`client`] HTTP · [`tally`] what happened · [`floor`] what the
+//! terminal, [`page`] on the payment page · [`provider`] whom the engine charges
+//! through · [`drain`] new sales beside many refunds · [`client`] HTTP · [`tally`] what happened · [`floor`] what the
 //! raw operations cost · [`machine`], [`report`] what is printed.
 
 mod args;
@@ -16,6 +17,7 @@ mod machine;
 mod meter;
 mod page;
 mod progress;
+mod provider;
 mod report;
 mod run;
 mod scenario;

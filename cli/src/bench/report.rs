@@ -37,6 +37,9 @@ pub(super) struct Report {
     /// Of `drain`.
     #[serde(skip_serializing_if = "Option::is_none")]
     drained: Option<Drained>,
+    /// The most calls that Stripe's stand-in was answering at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    most_at_once: Option<usize>,
     checks: Vec<Check>,
 }
 
@@ -56,6 +59,9 @@ struct Settings {
     preload: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     workers: Option<usize>,
+    provider: String,
+    provider_latency_ms: u128,
+    provider_events: bool,
     env: BTreeMap<String, String>,
 }
 
@@ -79,12 +85,14 @@ pub(super) struct Measured {
     pub(super) checks: Vec<Check>,
     pub(super) floor: Option<Floor>,
     pub(super) drained: Option<Drained>,
+    /// The most calls that Stripe's stand-in was answering at once.
+    pub(super) most_at_once: Option<usize>,
 }
 
 impl Report {
     /// Puts everything together.
     pub(super) fn new(args: &BenchArgs, target: &'static str, machine: Machine, measured: Measured) -> Self {
-        let Measured { outcome, spent, generator, checks, floor, drained } = measured;
+        let Measured { outcome, spent, generator, checks, floor, drained, most_at_once } = measured;
         let (tally, seconds) = (outcome.tally, outcome.took.as_secs_f64());
         let ended = tally.ended();
         let each = |cpu: Duration| milliseconds_each(cpu, ended);
@@ -115,6 +123,7 @@ impl Report {
             memory_bytes: spent.into_iter().map(|part| (part.name, part.memory_bytes)).collect(),
             floor,
             drained,
+            most_at_once,
             checks,
         }
     }
@@ -171,6 +180,9 @@ impl Report {
             let times = beside_p99_ms / alone_p99_ms.max(0.001);
             line("", format!("p99 of new sales {alone_p99_ms:.1} ms alone, {beside_p99_ms:.1} ms beside it: {times:.2} times"));
         }
+        if let Some(most) = self.most_at_once {
+            line("stripe", format!("at most {most} calls at once, {} ms each", self.settings.provider_latency_ms));
+        }
         line("machine", self.machine.line());
         for check in &self.checks {
             line(if check.holds { "holds" } else { "BROKEN" }, check.what.clone());
@@ -199,6 +211,9 @@ impl Settings {
             warmup_seconds: args.warmup.as_secs_f64(),
             preload: args.preload,
             workers: args.distributed.then_some(args.workers),
+            provider: name(args.provider),
+            provider_latency_ms: args.provider_latency.as_millis(),
+            provider_events: args.provider_events,
             env: args.env.iter().cloned().collect(),
         }
     }

@@ -9,10 +9,12 @@ use super::{
     machine::Machine,
     meter,
     progress::Progress,
+    provider,
     report::{self, Measured, Report},
     scenario::{Kind, Scenario},
     target::Target,
 };
+use boxoffice_testkit::stripe::StripeStandIn;
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
@@ -94,7 +96,8 @@ impl Bench<'_> {
         tokio::time::sleep(AFTERMATH).await;
         let (spent, generator) = meter::since(&self.target.parts, &before);
         let asked = outcome.tally.ended() + outcome.tally.failed_to_end();
-        let checks = scenario.check(&self.target.origin, &outcome.tally, asked).await?;
+        let mut checks = scenario.check(&self.target.origin, &outcome.tally, asked).await?;
+        checks.extend(self.target.stripe.as_ref().map(provider::check));
         let floor = match self.args.floor {
             true => {
                 let checkout_ms = report::milliseconds_each(spent.iter().map(|part| part.cpu).sum(), outcome.tally.ended());
@@ -102,7 +105,8 @@ impl Bench<'_> {
             }
             false => None,
         };
-        Ok(Measured { outcome, spent, generator, checks, floor, drained: None })
+        let most_at_once = self.target.stripe.as_ref().map(StripeStandIn::most_at_once);
+        Ok(Measured { outcome, spent, generator, checks, floor, drained: None, most_at_once })
     }
 
     /// Runs a load under a display.

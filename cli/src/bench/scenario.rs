@@ -1,7 +1,7 @@
 //! What is bought, and what must be true when everybody has gone home.
 
 use super::{
-    client::{Connection, Origin, Question},
+    client::{Answer, Connection, Origin, Question},
     error::BenchError,
     tally::Tally,
 };
@@ -268,15 +268,17 @@ impl Scenario {
         if matches!(self.kind, Kind::Saved | Kind::Momence) {
             let card = json!({"type": "card", "token": "tok_visa", "brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2060});
             let path = format!("{member}/payment-methods/{id}");
-            return put(connection, Question::new(Method::PUT, &path, card.to_string())).await;
+            return put(connection, Question::new(Method::PUT, &path, card.to_string())).await.map(drop);
         }
         if self.kind == Kind::Balance {
             let gift = json!({"amount": GIFT, "currency": "usd", "reason": "gift"}).to_string();
             let path = format!("{member}/balance-adjustments");
-            return put(connection, Question { header: Some(("idempotency-key", &id)), ..Question::new(Method::POST, &path, gift) }).await;
+            return put(connection, Question { header: Some(("idempotency-key", &id)), ..Question::new(Method::POST, &path, gift) })
+                .await
+                .map(drop);
         }
         let pack = json!({"membership": self.membership(), "credits": CREDITS}).to_string();
-        put(connection, Question::new(Method::PUT, &format!("{member}/bought-memberships/{id}-pack"), pack)).await
+        put(connection, Question::new(Method::PUT, &format!("{member}/bought-memberships/{id}-pack"), pack)).await.map(drop)
     }
 
     /// The packs that pay here.
@@ -289,7 +291,7 @@ impl Scenario {
             format!("/v1/memberships/{}", self.membership()),
             json!({"name": "Bench pack", "unit_amount": 1500, "currency": "usd", "type": "pack", "credits": CREDITS}).to_string(),
         );
-        put(&mut Connection::new(origin.clone()), Question::new(Method::PUT, &path, body)).await
+        put(&mut Connection::new(origin.clone()), Question::new(Method::PUT, &path, body)).await.map(drop)
     }
 
     fn session_body(&self, number: u32) -> String {
@@ -403,10 +405,11 @@ impl Scenario {
     }
 }
 
-async fn put(connection: &mut Connection, question: Question<'_>) -> Result<(), BenchError> {
+/// Creates or sets something, and says what was answered.
+pub(super) async fn put(connection: &mut Connection, question: Question<'_>) -> Result<Answer, BenchError> {
     let what = format!("creating {}", question.path);
     match connection.ask(question).await {
-        Ok(answer) if matches!(answer.status, StatusCode::OK | StatusCode::CREATED) => Ok(()),
+        Ok(answer) if matches!(answer.status, StatusCode::OK | StatusCode::CREATED) => Ok(answer),
         Ok(answer) => Err(BenchError::Api { what, fault: answer.unexpected() }),
         Err(fault) => Err(BenchError::Api { what, fault }),
     }

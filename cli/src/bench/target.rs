@@ -5,9 +5,10 @@ use super::{
     client::Origin,
     error::{BenchError, local},
     meter::Part,
+    provider,
 };
 use boxoffice_common::domain::secret::Secret;
-use boxoffice_testkit::{Postgres, Program, RabbitMq, Redis, program::Recipe};
+use boxoffice_testkit::{Postgres, Program, RabbitMq, Redis, program::Recipe, stripe::StripeStandIn};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -26,6 +27,8 @@ pub(super) struct Target {
     // In the order in which they must end: programs before the servers that they use.
     _programs: Vec<Program>,
     pub(super) servers: Option<Servers>,
+    /// Stripe, if the servers charge through it.
+    pub(super) stripe: Option<StripeStandIn>,
     _folder: Option<TempDir>,
 }
 
@@ -56,21 +59,26 @@ impl Target {
             data_dir: None,
             _programs: Vec::new(),
             servers: None,
+            stripe: None,
             _folder: None,
         })
     }
 
     async fn embedded(args: &BenchArgs) -> Result<Self, BenchError> {
         let folder = scratch()?;
+        let stripe = provider::stand_in(args).await?;
         let recipe = boxoffice(args)?.args(["serve", "--demo", "--data-dir"]).arg(folder.path());
-        let server = listening(recipe)?.start().await?;
+        let server = listening(provider::found_by(recipe, stripe.as_ref()))?.start().await?;
+        let origin = origin(server.base_url(), &Secret::new(DEMO_KEY.to_owned()))?;
+        provider::set_up(args, stripe.as_ref(), &origin, server.base_url(), &origin).await?;
         Ok(Self {
-            origin: origin(server.base_url(), &Secret::new(DEMO_KEY.to_owned()))?,
+            origin,
             parts: vec![Part::process("server", server.pid())],
             kind: "embedded",
             data_dir: Some(folder.path().to_owned()),
             _programs: vec![server],
             servers: None,
+            stripe,
             _folder: Some(folder),
         })
     }
@@ -82,7 +90,8 @@ impl Target {
         std::fs::create_dir_all(&sandbox_dir).map_err(local("making a folder for the sandbox"))?;
         let sandbox = boxoffice(args)?.args(["sandbox", "--data-dir"]).arg(&sandbox_dir);
         let sandbox = listening(sandbox)?.start().await?;
-        let recipe = boxoffice(args)?
+        let stripe = provider::stand_in(args).await?;
+        let recipe = provider::found_by(boxoffice(args)?, stripe.as_ref())
             .env("DATABASE_URL", postgres.create_database().await?)
             .env("AMQP_URL", rabbitmq.url())
             .env("REDIS_URL", redis.url())
@@ -93,6 +102,9 @@ impl Target {
             key_in(&printed).ok_or(BenchError::Command { command: "boxoffice keys create", output: "it printed no key".to_owned() })?;
 
         let api = listening(recipe.clone().arg("api"))?.start().await?;
+        let origin = origin(api.base_url(), &key)?;
+        let sandbox_origin = self::origin(sandbox.base_url(), &key)?;
+        provider::set_up(args, stripe.as_ref(), &origin, api.base_url(), &sandbox_origin).await?;
         let mut parts = vec![Part::process("api", api.pid())];
         let mut programs = vec![api];
         for number in 1..=args.workers {
@@ -107,14 +119,14 @@ impl Target {
             Part::process("redis", redis.pid()),
         ]);
         programs.push(sandbox);
-        let base_url = programs.first().map(|api| api.base_url().to_owned()).unwrap_or_default();
         Ok(Self {
-            origin: origin(&base_url, &key)?,
+            origin,
             parts,
             kind: "distributed",
             data_dir: Some(folder.path().to_owned()),
             _programs: programs,
             servers: Some(Servers { postgres, rabbitmq, redis }),
+            stripe,
             _folder: Some(folder),
         })
     }

@@ -8,6 +8,7 @@ mod pool;
 mod provider_circuit;
 pub mod provider_events;
 pub mod provider_guard;
+pub mod provider_http;
 pub mod provider_registry;
 pub mod providers;
 pub mod queue;

@@ -27,7 +27,10 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use std::{
     io,
-    sync::{Arc, Mutex, atomic::Ordering},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tokio::{
@@ -55,6 +58,36 @@ pub(super) struct Shared {
     pub(super) webhooks: Webhooks,
     /// Counts what happens, for those who wait for something.
     pub(super) changes: watch::Sender<u64>,
+    pub(super) at_once: Arc<AtOnce>,
+}
+
+/// How many calls of the API are being answered.
+#[derive(Debug, Default)]
+pub(super) struct AtOnce {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl AtOnce {
+    fn enter(self: &Arc<Self>) -> Inside {
+        let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most.fetch_max(now, Ordering::Relaxed);
+        Inside(Arc::clone(self))
+    }
+
+    /// The most that there ever were.
+    pub(super) fn most(&self) -> usize {
+        self.most.load(Ordering::Relaxed)
+    }
+}
+
+/// A call that is being answered; no more when it is dropped, whether it was answered or cut.
+struct Inside(Arc<AtOnce>);
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A call that arrived whole.
@@ -117,6 +150,7 @@ async fn answer(shared: Arc<Shared>, shears: Shears, request: Request<Incoming>)
         shared.wake();
         return Ok(respond(answer));
     }
+    let _inside = shared.at_once.enter();
     let mut arrived = shared.arrive(head.method.as_str(), head.uri.path(), head.headers);
     let params = read_params(&arrived.method, query, &body, &arrived.headers);
     let reaction = match params {

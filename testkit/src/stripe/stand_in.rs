@@ -87,6 +87,7 @@ impl StripeStandIn {
             rate: Rate::default(),
             webhooks: webhooks.clone(),
             changes: watch::channel(0).0,
+            at_once: Arc::default(),
         });
         let tasks =
             vec![tokio::spawn(serve(listener, Arc::clone(&shared))), tokio::spawn(webhooks.run()), tokio::spawn(tick(Arc::clone(&shared)))];
@@ -111,6 +112,11 @@ impl StripeStandIn {
     /// What it has in its books.
     pub fn book(&self) -> Book {
         Book { account: Arc::clone(&self.shared.account), log: Arc::clone(&self.shared.log), changes: self.shared.changes.subscribe() }
+    }
+
+    /// The most calls of the API that it was ever answering at once.
+    pub fn most_at_once(&self) -> usize {
+        self.shared.at_once.most()
     }
 
     /// Faults to order.

@@ -31,9 +31,9 @@ mod verdict;
 mod void;
 mod walk;
 
-pub use base::{BadMollieUrl, MOLLIE_URL};
+pub use base::MOLLIE_URL;
 pub use events::MollieEvents;
 pub use factory::MollieFactory;
 pub use provider::{KeyError, MOLLIE, MollieProvider, MollieSetup};
-pub use transport::{MollieConnection, MollieTransport, TransportError};
+pub use transport::{MollieConnection, MollieTransport};
 pub use walk::{BookError, BookPage, BookRow, BookStatus, PAGE};

@@ -4,11 +4,12 @@ use super::{
     answer::{Capture, List, Payment, Refund},
     base::is_id,
     charge, follow_up, look_up,
-    transport::{CallError, MollieConnection, MollieTransport},
+    transport::{MollieConnection, MollieTransport},
     verdict::{Said, judge},
     void,
 };
 use crate::{
+    adapters::provider_http::CallError,
     domain::{
         attempt::{Attempt, AttemptKind, MoneyRequest, Outcome},
         provider_account::ProviderKind,

@@ -1,10 +1,7 @@
 //! What an HTTP answer of Mollie's means: <https://docs.mollie.com/reference/handling-errors>.
 
-use super::{
-    answer::Problem,
-    transport::{Answer, CallError},
-};
-use crate::domain::attempt::Outcome;
+use super::{answer::Problem, transport::Answer};
+use crate::{adapters::provider_http::CallError, domain::attempt::Outcome};
 use http::StatusCode;
 use serde::de::DeserializeOwned;
 use std::time::Duration;

@@ -1,14 +1,14 @@
 //! The engine's HTTP client for a sandbox in another process. It tells what was certainly not sent from all else.
-//!
-//! hyper's own pooled client, not reqwest: a call costs about half as much CPU, and its errors say whether a connection
-//! was ever made.
 
 use super::{
     http::{KEY_HEADER, NOT_EXECUTED},
     operation::{ChargeRow, OperationStatus},
 };
 use crate::{
-    adapters::callback::signature::{ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER},
+    adapters::{
+        callback::signature::{ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER},
+        provider_http::{CallError, Exchange, ProviderPool, retry_after},
+    },
     domain::{
         attempt::{AttemptKind, MoneyRequest},
         id::PaymentIntentId,
@@ -18,38 +18,19 @@ use crate::{
         time::Timestamp,
     },
 };
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header, uri::PathAndQuery};
-use http_body_util::{BodyExt, Full, Limited};
+use http::{HeaderValue, Method, Request, StatusCode, Uri, header, uri::PathAndQuery};
+use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client as HyperClient, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
 use serde::{Deserialize, Serialize};
-use std::{borrow::Cow, error::Error as _, time::Duration};
+use std::{borrow::Cow, time::Duration};
+use tokio::time::Instant;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Shorter than servers usually keep an idle connection.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-const MAX_IDLE_CONNECTIONS: usize = 512;
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
-/// The longest wait that a provider may ask of us.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// Why a text is no address of a sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not an http:// or https:// address of a sandbox provider, such as http://127.0.0.1:8090")]
 pub struct BaseUrlError;
-
-/// A call without a whole answer.
-#[derive(Debug)]
-pub(super) enum CallError {
-    /// No connection was made: nothing was sent.
-    NotSent(String),
-    /// It may have been sent.
-    Unknown(String),
-}
 
 /// A whole answer.
 pub(super) struct Answer {
@@ -59,7 +40,7 @@ pub(super) struct Answer {
 }
 
 pub(super) struct Client {
-    hyper: HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    pool: ProviderPool,
     base: http::uri::Parts,
     prefix: String,
     timeout: Duration,
@@ -73,18 +54,8 @@ impl Client {
             return Err(BaseUrlError);
         }
         let prefix = base.path().trim_end_matches('/').to_owned();
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        connector.set_nodelay(true);
-        connector.enforce_http(false);
-        let tls = HttpsConnectorBuilder::new().with_provider_and_webpki_roots(rustls::crypto::ring::default_provider());
-        let connector = tls.map_err(|_| BaseUrlError)?.https_or_http().enable_http1().wrap_connector(connector);
-        let hyper = HyperClient::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
-            .build(connector);
-        Ok(Self { hyper, base: base.into_parts(), prefix, timeout })
+        let pool = ProviderPool::new().map_err(|_| BaseUrlError)?;
+        Ok(Self { pool, base: base.into_parts(), prefix, timeout })
     }
 
     /// Sends a money request under its key.
@@ -140,33 +111,27 @@ impl Client {
 
     /// Tells somebody something, signed. Whether it was taken.
     pub(super) async fn tell(&self, id: &str, at: Timestamp, signature: &str, body: String) -> bool {
-        let exchange = async {
-            let mut request = self.request(Method::POST, "", None, body.into()).ok()?;
+        let request = self.request(Method::POST, "", None, body.into()).ok().and_then(|mut request| {
             let headers =
                 [(ID_HEADER, id.to_owned()), (TIMESTAMP_HEADER, at.seconds().to_string()), (SIGNATURE_HEADER, signature.to_owned())];
             for (name, value) in headers {
                 request.headers_mut().insert(name, HeaderValue::try_from(value).ok()?);
             }
             request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            Some(self.hyper.request(request).await.ok()?.status().is_success())
-        };
-        tokio::time::timeout(self.timeout, exchange).await.ok().flatten().unwrap_or(false)
+            Some(request)
+        });
+        let Some(request) = request else { return false };
+        self.pool.exchange(request, self.within()).await.is_ok_and(|(head, _)| head.status.is_success())
     }
 
     async fn call(&self, method: Method, path: &str, key: Option<HeaderValue>, body: Bytes) -> Result<Answer, CallError> {
         let request = self.request(method, path, key, body).map_err(|error| CallError::NotSent(error.to_string()))?;
-        let exchange = async {
-            let response = self.hyper.request(request).await.map_err(|error| {
-                let words = describe(&error);
-                if error.is_connect() { CallError::NotSent(words) } else { CallError::Unknown(words) }
-            })?;
-            let (head, body) = response.into_parts();
-            let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
-            let body = body.map_err(|error| CallError::Unknown(format!("the answer broke off: {error}")))?.to_bytes();
-            Ok(Answer { status: head.status, retry_after: retry_after(&head.headers), body })
-        };
-        let out_of_time = |_| CallError::Unknown(format!("no answer within {} ms", self.timeout.as_millis()));
-        tokio::time::timeout(self.timeout, exchange).await.map_err(out_of_time)?
+        let (head, body) = self.pool.exchange(request, self.within()).await?;
+        Ok(Answer { status: head.status, retry_after: retry_after(&head.headers), body })
+    }
+
+    fn within(&self) -> Exchange {
+        Exchange { deadline: Instant::now() + self.timeout, max_answer: MAX_ANSWER_BYTES }
     }
 
     fn request(&self, method: Method, path: &str, key: Option<HeaderValue>, body: Bytes) -> Result<Request<Full<Bytes>>, http::Error> {
@@ -181,23 +146,6 @@ impl Client {
         }
         request.body(Full::new(body))
     }
-}
-
-/// An error with its causes: hyper's own words alone say little.
-fn describe(error: &hyper_util::client::legacy::Error) -> String {
-    let mut words = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        words.push_str(": ");
-        words.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    words
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
 }
 
 #[derive(Serialize)]

@@ -2,12 +2,13 @@
 
 use super::{
     book::BookError,
-    client::{Answer, BaseUrlError, CallError, Client},
+    client::{Answer, BaseUrlError, Client},
     operation::{ChargeRow, Operation, OperationRequest, OperationStatus},
     rules::decline_message,
     service::{Reply, SandboxService, is_approved},
 };
 use crate::{
+    adapters::provider_http::CallError,
     domain::{
         attempt::{Attempt, AttemptKind, Decline, MoneyRequest, Outcome, Receipt, SANDBOX},
         id::PaymentIntentId,

@@ -33,6 +33,6 @@ mod wire;
 pub use events::StripeEvents;
 pub use factory::StripeFactory;
 pub use provider::{KeyError, STRIPE, StripeProvider};
-pub use transport::{Answer, CallError, ClientError, StripeConnection, StripeTransport, TransportError};
+pub use transport::{Answer, ClientError, StripeConnection, StripeTransport};
 pub use walk::{BookError, BookPage, BookRow, BookStatus, PAGE};
-pub use wire::{BadKey, BadStripeUrl, STRIPE_URL};
+pub use wire::{BadKey, STRIPE_URL};

@@ -2,27 +2,19 @@
 //!
 //! Nothing is tried twice in here. The engine sends an attempt again by its own row, under the same key, and knows what was sent before.
 
-use super::wire::{self, StripeBase};
-use crate::domain::secret::Secret;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Bytes;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client as HyperClient, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
+use super::wire;
+use crate::{
+    adapters::provider_http::{ApiAddress, CallError, Exchange, ProviderPool, TransportError, USER_AGENT, retry_after},
+    domain::secret::Secret,
 };
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Bytes;
 use std::{sync::Arc, time::Duration};
 use stripe_client_core::{CustomizedStripeRequest, RequestBuilder, StripeClient, StripeClientErr, StripeMethod, VERSION};
 use tokio::time::Instant;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Shorter than Stripe keeps an idle connection.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-const MAX_IDLE_CONNECTIONS: usize = 1024;
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
-/// The longest wait that Stripe may ask of us.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const STRIPE_VERSION: HeaderName = HeaderName::from_static("stripe-version");
@@ -30,17 +22,6 @@ const STRIPE_ACCOUNT: HeaderName = HeaderName::from_static("stripe-account");
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("stripe-should-retry");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
-
-/// A call without a whole answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CallError {
-    /// No connection was made, or there was nothing that could be sent.
-    #[error("{0}; nothing was sent")]
-    NotSent(String),
-    /// It may have been sent: a timeout, a reset, an answer that broke off or was too long.
-    #[error("{0}; it may have been sent")]
-    Unknown(String),
-}
 
 /// A whole answer, whatever it says.
 #[derive(Debug, Clone)]
@@ -61,42 +42,15 @@ pub struct Answer {
 
 /// The pool: one for the process, whatever the number of accounts.
 pub struct StripeTransport {
-    hyper: HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    base: StripeBase,
-}
-
-/// Why no transport could be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TransportError {
-    /// The address.
-    #[error(transparent)]
-    Base(#[from] wire::BadStripeUrl),
-    /// TLS.
-    #[error("TLS could not be set up with the built-in certificates")]
-    Tls,
+    pool: ProviderPool,
+    address: ApiAddress,
 }
 
 impl StripeTransport {
-    /// Whether `base_url` can be an address of Stripe's API.
-    pub fn may_be_at(base_url: &str) -> bool {
-        StripeBase::parse(base_url).is_ok()
-    }
-
-    /// To `base_url`, as `https://api.stripe.com/`; plain HTTP only on this machine. The address ends in `/`.
-    pub fn new(base_url: &str) -> Result<Arc<Self>, TransportError> {
-        let base = StripeBase::parse(base_url)?;
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        connector.set_nodelay(true);
-        connector.enforce_http(false);
-        let tls = HttpsConnectorBuilder::new().with_provider_and_webpki_roots(rustls::crypto::ring::default_provider());
-        let connector = tls.map_err(|_| TransportError::Tls)?.https_or_http().enable_http1().wrap_connector(connector);
-        let hyper = HyperClient::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
-            .build(connector);
-        Ok(Arc::new(Self { hyper, base }))
+    /// To `address`, as `https://api.stripe.com/`; plain HTTP only on this machine. It ends in `/`.
+    pub fn new(address: &str) -> Result<Arc<Self>, TransportError> {
+        let address = ApiAddress::parse(address)?;
+        Ok(Arc::new(Self { pool: ProviderPool::new()?, address }))
     }
 
     /// An account's way over it. `timeout` bounds a whole call; a connection has 2 s of it.
@@ -107,7 +61,7 @@ impl StripeTransport {
 
 impl std::fmt::Debug for StripeTransport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "StripeTransport {{ {} }}", self.base)
+        write!(f, "StripeTransport {{ {} }}", self.address)
     }
 }
 
@@ -122,7 +76,7 @@ pub struct StripeConnection {
 
 impl std::fmt::Debug for StripeConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "StripeConnection {{ {}, key: [redacted] }}", self.transport.base)
+        write!(f, "StripeConnection {{ {}, key: [redacted] }}", self.transport.address)
     }
 }
 
@@ -147,21 +101,8 @@ impl StripeConnection {
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>, deadline: Instant) -> Result<Answer, CallError> {
-        if deadline <= Instant::now() {
-            return Err(CallError::NotSent("there was no time left".to_owned()));
-        }
-        let exchange = async {
-            let response = self.transport.hyper.request(request).await.map_err(|error| {
-                let words = wire::describe(&error);
-                if error.is_connect() { CallError::NotSent(words) } else { CallError::Unknown(words) }
-            })?;
-            let (head, body) = response.into_parts();
-            let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
-            let body = body.map_err(|error| CallError::Unknown(format!("the answer {} broke off: {error}", head.status)))?.to_bytes();
-            Ok(Answer::of(head.status, &head.headers, body))
-        };
-        let out_of_time = |_| CallError::Unknown(format!("no answer within {} ms", self.timeout.as_millis()));
-        tokio::time::timeout_at(deadline, exchange).await.map_err(out_of_time)?
+        let (head, body) = self.transport.pool.exchange(request, Exchange { deadline, max_answer: MAX_ANSWER_BYTES }).await?;
+        Ok(Answer::of(head.status, &head.headers, body))
     }
 
     fn request(&self, built: RequestBuilder, key: Option<&str>, account: Option<&str>) -> Result<Request<Full<Bytes>>, CallError> {
@@ -171,12 +112,13 @@ impl StripeConnection {
             return Err(CallError::NotSent("a request that changes something has to have a key".to_owned()));
         }
         let unsendable = |error: http::Error| CallError::NotSent(error.to_string());
-        let uri = self.transport.base.uri(&built.path, built.query.as_deref()).map_err(unsendable)?;
+        let query = built.query.filter(|query| !query.is_empty()).map(|query| format!("?{query}")).unwrap_or_default();
+        let uri = self.transport.address.uri(&format!("/v1{}{query}", built.path)).map_err(unsendable)?;
         let mut request = Request::builder()
             .method(method)
             .uri(uri)
             .header(header::AUTHORIZATION, self.authorization.clone())
-            .header(header::USER_AGENT, HeaderValue::from_static(wire::USER_AGENT))
+            .header(header::USER_AGENT, HeaderValue::from_static(USER_AGENT))
             .header(STRIPE_VERSION, VERSION.as_str());
         for (name, value) in [(IDEMPOTENCY_KEY, key), (STRIPE_ACCOUNT, account)] {
             if let Some(value) = value {
@@ -202,11 +144,10 @@ const fn method(method: StripeMethod) -> Method {
 impl Answer {
     fn of(status: StatusCode, headers: &HeaderMap, body: Bytes) -> Self {
         let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        let seconds = text(&header::RETRY_AFTER).and_then(|text| text.trim().parse().ok());
         Self {
             status,
             request_id: text(&REQUEST_ID).filter(|id| wire::is_plain_id(id)).map(str::to_owned),
-            retry_after: seconds.map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER)),
+            retry_after: retry_after(headers),
             should_retry: text(&SHOULD_RETRY).and_then(|text| text.parse().ok()),
             is_replayed: text(&REPLAYED) == Some("true"),
             body,

@@ -7,8 +7,9 @@
 
 use super::{
     answer::{Problem, ProblemBody},
-    transport::{Answer, CallError},
+    transport::Answer,
 };
+use crate::adapters::provider_http::CallError;
 use http::StatusCode;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
