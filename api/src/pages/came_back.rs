@@ -11,25 +11,36 @@ use super::{
 use crate::{context::ApiContext, trace::TraceParent, waiting::Interest};
 use axum::{
     Extension,
-    extract::{Path, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     response::Response,
 };
 use boxoffice_common::domain::{checkout::Checkout, hosted, state::Status};
 use http::StatusCode;
+use serde::Deserialize;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// How long the customer waits here for an answer before the page is sent, which asks again.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How the customer comes back: see `Visit::TURNED_BACK`. What a provider adds is not read: whoever comes may have written it.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Way {
+    #[serde(default)]
+    turned_back: Option<u8>,
+}
+
 pub(super) async fn show(
     State(ctx): State<ApiContext>,
     Path(link): Path<String>,
+    way: Result<Query<Way>, QueryRejection>,
     Extension(trace): Extension<TraceParent>,
 ) -> Result<Response, Trouble> {
     let Some((id, token)) = hosted::read_link(&link) else { return Err(Trouble::Missing) };
     let mut checkout = ctx.store().checkout(&id).await?.filter(|checkout| is_link_of(checkout, token)).ok_or(Trouble::Missing)?;
-    let deadline = Instant::now() + PATIENCE;
+    // Who turned back is told at once how to go on: no answer is on its way.
+    let has_turned_back = way.is_ok_and(|Query(way)| way.turned_back.is_some());
+    let deadline = Instant::now() + if has_turned_back { Duration::ZERO } else { PATIENCE };
     if let Some(ticket) = ctx.waiters().register_guest(&id, Interest::Any) {
         if let Some(moved) = ctx.store().look_now(&id).await? {
             ctx.after(moved, trace.as_str()).await;

@@ -69,7 +69,8 @@ impl Drawing<'_> {
         let again = |after: &str| format!("{}?after={after}&wait=1", self.link);
         let waiting = |heading: &str, words: &str, bank, after: &str| {
             let (heading, words) = (heading.to_owned(), words.to_owned());
-            let page = WaitPage { shop: self.shop(), bill: Bill::of(self.checkout), heading, words, bank, again: again(after) };
+            let otherwise = format!("{}?after=submit", self.link);
+            let page = WaitPage { shop: self.shop(), bill: Bill::of(self.checkout), heading, words, bank, otherwise, again: again(after) };
             page_of(StatusCode::OK, &self.frame(), &page, Some((BREATH, again(after))))
         };
         match Standing::of(self.checkout) {

@@ -53,6 +53,9 @@ pub(super) struct Visit {
     /// Whether to wait a moment for news.
     #[serde(default)]
     wait: Option<u8>,
+    /// Whether the customer turned back on a provider's page: no answer is on its way then, and there is nothing to wait for.
+    #[serde(default)]
+    turned_back: Option<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -65,6 +68,14 @@ pub(super) enum After {
 }
 
 impl Visit {
+    /// Who turned back is shown how it stands, and every way on.
+    fn as_it_is(self) -> Self {
+        match self.turned_back {
+            Some(_) => Self { after: Some(After::Submit), wait: None, ..self },
+            None => self,
+        }
+    }
+
     /// Whether the customer has done something elsewhere, or is about to, and waits here for what comes of it.
     fn waits_for_the_provider(self, standing: &Standing<'_>) -> bool {
         match standing {
@@ -134,7 +145,7 @@ pub(super) async fn show(
     visit: Result<Query<Visit>, QueryRejection>,
 ) -> Result<Response, Trouble> {
     // Whatever a link was adorned with on its way here, it leads to the page.
-    let visit = visit.map(|Query(visit)| visit).unwrap_or_default();
+    let visit = visit.map(|Query(visit)| visit).unwrap_or_default().as_it_is();
     let mut opened = open(&ctx, link).await?;
     if visit.wait.is_some() {
         opened.ask_the_provider(&ctx, visit, &trace).await?;

@@ -167,7 +167,10 @@ pub(super) struct WaitPage {
     pub(super) bill: Bill,
     pub(super) heading: String,
     pub(super) words: String,
+    /// Whose answer is waited for, and who can still be gone back to.
     pub(super) bank: Option<Bank>,
+    /// Where a customer who has come back without an answer finds every other way on.
+    pub(super) otherwise: String,
     pub(super) again: String,
 }
 

@@ -8,6 +8,7 @@ use crate::{
     },
 };
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 pub async fn story(studio: &Studio) {
     a_card_is_confirmed_at_the_bank_and_the_customer_comes_back_to_the_shop(studio).await;
@@ -73,7 +74,9 @@ async fn whoever_pays_on_stripes_page_has_paid_once(studio: &Studio) {
     assert_eq!(waiting["status"], "awaiting_payment", "{waiting}");
     let session = waiting["payment_attempts"][0]["provider_reference"].as_str().unwrap();
     let back = studio.stripe.book().object(session).unwrap()["cancel_url"].as_str().unwrap().to_owned();
+    let asked = Instant::now();
     let turned_back = browser(studio).get(&back).await;
+    assert!(asked.elapsed() < Duration::from_secs(9), "whoever turned back waits for no answer: {:?}", asked.elapsed());
     assert!(turned_back.status == 200 && turned_back.text.contains("not complete yet"), "{}", turned_back.text);
     assert!(turned_back.text.contains("Back to the payment"), "whoever turned back can still pay: {}", turned_back.text);
     pay_at(studio, waiting["payment_url"].as_str().unwrap()).await;
@@ -103,6 +106,11 @@ async fn our_page_leads_to_stripes_and_back(studio: &Studio) {
         |checkout: &Value| checkout["payment_attempts"][0]["provider_reference"].as_str().is_some_and(|id| id.starts_with("cs_"));
     let theirs = studio.shop.eventually(&path, is_there).await;
     let session = theirs["payment_attempts"][0]["provider_reference"].as_str().unwrap().to_owned();
+    let turned_back = studio.stripe.book().object(&session).unwrap()["cancel_url"].as_str().unwrap().to_owned();
+    let ways = browser.get(&turned_back).await.text;
+    for way in ["Continue to Stripe", "Pay in another way", "Yes, cancel the order"] {
+        assert!(ways.contains(way), "{way}: {ways}");
+    }
     let back = pay_at(studio, &studio.stripe.session_page(&session)).await;
     let (at, last) = follow(&browser, browser.get(&back).await).await;
     assert!(at.starts_with("https://shop.example/thanks?"), "{at} {}", last.text);

@@ -109,6 +109,14 @@ pub struct Visit {
 impl Visit {
     /// Where whoever comes back is looked up by the checkout and a token of this visit's own.
     pub const PATH: &str = "/return/";
+    /// Set in the query of whoever turned back without having paid.
+    pub const TURNED_BACK: &str = "turned_back";
+
+    /// Where a provider's page sends a customer who turns back there: to the same page of ours, which waits for no answer then.
+    pub fn cancel_url(&self) -> String {
+        let joint = if self.return_url.contains('?') { '&' } else { '?' };
+        format!("{}{joint}{}=1", self.return_url, Self::TURNED_BACK)
+    }
 
     /// Whether `given` is this visit's token. Takes as long whatever is wrong with it.
     pub fn leads_back_by(&self, given: &str) -> bool {

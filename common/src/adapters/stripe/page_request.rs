@@ -55,7 +55,7 @@ pub(super) fn session(
         session.ui_mode(CheckoutSessionUiMode::EmbeddedPage).return_url(visit.return_url.clone())
     } else {
         let session = session.ui_mode(CheckoutSessionUiMode::HostedPage);
-        session.success_url(visit.return_url.clone()).cancel_url(visit.return_url.clone())
+        session.success_url(visit.return_url.clone()).cancel_url(visit.cancel_url())
     };
     fixed(session.build())
 }

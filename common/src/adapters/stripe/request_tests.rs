@@ -81,7 +81,7 @@ fn a_page_has_one_line_for_the_whole_amount_and_leads_back() {
     };
     let (path, pairs) = session(&request, false);
     assert_eq!(path, "/checkout/sessions");
-    let expected = "cancel_url=https://box.example/back\nclient_reference_id=chk_1\nexpires_at=1800003600\n\
+    let expected = "cancel_url=https://box.example/back?turned_back=1\nclient_reference_id=chk_1\nexpires_at=1800003600\n\
         line_items[0][price_data][currency]=usd\nline_items[0][price_data][product_data][name]=Yoga & tea\n\
         line_items[0][price_data][unit_amount]=1500\nline_items[0][quantity]=1\nmetadata[account]=pac_1\nmetadata[key]=chk_1_1\n\
         metadata[reference]=chk_1\nmetadata[via]=page\nmode=payment\npayment_intent_data[capture_method]=automatic\n\
