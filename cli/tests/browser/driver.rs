@@ -3,7 +3,7 @@
 use boxoffice_testkit::Program;
 use serde_json::{Value, json};
 use std::{
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     time::{Duration, Instant},
 };
@@ -161,7 +161,16 @@ impl Drop for Browser {
             let mut connection = TcpStream::connect(host)?;
             connection.set_read_timeout(Some(GOODBYE))?;
             write!(connection, "DELETE /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
-            connection.read_to_end(&mut Vec::new()).map(drop)
+            // Its answer says that the connection closes, and it stays open.
+            let (mut answer, mut length) = (BufReader::new(connection), 0);
+            let mut line = String::new();
+            while answer.read_line(&mut line)? > 2 {
+                if let Some(told) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = told.trim().parse().unwrap_or(0);
+                }
+                line.clear();
+            }
+            answer.take(length).read_to_end(&mut Vec::new()).map(drop)
         };
         if let Err(error) = hang_up() {
             eprintln!("Chromium could not be asked to go: {error}");

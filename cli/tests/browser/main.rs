@@ -4,6 +4,7 @@
 
 mod driver;
 mod methods;
+mod stripe;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -91,7 +91,9 @@ fn checkout(account: &Account, id: &str, wrong: Option<&str>) -> Answer {
     if let Some(wrong) = wrong {
         let _ = writeln!(body, "<p id=\"error\" role=\"alert\">{}</p>", escape(wrong));
     }
-    body.push_str("<form method=\"post\">\n<label>Email <input type=\"email\" name=\"email\" autocomplete=\"email\"></label>\n");
+    // Behind 3-D Secure the page has another address, which takes no form.
+    let _ = writeln!(body, "<form method=\"post\" action=\"/c/pay/{}\">", escape(id));
+    body.push_str("<label>Email <input type=\"email\" name=\"email\" autocomplete=\"email\"></label>\n");
     body.push_str("<label>Test card <select name=\"card\">\n");
     for card in CARDS {
         let _ = writeln!(body, "<option value=\"{}\">{} ····{}: {}</option>", card.id(), card.name, card.last4, escape(&meaning(card)));
