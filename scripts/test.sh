@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every test, against real PostgreSQL, RabbitMQ and Redis, which are installed if missing, started on free ports and stopped afterwards, in
-# Chromium, and with schemathesis, which are installed if missing, too.
+# Chromium, with schemathesis and against localstripe, which are installed if missing, too.
 # Arguments go to the test runner:  scripts/test.sh refund    scripts/test.sh -p boxoffice-common
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -22,6 +22,8 @@ scripts/browser.sh
 echo "Chromium and axe-core are installed."
 scripts/schemathesis.sh
 echo "schemathesis is installed."
+scripts/localstripe.sh
+echo "localstripe is installed."
 
 if [ "${#scope[@]}" -gt 0 ]; then
     step "Build"
