@@ -3,6 +3,7 @@
 use crate::{
     aftermath::Aftermath,
     auth::Keys,
+    card_guard::CardGuard,
     hint_rate::HintRate,
     intake::Intake,
     metering::RequestSeries,
@@ -19,8 +20,8 @@ use crate::{
 use boxoffice_common::{
     adapters::provider_registry::ProviderRegistry,
     config::Config,
-    domain::{checkout::Checkout, id::Entropy, state::Status, view::QueueEstimate},
-    ports::{announcer::Announcer, clock::Clock, queue::Queue, routes::Routes, seats::Seats, store::Store},
+    domain::{card_testing::Limits, checkout::Checkout, id::Entropy, network::TrustedProxies, state::Status, view::QueueEstimate},
+    ports::{announcer::Announcer, card_tries::CardTries, clock::Clock, queue::Queue, routes::Routes, seats::Seats, store::Store},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::{sync::Arc, time::Duration};
@@ -43,6 +44,10 @@ pub struct ApiConfig {
     pub rate_limit_per_second: u32,
     /// Above so many waiting checkouts, new ones are shed.
     pub max_queue_depth: u64,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: TrustedProxies,
+    /// From when on tries to pay by card on our page are slowed and stopped; `None`: never.
+    pub card_testing: Option<Limits>,
 }
 
 impl ApiConfig {
@@ -53,6 +58,8 @@ impl ApiConfig {
             allow_private_callbacks: config.allow_private_callbacks,
             rate_limit_per_second: config.rate_limit_per_second,
             max_queue_depth: config.max_queue_depth,
+            trusted_proxies: config.trusted_proxies.clone(),
+            card_testing: config.card_testing,
         }
     }
 }
@@ -73,6 +80,8 @@ pub struct ApiParts {
     pub entropy: Arc<Entropy>,
     /// Settings.
     pub config: ApiConfig,
+    /// Where tries to pay by card are counted.
+    pub card_tries: Arc<dyn CardTries>,
     /// The sandbox provider's book, where there is one.
     pub sandbox: Option<Arc<dyn SandboxBook>>,
     /// Payment providers, and how what they tell us is verified.
@@ -93,6 +102,7 @@ struct Inner {
     rate_limits: RateLimits,
     not_genuine: Seldom,
     hint_rate: HintRate,
+    card_guard: Option<CardGuard>,
     bodies: Bodies,
     in_flight: Semaphore,
     series: RequestSeries,
@@ -139,6 +149,7 @@ impl ApiContext {
             rate_limits: RateLimits::new(parts.config.rate_limit_per_second),
             not_genuine: Seldom::default(),
             hint_rate: HintRate::default(),
+            card_guard: parts.config.card_testing.map(|limits| CardGuard::new(limits, Arc::clone(&parts.card_tries))),
             bodies: Bodies::default(),
             in_flight: Semaphore::new(MAX_IN_FLIGHT + MAX_WAITING),
             series: RequestSeries::default(),
@@ -246,6 +257,19 @@ impl ApiContext {
     /// How many notices that prove nothing are looked at.
     pub fn hint_rate(&self) -> &HintRate {
         &self.0.hint_rate
+    }
+
+    /// Who slows and stops whoever tries cards out; nobody where that is off.
+    pub(crate) fn card_guard(&self) -> Option<&CardGuard> {
+        self.0.card_guard.as_ref()
+    }
+
+    /// Runs beside the handlers, until the process ends at the latest.
+    pub(crate) fn beside(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let closing = self.0.closing.clone();
+        self.0.tasks.spawn(async move {
+            let _ = closing.run_until_cancelled(task).await;
+        });
     }
 
     /// The warning of events of providers that are not genuine.

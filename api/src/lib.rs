@@ -8,6 +8,8 @@ pub mod aftermath;
 pub mod auth;
 pub mod bounds;
 pub mod callback_address;
+mod card_guard;
+mod client_address;
 mod compatible;
 pub mod context;
 mod csv;
@@ -39,6 +41,7 @@ mod subscribing;
 pub mod trace;
 pub mod waiting;
 
+pub use client_address::Peer;
 pub use context::{ApiConfig, ApiContext, ApiParts};
 pub use router::router;
 pub use sandbox::{BookUnavailable, SandboxBook};

@@ -194,7 +194,12 @@ pub struct Ticket {
 impl Ticket {
     /// Comes back when something was announced since the last call (or since registering), and after a beat anyway.
     pub async fn woken(&self) {
-        let _ = tokio::time::timeout(BEAT, self.wake.notify.notified()).await;
+        self.woken_within(BEAT).await;
+    }
+
+    /// The same with patience of one's own.
+    pub async fn woken_within(&self, patience: Duration) {
+        let _ = tokio::time::timeout(patience, self.wake.notify.notified()).await;
     }
 
     /// How the checkout has ended, if that was announced since registering: an end stays one, and need not be read. `None`: nothing is known.

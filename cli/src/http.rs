@@ -6,6 +6,7 @@ use crate::{
     linger::{Lingering, Rest},
 };
 use axum::Router;
+use boxoffice_api::Peer;
 use hyper::{
     Request,
     body::Incoming,
@@ -66,12 +67,13 @@ impl Listening {
         tokio::spawn(async move {
             let connections = GracefulShutdown::new();
             let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-            while let Some(stream) = stop.run_until_cancelled(accept(&self.listener)).await {
+            while let Some((stream, peer)) = stop.run_until_cancelled(accept(&self.listener)).await {
                 let Some(Ok(place)) = stop.run_until_cancelled(Arc::clone(&places).acquire_owned()).await else { break };
                 // Small answers are not held back to be sent together.
                 let _ = stream.set_nodelay(true);
                 let router = TowerToHyperService::new(router.clone());
-                let service = service_fn(move |request: Request<Incoming>| {
+                let service = service_fn(move |mut request: Request<Incoming>| {
+                    request.extensions_mut().insert(Peer(peer.ip()));
                     let expects = request.headers().contains_key(header::EXPECT);
                     router.call(request.map(|body| Rest::new(body, expects)))
                 });
@@ -97,10 +99,10 @@ impl Listening {
 }
 
 /// The next connection. A failure to accept passes.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok(accepted) => return accepted,
             Err(error) => {
                 tracing::debug!(%error, "could not accept");
                 tokio::time::sleep(ACCEPT_PAUSE).await;

@@ -53,7 +53,7 @@ pub async fn serve(args: Serve) -> Result<(), Failure> {
     let synced = tokio::spawn(engine.clock.clone().keep_in_sync(engine.store.clone(), stop.clone()));
     // One registry for both: what the worker learns of a provider, the intake knows.
     let registry = wire::registry(&engine, Some(&*sandbox))?;
-    let api = api_context(&engine, &public_url, Some(sandbox.clone()), Arc::clone(&registry), metrics, &stop);
+    let api = api_context(&engine, &public_url, Some(sandbox.clone()), Arc::clone(&registry), metrics, &stop)?;
     let mut router = boxoffice_api::router(api.clone());
     let mut customers = None;
     if let Sandbox::Here(service) = &*sandbox {
@@ -100,7 +100,7 @@ pub async fn api(args: Api) -> Result<(), Failure> {
     let synced = tokio::spawn(engine.clock.clone().keep_in_sync(engine.store.clone(), stop.clone()));
     let url = listening.url.clone();
     let registry = wire::registry(&engine, None)?;
-    let api = api_context(&engine, &url, book, registry, metrics, &stop);
+    let api = api_context(&engine, &url, book, registry, metrics, &stop)?;
     let server = listening.serve(boxoffice_api::router(api.clone()), stop.clone());
     println!("listening on {url}");
     asked_to_stop().await;
@@ -184,8 +184,8 @@ fn api_context(
     registry: Arc<ProviderRegistry>,
     metrics: PrometheusHandle,
     stop: &CancellationToken,
-) -> ApiContext {
-    ApiContext::start(ApiParts {
+) -> Result<ApiContext, Failure> {
+    Ok(ApiContext::start(ApiParts {
         store: engine.store.clone(),
         queue: Arc::clone(&engine.queue),
         seats: Arc::clone(&engine.seats),
@@ -193,11 +193,12 @@ fn api_context(
         clock: engine.clock.clone(),
         entropy: Arc::clone(&engine.entropy),
         config: ApiConfig::new(&engine.config, listening),
+        card_tries: wire::card_tries(&engine.config)?,
         sandbox,
         registry,
         metrics: Some(metrics),
         shutdown: stop.clone(),
-    })
+    }))
 }
 
 async fn finish(worker: Worker) {

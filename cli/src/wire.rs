@@ -7,6 +7,7 @@ use boxoffice_common::{
     adapters::{
         announce::{MemoryAnnouncer, RedisAnnouncer},
         callback::sender::CallbackSender,
+        card_tries::{MemoryCardTries, RedisCardTries},
         clock::SyncedClock,
         mollie::{MollieFactory, MollieTransport},
         provider_events::EventSources,
@@ -26,7 +27,9 @@ use boxoffice_common::{
         payment_intent::{NewIntent, PaymentIntent},
         secret::Secret,
     },
-    ports::{announcer::Announcer, clock::Clock, clock::SystemClock, queue::Queue, seats::Seats, store::UpkeepStore},
+    ports::{
+        announcer::Announcer, card_tries::CardTries, clock::Clock, clock::SystemClock, queue::Queue, seats::Seats, store::UpkeepStore,
+    },
 };
 use boxoffice_worker::{WorkerContext, WorkerSettings};
 use std::{fs::File, path::Path, path::PathBuf, sync::Arc, time::Duration};
@@ -43,6 +46,15 @@ pub struct Engine {
     pub queue: Arc<dyn Queue>,
     pub seats: Arc<dyn Seats>,
     pub announcer: Arc<dyn Announcer>,
+}
+
+/// Where tries to pay by card are counted: with the other processes, where there are others.
+pub fn card_tries(config: &Config) -> Result<Arc<dyn CardTries>, Failure> {
+    let window = config.card_testing.unwrap_or_default().window;
+    Ok(match &config.redis_url {
+        Some(url) => Arc::new(RedisCardTries::connect(url, window).map_err(|error| Failure::Redis(error.to_string()))?),
+        None => Arc::new(MemoryCardTries::new(window)),
+    })
 }
 
 /// Reads the environment and opens the store that it names.

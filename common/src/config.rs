@@ -2,7 +2,11 @@
 
 use crate::{
     adapters::{callback::signature::sign_text, mollie::MOLLIE_URL, provider_http::ApiAddress, sealing::Sealer, stripe::STRIPE_URL},
-    domain::secret::Secret,
+    domain::{
+        card_testing::{Limits, MOST_KEPT},
+        network::TrustedProxies,
+        secret::Secret,
+    },
 };
 use std::{path::PathBuf, time::Duration};
 
@@ -46,6 +50,11 @@ pub struct Config {
     pub prefetch: u16,
     /// `BOXOFFICE_RATE_LIMIT`: requests per second and key, with as many in a burst of two seconds; 0: no limit (0 with `--demo`, else 1,000).
     pub rate_limit_per_second: u32,
+    /// `BOXOFFICE_TRUSTED_PROXIES`: addresses and networks, comma-separated, whose `X-Forwarded-For` is believed. Unset: nobody's.
+    pub trusted_proxies: TrustedProxies,
+    /// `BOXOFFICE_CARD_TESTING` (`on`; `off` with `--demo`), and `…_WINDOW_MS` (900,000), `…_FREE` (4), `…_WAIT_MS` (5,000), `…_STOP` (20) and `…_TENANT` (100):
+    /// from when on tries to pay by card on our page are slowed and stopped. `None`: never.
+    pub card_testing: Option<Limits>,
     /// `BOXOFFICE_MAX_QUEUE_DEPTH`: above it, new checkouts are shed with 503 (100,000).
     pub max_queue_depth: u64,
     /// `BOXOFFICE_CALLBACK_SCHEDULE_MS`: comma-separated waits before each callback try, instead of the standard ones; for tests.
@@ -86,6 +95,15 @@ impl Config {
         let millis = |name, default| number(name, default).map(Duration::from_millis);
         let schedule =
             |value: String| value.split(',').map(|ms| ms.trim().parse().map(Duration::from_millis)).collect::<Result<Vec<_>, _>>();
+        let count = |name, default| number(name, default).map(|number| u32::try_from(number).unwrap_or(u32::MAX));
+        let usual = Limits::default();
+        let limits = Limits {
+            window: millis("BOXOFFICE_CARD_TESTING_WINDOW_MS", 900_000)?,
+            free: count("BOXOFFICE_CARD_TESTING_FREE", usual.free.into())?,
+            wait: millis("BOXOFFICE_CARD_TESTING_WAIT_MS", 5_000)?,
+            stop: count("BOXOFFICE_CARD_TESTING_STOP", usual.stop.into())?,
+            tenant: count("BOXOFFICE_CARD_TESTING_TENANT", usual.tenant.into())?,
+        };
         let config = Self {
             database_url: text("DATABASE_URL").map(Secret::new),
             amqp_url: text("AMQP_URL").map(Secret::new),
@@ -111,6 +129,13 @@ impl Config {
             key_window: millis("BOXOFFICE_KEY_WINDOW_MS", 23 * 3600 * 1000)?,
             prefetch: u16::try_from(number("BOXOFFICE_PREFETCH", 256)?).unwrap_or(u16::MAX).max(1),
             rate_limit_per_second: u32::try_from(number("BOXOFFICE_RATE_LIMIT", 1_000)?).unwrap_or(u32::MAX),
+            trusted_proxies: TrustedProxies::parse(&text("BOXOFFICE_TRUSTED_PROXIES").unwrap_or_default())
+                .map_err(|error| ConfigError { variable: "BOXOFFICE_TRUSTED_PROXIES", problem: error.to_string() })?,
+            card_testing: match text("BOXOFFICE_CARD_TESTING").as_deref() {
+                None | Some("on") => Some(limits),
+                Some("off") => None,
+                Some(_) => return Err(ConfigError { variable: "BOXOFFICE_CARD_TESTING", problem: "must be on or off".to_owned() }),
+            },
             max_queue_depth: number("BOXOFFICE_MAX_QUEUE_DEPTH", 100_000)?,
             callback_schedule: match text("BOXOFFICE_CALLBACK_SCHEDULE_MS") {
                 None => None,
@@ -151,6 +176,21 @@ impl Config {
         if self.provider_timeout >= self.lease {
             return wrong("BOXOFFICE_PROVIDER_TIMEOUT_MS", "must be shorter than BOXOFFICE_LEASE_MS: a call may not outlive its lease");
         }
+        if let Some(limits) = self.card_testing {
+            if limits.window.is_zero() {
+                return wrong("BOXOFFICE_CARD_TESTING_WINDOW_MS", "must be at least 1");
+            }
+            let most = u32::try_from(MOST_KEPT).unwrap_or(u32::MAX);
+            if limits.free == 0 || limits.stop <= limits.free || limits.stop > most {
+                return wrong(
+                    "BOXOFFICE_CARD_TESTING_STOP",
+                    "must be above BOXOFFICE_CARD_TESTING_FREE, which is at least 1, and at most 100",
+                );
+            }
+            if limits.tenant == 0 {
+                return wrong("BOXOFFICE_CARD_TESTING_TENANT", "must be at least 1");
+            }
+        }
         for (variable, duration) in [("BOXOFFICE_RESCUE_MS", self.rescue_every), ("BOXOFFICE_CALLBACK_TIMEOUT_MS", self.callback_timeout)] {
             if duration.is_zero() {
                 return wrong(variable, "must be at least 1");
@@ -190,6 +230,18 @@ mod tests {
         assert_eq!(variable(&[("BOXOFFICE_MOLLIE_URL", "http://api.mollie.com/")]), "BOXOFFICE_MOLLIE_URL");
         assert_eq!(variable(&[("BOXOFFICE_CALLBACK_TIMEOUT_MS", "0")]), "BOXOFFICE_CALLBACK_TIMEOUT_MS");
         assert_eq!(variable(&[("BOXOFFICE_SECRETS_KEY", "hunter2")]), "BOXOFFICE_SECRETS_KEY");
+        assert_eq!(variable(&[("BOXOFFICE_TRUSTED_PROXIES", "proxy.example")]), "BOXOFFICE_TRUSTED_PROXIES");
+        assert_eq!(variable(&[("BOXOFFICE_CARD_TESTING", "maybe")]), "BOXOFFICE_CARD_TESTING");
+        for (name, value) in [("FREE", "0"), ("FREE", "20"), ("STOP", "4"), ("STOP", "101")] {
+            let name = format!("BOXOFFICE_CARD_TESTING_{name}");
+            assert_eq!(read(&[(&name, value)]).unwrap_err().variable, "BOXOFFICE_CARD_TESTING_STOP", "{name} {value}");
+        }
+    }
+
+    #[test]
+    fn card_testing_is_watched_for_unless_it_is_off() {
+        assert_eq!(read(&[]).unwrap().card_testing, Some(Limits::default()));
+        assert_eq!(read(&[("BOXOFFICE_CARD_TESTING", "off"), ("BOXOFFICE_CARD_TESTING_STOP", "0")]).unwrap().card_testing, None);
     }
 
     #[test]

@@ -8,10 +8,14 @@ use super::{
     offers::{Offers, known_as},
     redirect, saved,
     standing::Standing,
-    templates::{Bank, BankPage, Bill, EndPage, FormPage, FormParts, PhonePage, Shop, WaitPage},
+    templates::{Bank, BankPage, Bill, EndPage, FormPage, FormParts, PendingPage, PhonePage, ProblemPage, Shop, WaitPage},
     words::Deadline,
 };
-use crate::context::ApiContext;
+use crate::{
+    card_guard::{Held, Why},
+    context::ApiContext,
+    problem::retry_seconds,
+};
 use askama::Template;
 use axum::response::{IntoResponse, Response};
 use boxoffice_common::domain::{
@@ -101,6 +105,12 @@ impl Drawing<'_> {
                 let page = PhonePage { shop, bill, deadline, form, provider, phone, again: again.clone() };
                 Ok(page_of(StatusCode::OK, &self.frame(), &page, Some((LONG_BREATH, again))))
             }
+            Standing::Elsewhere(attempt) => {
+                let provider = known_as(&attempt.route()).to_owned();
+                let (deadline, form, again) = (self.deadline(), self.form(), again("submit"));
+                let page = PendingPage { shop, bill, deadline, form, provider, again: again.clone() };
+                Ok(page_of(StatusCode::OK, &self.frame(), &page, Some((LONG_BREATH, again))))
+            }
             Standing::Working => {
                 Ok(waiting("Your payment is under way…", "Please do not close this page, and do not pay again.", None, "submit"))
             }
@@ -176,15 +186,41 @@ impl Drawing<'_> {
     }
 
     async fn form_page(&self, deadline: Deadline, bad: Option<Bad>) -> Result<FormPage, Trouble> {
-        let saved = saved::of(self.ctx, self.checkout, self.hosted).await?;
         let offers = Offers::of(self.ctx, self.checkout).await?;
+        let saved = saved::of(self.ctx, self.checkout, self.hosted, &offers).await?;
         let methods = Methods::of(self.checkout, self.hosted, &offers, saved, bad);
         Ok(FormPage::new(self.checkout, self.shop(), deadline, self.form(), methods, bad))
     }
 
+    fn is_open(&self) -> bool {
+        Standing::of(self.checkout) == Standing::Open && self.ctx.clock().now() < self.checkout.expires_at
+    }
+
+    /// A card that is not sent now: the form once more, with how long to wait, or a page that says that it is enough.
+    pub(super) async fn hold(&self, held: Held) -> Result<Response, Trouble> {
+        if !self.is_open() {
+            return Ok(see_other(&format!("{}?after=submit", self.link)));
+        }
+        let (Held::Wait(wait, _) | Held::Stopped(wait)) = held;
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let mut response = match held {
+            Held::Wait(_, why) => {
+                let page = self.form_page(self.deadline(), None).await?.held(words_of_wait(wait, why));
+                page_of(status, &self.frame(), &page, None)
+            }
+            Held::Stopped(_) => {
+                let words = "Nothing was charged, and no other card is tried from here for a while. Come again later, or ask the shop.";
+                let (shop, heading, again) = (self.shop(), "Too many cards were refused", Some(self.link.to_owned()));
+                page_of(status, &self.frame(), &ProblemPage { shop, heading, words, again }, None)
+            }
+        };
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_seconds(wait)));
+        Ok(response)
+    }
+
     /// The form once more, with what is wrong about it.
     pub(super) async fn refuse(&self, bad: Bad) -> Result<Response, Trouble> {
-        if Standing::of(self.checkout) != Standing::Open || self.ctx.clock().now() >= self.checkout.expires_at {
+        if !self.is_open() {
             return Ok(see_other(&format!("{}?after=submit", self.link)));
         }
         let page = self.form_page(self.deadline(), Some(bad)).await?;
@@ -207,6 +243,18 @@ impl Drawing<'_> {
         let otherwise = if is_page { known_as(&route) } else { "your bank" };
         let name = attempt.request.push.as_ref().map_or(otherwise, |push| push.provider_name()).to_owned();
         Bank { name, url: url.unwrap_or_default() }
+    }
+}
+
+fn words_of_wait(wait: Duration, why: Why) -> String {
+    let left = match retry_seconds(wait) {
+        1 => "one second".to_owned(),
+        seconds @ 2..=90 => format!("{seconds} seconds"),
+        more => format!("{} minutes", more.div_ceil(60)),
+    };
+    match why {
+        Why::Refused => format!("Several cards were refused. Wait {left}, check the card, and pay then."),
+        Why::Busy => format!("Many payments are being made at this moment. Wait {left}, and pay then."),
     }
 }
 

@@ -11,6 +11,8 @@ use super::{
     templates::{ProblemPage, Shop},
 };
 use crate::{
+    card_guard::Held,
+    client_address::ClientAddress,
     context::ApiContext,
     problem::retry_seconds,
     trace::TraceParent,
@@ -28,9 +30,13 @@ use boxoffice_common::{
     domain::{
         checkout::Checkout,
         hosted::{self, Hosted, PaidWith, Pay, UiMode},
+        network::Client,
         state::Status,
     },
-    ports::store::{CancelResult, Moved, Paid, StoreError},
+    ports::{
+        card_tries::CardTry,
+        store::{CancelResult, Moved, Paid, StoreError},
+    },
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
@@ -79,7 +85,7 @@ impl Visit {
     /// Whether the customer has done something elsewhere, or is about to, and waits here for what comes of it.
     fn waits_for_the_provider(self, standing: &Standing<'_>) -> bool {
         match standing {
-            Standing::Phone(_) => true,
+            Standing::Phone(_) | Standing::Elsewhere(_) => true,
             Standing::Bank(_) => self.after == Some(After::Bank),
             Standing::Open
             | Standing::Behind
@@ -167,6 +173,7 @@ pub(super) async fn submit(
     State(ctx): State<ApiContext>,
     Path(link): Path<String>,
     Extension(trace): Extension<TraceParent>,
+    ClientAddress(client): ClientAddress,
     headers: HeaderMap,
     form: Result<Form<Submitted>, FormRejection>,
 ) -> Result<Response, Trouble> {
@@ -187,7 +194,14 @@ pub(super) async fn submit(
                     return opened.drawing(&ctx).await?.refuse(bad).await;
                 }
             };
-            opened.pay(&ctx, form.n, with, offers, &trace).await?
+            let card_try = match opened.admit(&ctx, client, form.n, &with).await? {
+                Ok(card_try) => card_try,
+                Err(held) => {
+                    opened.look(&ctx).await?;
+                    return opened.drawing(&ctx).await?.hold(held).await;
+                }
+            };
+            opened.pay(&ctx, form.n, with, offers, card_try, &trace).await?
         }
         Intent::Another => opened.take_back(&ctx, form.n, &trace).await?,
         Intent::Cancel => opened.cancel(&ctx, &trace).await?,
@@ -207,7 +221,7 @@ impl Opened {
         if self.hosted.options.card.disable {
             return Ok(Err(Bad::Method));
         }
-        let token = match saved::chosen(ctx, &self.checkout, &self.hosted, &form.card).await.transpose()? {
+        let token = match saved::chosen(ctx, &self.checkout, &self.hosted, offers, &form.card).await.transpose()? {
             Some(token) => token.ok_or(BadCard::Gone),
             None => match offers.card {
                 CardWay::Test => form.card(&test_cards()),
@@ -219,13 +233,43 @@ impl Opened {
         Ok(token.map(PaidWith::Card).map_err(Bad::Card))
     }
 
+    /// Whether it may be sent, if it is a card's. `Ok(None)`: nobody minds.
+    async fn admit(&self, ctx: &ApiContext, client: Client, n: u32, with: &PaidWith) -> Result<Result<Option<CardTry>, Held>, Trouble> {
+        let is_card = match with {
+            PaidWith::Card(_) | PaidWith::ProviderPage => true,
+            PaidWith::Push(_) => false,
+        };
+        let Some(guard) = ctx.card_guard().filter(|_| is_card) else { return Ok(Ok(None)) };
+        Ok(guard.admit(ctx, &self.checkout.scope, client, &self.checkout.id, n).await?.map(Some))
+    }
+
     /// How it has ended by that, as far as it was heard.
-    async fn pay(&self, ctx: &ApiContext, n: u32, with: PaidWith, offers: Offers, trace: &TraceParent) -> Result<Option<Status>, Trouble> {
+    async fn pay(
+        &self,
+        ctx: &ApiContext,
+        n: u32,
+        with: PaidWith,
+        offers: Offers,
+        card_try: Option<CardTry>,
+        trace: &TraceParent,
+    ) -> Result<Option<Status>, Trouble> {
         let ticket = self.ticket(ctx);
         let pay = Pay { checkout: self.checkout.id.clone(), n, with, routing: offers.routing, known: Some(Arc::clone(&self.checkout)) };
-        Ok(match ctx.store().pay(pay).await? {
-            Paid::Submitted(moved) => hand_on(ctx, moved, ticket, trace).await,
-            Paid::Unchanged => None,
+        let paid = ctx.store().pay(pay).await?;
+        let watched = ctx.card_guard().zip(card_try);
+        Ok(match paid {
+            Paid::Submitted(moved) => {
+                if let Some((guard, card_try)) = watched {
+                    guard.follow(ctx, self.checkout.id.clone(), n, card_try);
+                }
+                hand_on(ctx, moved, ticket, trace).await
+            }
+            Paid::Unchanged => {
+                if let Some((guard, card_try)) = watched {
+                    guard.drop(&card_try).await;
+                }
+                None
+            }
         })
     }
 

@@ -46,7 +46,8 @@ impl Offers {
     }
 }
 
-fn ask(checkout: &Checkout, method: Method) -> Ask<'_> {
+/// That of a charge of what the page is for.
+pub(super) fn ask(checkout: &Checkout, method: Method) -> Ask<'_> {
     let amount = checkout.order.hosted().map_or(checkout.order.totals.total, |(leg, _)| leg.amount);
     Ask { checkout: &checkout.id, method, amount, currency: checkout.order.currency, bound_to: None, providers: &[] }
 }

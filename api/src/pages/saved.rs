@@ -3,13 +3,15 @@
 //! Always the customer's own, by the tenant's word in the checkout: nothing on the page says who somebody is. What is shown of a card is what
 //! `GET …/payment-methods` shows; its token goes from the store to the attempt, and into no page or form.
 
+use super::offers::{Offers, ask};
 use crate::context::ApiContext;
 use boxoffice_common::{
     domain::{
         checkout::Checkout,
         hosted::Hosted,
         id::{CustomerId, PaymentMethodId},
-        payment_method::{CardFace, MAX_METHODS, PaymentMethod},
+        payment_method::{BoundToken, CardFace, MAX_METHODS, PaymentMethod},
+        routing::{Ask, Method},
         secret::Secret,
     },
     ports::store::{PageRequest, StoreError},
@@ -41,24 +43,34 @@ fn owner<'c>(checkout: &'c Checkout, hosted: &Hosted) -> Option<&'c CustomerId> 
     checkout.order.customer.as_ref().filter(|_| !hosted.options.saved_method.disable && !hosted.options.card.disable)
 }
 
-/// The customer's saved cards, the default first.
-pub(super) async fn of(ctx: &ApiContext, checkout: &Checkout, hosted: &Hosted) -> Result<Vec<SavedCard>, StoreError> {
+/// Whether somebody can charge it now: the account that it is good at may be disabled, or not open.
+fn can_be_charged(checkout: &Checkout, offers: &Offers, token: &Secret<String>) -> bool {
+    let account = BoundToken::read(token).account;
+    let method = if account.is_some() { Method::SavedMethod } else { Method::Card };
+    offers.routing.first(&Ask { bound_to: account.as_ref(), ..ask(checkout, method) }).is_some()
+}
+
+/// The customer's saved cards that can be charged, the default first.
+pub(super) async fn of(ctx: &ApiContext, checkout: &Checkout, hosted: &Hosted, offers: &Offers) -> Result<Vec<SavedCard>, StoreError> {
     let Some(owner) = owner(checkout, hosted) else { return Ok(Vec::new()) };
     let all = PageRequest { limit: MAX_METHODS, after: None };
     let mut methods = ctx.store().methods_of(&checkout.scope, owner, &all).await?.data;
+    methods.retain(|method| can_be_charged(checkout, offers, &method.token));
     methods.sort_by_key(|method| !method.is_default);
     Ok(methods.iter().filter_map(SavedCard::of).collect())
 }
 
-/// The token of the saved card that a form names; `Ok(None)` when it is not the customer's, not offered, or not there any more.
+/// The token of the saved card that a form names; `Ok(None)` when it is not the customer's, not offered, not there any more, or nobody can charge it.
 /// `None`: the form names none.
 pub(super) async fn chosen(
     ctx: &ApiContext,
     checkout: &Checkout,
     hosted: &Hosted,
+    offers: &Offers,
     value: &str,
 ) -> Option<Result<Option<Secret<String>>, StoreError>> {
     let id = value.strip_prefix(PREFIX)?;
     let (Some(owner), Ok(id)) = (owner(checkout, hosted), PaymentMethodId::parse(id)) else { return Some(Ok(None)) };
-    Some(ctx.store().method(&checkout.scope, owner, &id).await.map(|found| found.map(|method| method.token)))
+    let found = ctx.store().method(&checkout.scope, owner, &id).await;
+    Some(found.map(|found| found.map(|method| method.token).filter(|token| can_be_charged(checkout, offers, token))))
 }

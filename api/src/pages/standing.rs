@@ -15,6 +15,8 @@ pub(super) enum Standing<'c> {
     Bank(&'c Attempt),
     /// A provider asks the customer on the phone.
     Phone(&'c Attempt),
+    /// What the customer has done at a provider takes its time, such as a bank's transfer.
+    Elsewhere(&'c Attempt),
     /// An earlier checkout, whose place it took, has to end first.
     Behind,
     /// Something is under way, and tells more soon.
@@ -39,7 +41,8 @@ impl<'c> Standing<'c> {
                 let asks = |attempt: &&Attempt| attempt.request.kind == AttemptKind::Charge && attempt.status.is_the_customers();
                 match checkout.attempts.iter().find(asks) {
                     None => Self::Open,
-                    Some(attempt) if attempt.status == AttemptStatus::Pending => Self::Phone(attempt),
+                    Some(attempt) if attempt.status == AttemptStatus::Pending && attempt.request.push.is_some() => Self::Phone(attempt),
+                    Some(attempt) if attempt.status == AttemptStatus::Pending => Self::Elsewhere(attempt),
                     Some(attempt) => Self::Bank(attempt),
                 }
             }

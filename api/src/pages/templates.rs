@@ -13,6 +13,9 @@ use boxoffice_common::domain::{
     line::{Item, Line},
     settings::Settings,
 };
+use std::borrow::Cow;
+
+const NOT_SENT: &str = "The payment was not sent";
 
 /// Who sells, as every page shows it.
 pub(super) struct Shop {
@@ -119,7 +122,7 @@ impl FormParts {
 /// What went wrong, above the form: a heading, words, and the field that they lead to.
 pub(super) struct FormProblem {
     heading: &'static str,
-    words: &'static str,
+    words: Cow<'static, str>,
     field: String,
 }
 
@@ -140,15 +143,21 @@ impl FormPage {
         let problem = match bad {
             Some(bad) => {
                 let Mistake { words, field } = methods.mistake(bad);
-                Some(FormProblem { heading: "The payment was not sent", words, field })
+                Some(FormProblem { heading: NOT_SENT, words: words.into(), field })
             }
             None => checkout.error.as_ref().map(|error| FormProblem {
                 heading: words::heading_of_no(error),
-                words: words::no(error),
+                words: words::no(error).into(),
                 field: methods.first_field(),
             }),
         };
         Self { shop, bill: Bill::of(checkout), deadline, form, methods, problem }
+    }
+
+    /// The same to somebody whose card is not sent now.
+    pub(super) fn held(mut self, words: String) -> Self {
+        self.problem = Some(FormProblem { heading: NOT_SENT, words: words.into(), field: self.methods.first_field() });
+        self
     }
 }
 
@@ -196,6 +205,18 @@ pub(super) struct PhonePage {
     pub(super) provider: String,
     /// All but its last digits are hidden.
     pub(super) phone: Option<String>,
+    pub(super) again: String,
+}
+
+#[derive(Template)]
+#[template(path = "pay/pending.html")]
+pub(super) struct PendingPage {
+    pub(super) shop: Shop,
+    pub(super) bill: Bill,
+    pub(super) deadline: Deadline,
+    pub(super) form: FormParts,
+    /// Who waits for the money.
+    pub(super) provider: String,
     pub(super) again: String,
 }
 

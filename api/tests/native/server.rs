@@ -8,6 +8,7 @@ use boxoffice_api::{ApiConfig, ApiContext, ApiParts, BookUnavailable, SandboxBoo
 use boxoffice_common::{
     adapters::{
         announce::MemoryAnnouncer,
+        card_tries::MemoryCardTries,
         provider_events::EventSources,
         provider_guard::GuardLimits,
         provider_registry::{AccountOffice, ProviderFactories, ProviderRegistry},
@@ -22,6 +23,7 @@ use boxoffice_common::{
         begin::Begin,
         id::{CheckoutId, Entropy, KeyId, PaymentIntentId},
         money::{Amount, Currency},
+        network::TrustedProxies,
         payment_intent::{IntentStatus, NewIntent, PaymentIntent},
         scope::{Mode, Scope},
         secret::Secret,
@@ -152,6 +154,8 @@ impl Server {
             public_url: "https://pay.example".to_owned(),
             rate_limit_per_second: 0,
             max_queue_depth: 1_000,
+            trusted_proxies: TrustedProxies::default(),
+            card_testing: None,
         };
         change(&mut config);
         let (queue, announcer) = (Arc::new(MemoryQueue::new()), Arc::new(MemoryAnnouncer::new()));
@@ -171,6 +175,7 @@ impl Server {
             clock,
             entropy,
             config,
+            card_tries: Arc::new(MemoryCardTries::new(Duration::from_secs(900))),
             sandbox: Some(Arc::new(EchoBook)),
             registry: Arc::new(registry),
             metrics,

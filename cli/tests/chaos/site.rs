@@ -18,7 +18,7 @@ use std::{
 use tempfile::TempDir;
 
 /// Everything short, so that a death costs seconds.
-const PACE: [(&str, &str); 8] = [
+const PACE: [(&str, &str); 9] = [
     ("BOXOFFICE_LEASE_MS", "3000"),
     ("BOXOFFICE_PROVIDER_TIMEOUT_MS", "750"),
     ("BOXOFFICE_RESCUE_MS", "200"),
@@ -26,6 +26,7 @@ const PACE: [(&str, &str); 8] = [
     ("BOXOFFICE_CALLBACK_SCHEDULE_MS", "0,100,200,400,800,1600,1600,1600,1600,1600,1600,1600,1600,1600,1600,1600,1600,1600,1600,1600"),
     ("BOXOFFICE_ALLOW_PRIVATE_CALLBACKS", "true"),
     ("BOXOFFICE_RATE_LIMIT", "0"),
+    ("BOXOFFICE_CARD_TESTING", "off"),
     ("RUST_LOG", "info,boxoffice_worker=debug"),
 ];
 /// The key of `serve --demo`.

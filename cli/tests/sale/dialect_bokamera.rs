@@ -89,7 +89,7 @@ async fn what_is_published_is_answered_as_published(shop: &Client, mount: &str, 
         let now = status(shop, mount, &opened["SessionId"]).await;
         has_the_shape(&now, &published["status"]);
         assert_eq!(now, json!({"CustomerEmail": "", "Status": "open"}));
-        let browser = Browser { http: shop.with_key(None), url: url.to_owned(), id: id.to_owned() };
+        let browser = Browser { http: shop.with_key(None), url: url.to_owned(), id: id.to_owned(), from: None };
         browser.pay("tok_visa").await;
         shop.until(id, "succeeded").await;
         assert_eq!(status(shop, mount, &opened["SessionId"]).await["Status"], "complete");
@@ -230,6 +230,7 @@ async fn a_newer_one_takes_the_place_of_an_open_one(shop: &Client) {
         http: shop.with_key(None),
         url: newer["Url"].as_str().unwrap().to_owned(),
         id: newer["SessionId"].as_str().unwrap().to_owned(),
+        from: None,
     };
     browser.pay("tok_visa").await;
     let id = newer["SessionId"].as_str().unwrap();
@@ -350,7 +351,7 @@ pub async fn slow(system: &System) {
     put(&shop, "sessions", "41", session(5)).await;
     let older = create(&shop, "", &order(41, 1, "slow")).await.expect(200);
     let id = older["SessionId"].as_str().unwrap().to_owned();
-    let browser = Browser { http: shop.with_key(None), url: older["Url"].as_str().unwrap().to_owned(), id: id.clone() };
+    let browser = Browser { http: shop.with_key(None), url: older["Url"].as_str().unwrap().to_owned(), id: id.clone(), from: None };
     let page = browser.load("").await;
     browser.send(&page.html, "pay", "tok_timeout_charged").await;
     let body = with(&order(41, 1, "slow"), json!({"UiMode": "hosted"}));

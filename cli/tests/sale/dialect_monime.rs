@@ -75,7 +75,7 @@ impl Monime<'_> {
 
     fn browser(&self, session: &Value) -> Browser {
         let text = |field: &str| session[field].as_str().unwrap().to_owned();
-        Browser { http: self.shop.with_key(None), url: text("redirectUrl"), id: text("id") }
+        Browser { http: self.shop.with_key(None), url: text("redirectUrl"), id: text("id"), from: None }
     }
 }
 

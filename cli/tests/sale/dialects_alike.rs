@@ -111,7 +111,7 @@ async fn bokamera(shop: &Client) -> String {
 /// Pays on our page.
 async fn on_the_page(shop: &Client, id: &Value, url: &Value) -> String {
     let [id, url] = [id, url].map(|text| text.as_str().unwrap().to_owned());
-    Browser { http: shop.with_key(None), url, id: id.clone() }.pay("tok_visa").await;
+    Browser { http: shop.with_key(None), url, id: id.clone(), from: None }.pay("tok_visa").await;
     id
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Browser {
     pub(crate) http: Client,
     pub(crate) url: String,
     pub(crate) id: String,
+    /// What a proxy says that it speaks for.
+    pub(crate) from: Option<String>,
 }
 
 /// A page, or where it sends the browser.
@@ -41,6 +43,7 @@ pub(crate) struct Seen {
     pub(crate) status: u16,
     pub(crate) html: String,
     location: Option<String>,
+    pub(crate) retry_after: Option<String>,
 }
 
 impl Browser {
@@ -62,7 +65,7 @@ impl Browser {
         let waiting = shop.buy(body).await;
         assert_eq!((&waiting["status"], &waiting["payment_attempts"]), (&json!("awaiting_payment"), &json!([])), "{waiting}");
         let url = waiting["payment_url"].as_str().unwrap().to_owned();
-        Self { http: shop.with_key(None), url, id: waiting["id"].as_str().unwrap().to_owned() }
+        Self { http: shop.with_key(None), url, id: waiting["id"].as_str().unwrap().to_owned(), from: None }
     }
 
     pub(crate) async fn load(&self, query: &str) -> Seen {
@@ -70,9 +73,11 @@ impl Browser {
     }
 
     pub(crate) async fn seen(&self, request: reqwest::RequestBuilder) -> Seen {
+        let request = self.from.iter().fold(request, |request, from| request.header("x-forwarded-for", from));
         let response = request.send().await.unwrap();
-        let location = response.headers().get("location").map(|value| value.to_str().unwrap().to_owned());
-        Seen { status: response.status().as_u16(), location, html: response.text().await.unwrap() }
+        let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let (location, retry_after) = (header("location"), header("retry-after"));
+        Seen { status: response.status().as_u16(), location, retry_after, html: response.text().await.unwrap() }
     }
 
     /// Sends the form with this intent as it stands on the page, with a card.

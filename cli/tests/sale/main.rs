@@ -5,6 +5,7 @@
 
 mod balance;
 mod callbacks;
+mod card_testing;
 mod cards;
 mod closing;
 mod dialect_bokamera;
@@ -82,6 +83,8 @@ stories! {
     provider_events::deaf as a_checkout_of_which_all_events_are_lost_ends_by_looking with provider_events::DEAF;
     provider_events::slow as what_is_told_before_our_own_request_is_answered_stands with provider_events::SLOW;
     hosted::story as a_customer_pays_on_our_page_or_not_and_is_sent_back_to_the_shop with QUICK;
+    card_testing::story as whoever_tries_cards_out_is_slowed_then_stopped_and_customers_notice_nothing with card_testing::SETTINGS;
+    card_testing::many_addresses as an_attack_from_many_addresses_is_slowed_and_keeps_nobody_out with card_testing::MANY_ADDRESSES;
     hosted_push::story as on_our_page_a_customer_is_asked_on_the_phone_at_the_bank_or_by_a_wallet_and_may_choose_again with QUICK;
     replace::story as a_newer_order_takes_the_place_of_an_older_and_one_is_paid_at_the_most with QUICK;
     memberships::story as a_pack_is_sold_pays_until_its_credits_are_used_up_and_gets_them_back with QUICK;

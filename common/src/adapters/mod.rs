@@ -2,6 +2,7 @@
 
 pub mod announce;
 pub mod callback;
+pub mod card_tries;
 pub mod clock;
 pub mod mollie;
 mod pool;
