@@ -200,6 +200,7 @@ impl Intake {
             }
             None => self.legs(submission, &priced, &shelf, &routing, now).await?,
         };
+        plan_sale::check_kept(&priced.lines, &legs, &routing)?;
         let origin = may_send_elsewhere(&legs, &routing).then(|| self.public_url.clone());
         Ok(Offer { priced, legs, origin })
     }
@@ -310,10 +311,14 @@ impl Intake {
 
     /// A page with a link of its own, on which something can be paid with.
     fn open_page(&self, page: &Page, routing: &Routing) -> Result<Hosted, Problem> {
-        if !routing.candidates.iter().any(|candidate| candidate.takes.iter().any(|method| can_be_chosen(*method, candidate))) {
+        if !takes(routing, can_be_chosen) {
             return Err(CodedError::new(Code::ProviderNotConfigured, NOBODY).at("payment.hosted").into());
         }
-        if !push::offers_anything(&page.options) {
+        // What the options leave, and what somebody takes, have to be the same for one way to pay at least.
+        let has_card =
+            !page.options.card.disable && takes(routing, |method, candidate| method != Method::Push && can_be_chosen(method, candidate));
+        let has_push = push::offers_push(&page.options) && takes(routing, |method, _| method == Method::Push);
+        if !has_card && !has_push {
             return Err(Problem::unsupported("payment.hosted.options", "nothing is left that the page could take"));
         }
         let hosted = Hosted::new(page.options.clone(), page.ui_mode, self.public_url.as_str(), &self.entropy);
@@ -402,10 +407,22 @@ fn answer(accepted: Accepted) -> Result<Answer, Problem> {
 
 /// Why nobody can be asked for money.
 const NOBODY: &str = "no payment provider that takes this is set up; the sandbox is for test keys";
+/// The same of a page within the shop's own.
+const NOBODY_EMBEDS: &str =
+    "no payment provider is set up whose page can stand within yours: that takes an account with stripe that has its publishable_key";
 
 /// Whether a customer can pay so on a page of ours.
 fn can_be_chosen(method: Method, candidate: &Candidate) -> bool {
     matches!(method, Method::ProviderPage | Method::Push) || (method == Method::Card && candidate.route.account.is_none())
+}
+
+/// Whether somebody takes a payment of this kind, of those who come into question by themselves or by a rule.
+fn takes(routing: &Routing, is_it: impl Fn(Method, &Candidate) -> bool) -> bool {
+    routing
+        .candidates
+        .iter()
+        .filter(|candidate| routing.may_ask(candidate, &[]))
+        .any(|candidate| candidate.takes.iter().any(|method| is_it(*method, candidate)))
 }
 
 /// Whether a provider's page may have to send the customer back to us: from our own page it comes back there.
@@ -420,9 +437,13 @@ fn check_payment(payment: Option<&[Asked]>, total: Amount, routing: &Routing) ->
     };
     // An intent that nothing is due on is not taken.
     let asked = |method: &Asked| Method::of(&method.tender).filter(|asked| *asked != Method::PaymentIntent || !total.is_zero());
-    let is_taken = |asked: Method| routing.candidates.iter().any(|candidate| candidate.takes.contains(&asked));
-    if let Some(method) = methods.iter().find(|method| asked(method).is_some_and(|asked| !is_taken(asked))) {
-        return Err(CodedError::new(Code::ProviderNotConfigured, NOBODY).at(format!("{}.type", method.param)).into());
+    let is_taken = |method: &Asked, asked: Method| {
+        let providers = method.tender.providers();
+        routing.candidates.iter().any(|candidate| candidate.takes.contains(&asked) && routing.may_ask(candidate, &providers))
+    };
+    if let Some(method) = methods.iter().find(|method| asked(method).is_some_and(|asked| !is_taken(method, asked))) {
+        let words = if asked(method) == Some(Method::EmbeddedPage) { NOBODY_EMBEDS } else { NOBODY };
+        return Err(CodedError::new(Code::ProviderNotConfigured, words).at(format!("{}.type", method.param)).into());
     }
     Ok(tender::legs(methods, total)?)
 }
@@ -456,6 +477,11 @@ mod tests {
             assert_eq!(pay_by(&nowhere(), cash(), None, total), Ok(cash()));
         }
         assert_eq!(pay_by(&nowhere(), Tender::Free {}, None, 0), Ok(Tender::Free {}));
+        let mut only_apart = Routing::clone(&to_the_sandbox());
+        only_apart.candidates[0].takes.push(Method::ProviderPage);
+        let page = |is_embedded| Tender::ProviderPage { is_embedded };
+        assert_eq!(pay_by(&only_apart, page(false), None, 1500), Ok(page(false)));
+        assert_eq!(pay_by(&only_apart, page(true), None, 1500), Err("provider_not_configured"));
     }
 
     #[test]

@@ -147,30 +147,35 @@ impl Bodies {
     /// Reads a body. The permit stands for its memory until it is dropped. What is too long is dropped unread: the server hears its
     /// client out, while the answer is already on its way.
     async fn read(&self, headers: &HeaderMap, body: Body) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
+        self.read_within(MAX_BODY, headers, body).await
+    }
+
+    /// The same of another length.
+    pub(crate) async fn read_within(&self, most: usize, headers: &HeaderMap, body: Body) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
         let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-        let expected = declared.unwrap_or(MAX_BODY);
-        if expected > MAX_BODY {
-            return Err(Problem::BodyTooLarge(MAX_BODY));
+        let expected = declared.unwrap_or(most);
+        if expected > most {
+            return Err(Problem::BodyTooLarge(most));
         }
         let kib = u32::try_from(expected / 1024 + 1).unwrap_or(u32::MAX);
         let overloaded = |_| Problem::Overloaded { retry_after: Duration::from_secs(1) };
         let memory = Arc::clone(&self.0).try_acquire_many_owned(kib).map_err(overloaded)?;
-        Ok((collect(body).await?, memory))
+        Ok((collect(most, body).await?, memory))
     }
 }
 
-async fn collect(body: Body) -> Result<Bytes, Problem> {
+async fn collect(most: usize, body: Body) -> Result<Bytes, Problem> {
     let mut chunks = body.into_data_stream();
     // Most bodies come in one piece, which is then not copied.
     let Some(first) = next(&mut chunks).await? else { return Ok(Bytes::new()) };
     let mut whole = match next(&mut chunks).await? {
-        None if first.len() <= MAX_BODY => return Ok(first),
-        None => return Err(Problem::BodyTooLarge(MAX_BODY)),
+        None if first.len() <= most => return Ok(first),
+        None => return Err(Problem::BodyTooLarge(most)),
         Some(second) => [first, second].concat(),
     };
     loop {
-        if whole.len() > MAX_BODY {
-            return Err(Problem::BodyTooLarge(MAX_BODY));
+        if whole.len() > most {
+            return Err(Problem::BodyTooLarge(most));
         }
         match next(&mut chunks).await? {
             None => return Ok(whole.into()),

@@ -40,6 +40,8 @@ pub enum Command {
     DeadLetters(DeadLetters),
     /// Shows what payment providers told us and what somebody has to look at, has it worked on again, or leaves it at that
     ProviderEvents(ProviderEvents),
+    /// Holds a payment provider's own list of payments and refunds against ours; exit 1 when something differs, 2 when it could not be looked at
+    Reconcile(Reconcile),
     /// A load, and figures that can be believed
     Bench(Box<BenchArgs>),
 }
@@ -263,6 +265,32 @@ pub struct Audit {
     /// How far behind its due time a row may be, in seconds
     #[arg(long, default_value_t = 300)]
     pub stuck_after: u64,
+    /// Where the data lies.
+    #[command(flatten)]
+    pub data: Data,
+}
+
+/// `boxoffice reconcile`.
+#[derive(Debug, Args)]
+pub struct Reconcile {
+    /// stripe or mollie
+    #[arg(long)]
+    pub provider: String,
+    /// From when on: 2030-01-31T09:00:00Z, 2030-01-31, or how long ago: 90m, 24h, 7d
+    #[arg(long)]
+    pub since: String,
+    /// Until when; now when left out
+    #[arg(long)]
+    pub until: Option<String>,
+    /// Only this account, pac_…; all of the provider's when left out
+    #[arg(long)]
+    pub account: Option<String>,
+    /// Mends what the provider's own word mends, as if it had come as an event. Needs what a worker needs
+    #[arg(long)]
+    pub repair: bool,
+    /// What is younger than this may be under way, and is no difference: 90s, 5m, 1h
+    #[arg(long, default_value = "5m")]
+    pub grace: String,
     /// Where the data lies.
     #[command(flatten)]
     pub data: Data,

@@ -3,7 +3,7 @@
 use boxoffice_common::{
     adapters::{callback::sender::SenderError, providers::SameName, sandbox::BaseUrlError, sandbox::BookError},
     config::ConfigError,
-    ports::{queue::QueueError, store::StoreError},
+    ports::{provider_book::BookError as ProviderBookError, queue::QueueError, store::StoreError},
 };
 use std::io;
 
@@ -37,6 +37,12 @@ pub enum Failure {
     /// The client for callbacks.
     #[error(transparent)]
     Sender(#[from] SenderError),
+    /// A provider's book.
+    #[error("{0}")]
+    ProviderBook(#[from] ProviderBookError),
+    /// Going through the book of one account, which is named.
+    #[error("{0}: {1}")]
+    Reconcile(String, Box<Failure>),
     /// Files and sockets.
     #[error("{what}: {source}")]
     Io {

@@ -9,7 +9,7 @@
 //! | `linger` | that no answer is lost because it came before the request's end |
 //! | `watch` | what a worker can be asked |
 //! | `demo` | the demo catalogue |
-//! | `keys`, `providers`, `doctor`, `audit`, `dead_letters`, `provider_events` | the commands that end |
+//! | `keys`, `providers`, `doctor`, `audit`, `dead_letters`, `provider_events`, `reconcile` | the commands that end |
 //! | `bench` | load and figures |
 
 mod audit;
@@ -28,6 +28,7 @@ mod linger;
 mod log;
 mod provider_events;
 mod providers;
+mod reconcile;
 mod serve;
 mod watch;
 mod wire;
@@ -74,6 +75,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Audit(args) => audit::run(args).await,
         Command::DeadLetters(args) => dead_letters::run(args).await.map(done),
         Command::ProviderEvents(args) => provider_events::run(args).await.map(done),
+        Command::Reconcile(args) => Ok(reconcile::run(args).await),
         Command::Bench(args) => Ok(bench::run(*args).await.map(done)?),
     }
 }

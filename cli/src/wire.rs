@@ -217,7 +217,7 @@ pub fn factories(config: &Config) -> Result<ProviderFactories, Failure> {
 pub fn account_office(config: &Config, store: &Arc<SqlStore>) -> Result<AccountOffice, Failure> {
     let sealer = config.secrets_key.as_ref().map(Sealer::parse).transpose();
     let sealer = sealer.map_err(|error| Failure::Setup(format!("BOXOFFICE_SECRETS_KEY {error}")))?;
-    Ok(AccountOffice::new(store.clone(), sealer.map(Arc::new)))
+    Ok(AccountOffice::new(store.clone(), sealer.map(Arc::new)).asking(factories(config)?))
 }
 
 fn limits(config: &Config) -> GuardLimits {

@@ -167,10 +167,10 @@ impl Config {
         if let Err(error) = self.secrets_key.as_ref().map(Sealer::parse).transpose() {
             return wrong("BOXOFFICE_SECRETS_KEY", &error.to_string());
         }
-        if !ApiAddress::parse(&self.stripe_url).is_ok() {
+        if ApiAddress::parse(&self.stripe_url).is_err() {
             return wrong("BOXOFFICE_STRIPE_URL", "must be https:// with a host and a final slash, or http:// on this machine");
         }
-        if !ApiAddress::parse(&self.mollie_url).is_ok() {
+        if ApiAddress::parse(&self.mollie_url).is_err() {
             return wrong("BOXOFFICE_MOLLIE_URL", "must be https:// with a host and a final slash, or http:// on this machine");
         }
         if self.provider_timeout >= self.lease {

@@ -6,6 +6,7 @@ use boxoffice_common::{
     config::Config,
     domain::{
         attempt::AttemptStatus,
+        difference::Difference,
         error::Code,
         event::EventType,
         incompatibility::Incompatibility,
@@ -158,6 +159,17 @@ fn the_table_of_refunds_says_every_status() {
     let page = read("docs/states.md");
     let documented: BTreeSet<String> = rows(section(&page, "## Refunds")).iter().map(|row| name(&row[0])).collect();
     assert_same(&documented, &RefundStatus::ALL.iter().map(|status| status.as_str().to_owned()).collect(), "docs/states.md");
+}
+
+#[test]
+fn every_difference_between_two_books_is_explained_and_whether_it_is_mended() {
+    let page = read("docs/reconcile.md");
+    let rows = rows(section(&page, "## What can differ"));
+    let documented = rows.iter().map(|row| name(&row[0])).collect();
+    assert_same(&documented, &Difference::ALL.iter().map(|difference| difference.as_str().to_owned()).collect(), "docs/reconcile.md");
+    for (row, difference) in rows.iter().flat_map(|row| Difference::ALL.map(|difference| (row, difference))) {
+        assert!(name(&row[0]) != difference.as_str() || (row[2] == "no") != difference.may_be_mended(), "{row:?}");
+    }
 }
 
 #[test]

@@ -77,6 +77,18 @@ impl AccountAdapter for Adapter {
     fn events(&self) -> Arc<dyn EventSource> {
         Arc::clone(&self.0) as _
     }
+
+    /// `…_of_acct_…` is whose key it is.
+    async fn own_id(&self) -> Result<Option<String>, NotIdentified> {
+        let key = self.0.key.reveal();
+        if self.0.fails.load(Ordering::Relaxed) {
+            return Err(NotIdentified("the connection was reset".to_owned()));
+        }
+        if key.contains("revoked") {
+            return Err(NotIdentified("no such key".to_owned()));
+        }
+        Ok(key.split_once("_of_").map(|(_, account)| account.to_owned()))
+    }
 }
 
 #[async_trait]
@@ -204,7 +216,8 @@ async fn an_account_is_its_scopes_alone_and_serves_its_attempts_when_it_is_disab
     site.change(&registry, &id, AccountEdit { enabled: Some(false), ..AccountEdit::default() }).await;
     assert_eq!(charged_with(&registry, &id, &site.scope).await.as_deref(), Some(ONE));
     let routing = registry.routing(&site.scope).await.unwrap();
-    assert_eq!(routing.candidates, Routing::default().candidates, "no new charge goes there");
+    let left: Vec<_> = routing.candidates.iter().map(|left| (left.route.name(), left.is_named_only)).collect();
+    assert_eq!(left, [("sandbox", true)], "no new charge goes there, nor to the sandbox in its place");
     assert_eq!(routing.key_window("stripe", Duration::MAX), ProviderKind::Stripe.key_window(), "what is open there goes on");
     assert_eq!(registry.sources(ProviderKind::Stripe).await.unwrap().len(), 1, "and its events are taken");
 }
@@ -245,6 +258,7 @@ async fn charges_may_go_to_the_accounts_by_age_then_to_the_sandbox_and_with_a_li
     let routing = registry.routing(&site.scope).await.unwrap();
     let names: Vec<&str> = routing.candidates.iter().map(|candidate| candidate.route.name()).collect();
     assert_eq!((names, routing.rules.rules.len()), (vec![one.as_str(), two.as_str(), "sandbox"], 1));
+    assert!(routing.candidates[2].is_named_only, "not for whoever has an account");
     assert_eq!(routing.key_window("stripe", Duration::MAX), ProviderKind::Stripe.key_window());
     assert_eq!(routing.key_window("sandbox", Duration::MAX), Duration::from_secs(24 * 3600));
     assert!(Arc::ptr_eq(&routing, &registry.routing(&site.scope).await.unwrap()), "the same one while nothing turns");
@@ -314,7 +328,8 @@ async fn without_the_key_nothing_is_added_and_nothing_works_and_with_it_all_does
         let without = site.registry_with(&factory, key);
         assert!(without.provider("stripe", Some(&id), &site.scope).await.unwrap().is_none());
         assert!(without.source("stripe", id.as_str()).await.unwrap().is_none());
-        assert_eq!(without.routing(&site.scope).await.unwrap().candidates, Routing::default().candidates);
+        let candidates = without.routing(&site.scope).await.unwrap().candidates.clone();
+        assert_eq!(candidates.iter().map(|sandbox| (sandbox.route.name(), sandbox.is_named_only)).collect::<Vec<_>>(), [("sandbox", true)]);
         let accounts = without.accounts(&site.scope).await.unwrap();
         assert!(accounts[0].problem().unwrap().contains(words), "{:?}", accounts[0].problem());
         assert!(accounts[0].check().await.unwrap_err().mend.contains("BOXOFFICE_SECRETS_KEY"));
@@ -347,4 +362,47 @@ async fn a_row_that_was_copied_to_another_tenant_does_not_open_there() {
     let mut live = stored;
     live.account.scope = Scope::new("studio", Mode::Live).unwrap();
     assert!(registry.office().open(&live).is_err());
+}
+
+#[tokio::test]
+async fn keys_of_another_account_of_the_same_provider_are_refused() {
+    const OURS: &str = "sk_test_one_of_acct_1";
+    let (site, factory) = (Site::open().await, Arc::<Factory>::default());
+    let registry = site.registry(&factory);
+    let office = registry.office().clone().asking(ProviderFactories::default().with(Arc::clone(&factory) as _));
+    let now = SystemClock::default().now();
+    let add = async |key: &str| {
+        let credentials = parts(key, &[]);
+        let new = NewProviderAccount { provider: ProviderKind::Stripe, name: "Main".to_owned(), enabled: true, credentials };
+        office.add(&site.scope, new, &site.entropy, now).await.unwrap()
+    };
+    let set = async |id: &ProviderAccountId, key: &str| {
+        let edit = AccountEdit { credentials: Some(parts(key, &[])), ..AccountEdit::default() };
+        office.change(&site.scope, id, edit).await.map(|account| account.hints.account)
+    };
+    let ours = add(OURS).await;
+    assert_eq!(ours.hints.account.as_deref(), Some("acct_1"));
+    let other = AccountError::OtherAccount { known: "acct_1".to_owned(), new: "acct_2".to_owned() };
+    assert_eq!(set(&ours.id, "sk_test_two_of_acct_2").await, Err(other.clone()));
+    assert!(matches!(set(&ours.id, "sk_test_revoked_0001").await, Err(AccountError::NotIdentified(_))));
+    factory.fails.store(true, Ordering::Relaxed);
+    assert!(matches!(set(&ours.id, "sk_test_new_of_acct_1").await, Err(AccountError::NotIdentified(_))));
+    // What is not about the key asks nobody.
+    let part = CredentialParts { webhook_secrets: parts(OURS, &["whsec_0123456789"]).webhook_secrets, ..CredentialParts::default() };
+    let edit = AccountEdit { credentials: Some(part), ..AccountEdit::default() };
+    assert_eq!(office.change(&site.scope, &ours.id, edit).await.unwrap().hints.account.as_deref(), Some("acct_1"));
+    let unknown = add(OURS).await;
+    assert_eq!(unknown.hints.account, None, "the provider could not be asked");
+    factory.fails.store(false, Ordering::Relaxed);
+    assert_eq!(set(&ours.id, "sk_test_new_of_acct_1").await.unwrap().as_deref(), Some("acct_1"));
+    assert_eq!(charged_with(&registry, &ours.id, &site.scope).await.as_deref(), Some("sk_test_new_of_acct_1"));
+    assert_eq!(set(&unknown.id, "sk_test_two_of_acct_2").await, Err(other), "its keys before tell whose it is");
+    // Keys that never worked have nothing open anywhere.
+    let mistyped = add("sk_test_revoked_0002").await;
+    assert_eq!(set(&mistyped.id, "sk_test_two_of_acct_2").await.unwrap().as_deref(), Some("acct_2"));
+    // Whoever has lost the sealing key cannot come with another account's either.
+    let sealer = Sealer::parse(&Sealer::generate_key().unwrap()).unwrap();
+    let lost = AccountOffice::new(site.store.clone(), Some(Arc::new(sealer))).asking(ProviderFactories::default().with(factory as _));
+    let edit = AccountEdit { credentials: Some(parts("sk_test_two_of_acct_2", &[])), ..AccountEdit::default() };
+    assert!(matches!(lost.change(&site.scope, &ours.id, edit).await, Err(AccountError::OtherAccount { .. })));
 }

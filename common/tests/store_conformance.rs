@@ -30,6 +30,8 @@ mod after_the_charge;
 mod answers;
 #[path = "store/attacks.rs"]
 mod attacks;
+#[path = "store/attempts.rs"]
+mod attempts;
 #[path = "store/balance.rs"]
 mod balance;
 #[path = "store/balance_random.rs"]

@@ -78,7 +78,7 @@ fn retry_in(attempt: &Attempt, outcome: &Outcome) -> Duration {
     let next = attempt.tries.saturating_add(1);
     match outcome {
         Outcome::NotSent { retry_after, .. } => retry::REFUSED.wait(next, *retry_after),
-        Outcome::RequiresAction { .. } | Outcome::Pending { .. } => retry::POLL.wait(next, None),
+        Outcome::RequiresAction { .. } | Outcome::RequiresForm { .. } | Outcome::Pending { .. } => retry::POLL.wait(next, None),
         Outcome::Unknown(_) | Outcome::Approved(_) | Outcome::Authorized(_) | Outcome::Declined(_) => retry::RECONCILE.wait(next, None),
     }
 }
@@ -88,7 +88,7 @@ fn name(outcome: &Outcome) -> &'static str {
         Outcome::Approved(_) => "approved",
         Outcome::Authorized(_) => "authorized",
         Outcome::Declined(_) => "declined",
-        Outcome::RequiresAction { .. } => "requires_action",
+        Outcome::RequiresAction { .. } | Outcome::RequiresForm { .. } => "requires_action",
         Outcome::Pending { .. } => "pending",
         Outcome::Unknown(_) => "unknown",
         Outcome::NotSent { .. } => "not_sent",

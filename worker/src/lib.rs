@@ -10,6 +10,7 @@
 //! | `follow` | what a transition is followed by: announcements, seats, more work |
 //! | `deliver` | one try of a callback |
 //! | `provider_event` | what a provider told us |
+//! | `reconcile` | what was missed, and is mended by the provider's own word |
 //! | `jobs` | what takes long: sessions that are called off |
 //! | `renew` | renewals of subscriptions that are due |
 //! | `rescue`, `expire`, `health`, `tidy` | the services beside the queue |
@@ -24,6 +25,7 @@ mod health;
 mod jobs;
 mod lane;
 mod provider_event;
+mod reconcile;
 mod renew;
 mod rescue;
 mod reserve;
@@ -32,4 +34,5 @@ mod tidy;
 mod worker;
 
 pub use context::{WorkerContext, WorkerSettings};
+pub use reconcile::{MendError, Mended, mend};
 pub use worker::Worker;

@@ -11,7 +11,10 @@ use boxoffice_common::{
         checkout::Checkout,
         dispute::{self, ToldDispute},
         id::ProviderEventId,
-        provider_event::{EventAccount, EventStatus, MAX_TRIES, ProviderEvent, Told, ToldMoney, Verdict, judge},
+        provider_event::{
+            About, EventAccount, EventStatus, FeeVerdict, MAX_TRIES, ProviderEvent, Told, ToldFee, ToldMoney, Verdict, Word, judge,
+            judge_fee,
+        },
         settle::Settlement,
     },
     failpoint,
@@ -90,7 +93,13 @@ async fn decide(context: &WorkerContext, event: &ProviderEvent, trace: Option<&s
     };
     match source.read(&event.body) {
         Ok(Told::Ask(about)) => ask(context, event, &*source, &about, trace).await,
-        Ok(told) => hold_against(context, source.account(), &told, trace).await,
+        Ok(told) => {
+            let end = hold_against(context, source.account(), &told, trace).await?;
+            if let (Told::Money(told), End::Now(EventStatus::Done, _)) = (&told, &end) {
+                look_for_fee(context, source.account(), told, trace).await?;
+            }
+            Ok(end)
+        }
         // The library's words may quote the body.
         Err(_) => Ok(End::Now(EventStatus::NeedsReview, "it cannot be read")),
     }
@@ -101,6 +110,7 @@ async fn hold_against(context: &WorkerContext, account: &EventAccount, told: &To
     match told {
         Told::Money(told) => moved(context, account, told, trace).await,
         Told::Dispute(told) => disputed(context, account, told, trace).await,
+        Told::Fee(told) => fee(context, account, told, trace).await,
         // Whoever was asked has nothing more to say.
         Told::Ask(_) | Told::Other => Ok(End::Now(EventStatus::Ignored, "of a kind that we do nothing about")),
     }
@@ -157,17 +167,55 @@ async fn moved(context: &WorkerContext, account: &EventAccount, told: &ToldMoney
     let Some(checkout) = context.store.checkout(&told.reference).await? else {
         return Ok(End::Now(EventStatus::Ignored, "there is no such checkout"));
     };
-    let result = match judge(&checkout, account, told) {
-        Verdict::Settle { n, outcome } => settle(context, checkout, n, outcome).await,
-        Verdict::CameBack { n, decline } => context.store.refund_came_back(&checkout.id, n, &decline).await,
-        Verdict::Known => return Ok(End::Now(EventStatus::Done, "known already")),
-        Verdict::Review(why) => return Ok(End::Now(EventStatus::NeedsReview, why)),
-        Verdict::Later => return Ok(End::Later("another try is under way")),
+    match carry_out(context, &checkout, judge(&checkout, account, told), trace).await? {
+        Carried::Moved => Ok(MOVED),
+        Carried::Known => Ok(End::Now(EventStatus::Done, "known already")),
+        Carried::Review(why) => Ok(End::Now(EventStatus::NeedsReview, why)),
+        Carried::Later(why) => Ok(End::Later(why)),
+    }
+}
+
+/// What came of a verdict.
+pub(crate) enum Carried {
+    /// It moved its checkout, and what follows was handed on.
+    Moved,
+    /// We know as much, or more.
+    Known,
+    /// A person has to look.
+    Review(&'static str),
+    /// Not now.
+    Later(&'static str),
+}
+
+/// Does what a provider's word was judged to be good for.
+pub(crate) async fn carry_out(
+    context: &WorkerContext,
+    checkout: &Checkout,
+    verdict: Verdict,
+    trace: Option<&str>,
+) -> Result<Carried, StepError> {
+    let moved = match verdict {
+        Verdict::Settle { n, outcome } => settle(context, checkout, n, outcome).await?,
+        Verdict::CameBack { n, decline } => context.store.refund_came_back(&checkout.id, n, &decline).await?,
+        Verdict::Known => return Ok(Carried::Known),
+        Verdict::Review(why) => return Ok(Carried::Review(why)),
+        Verdict::Later => return Ok(Carried::Later("another try is under way")),
     };
     // It may have moved since it was read: judged again, it is known, or waits.
-    let Some(moved) = result? else { return Ok(End::Later("it was known, or something else was under way")) };
+    let Some(moved) = moved else { return Ok(Carried::Later("it was known, or something else was under way")) };
     follow::follow(context, moved, trace).await?;
-    Ok(MOVED)
+    Ok(Carried::Moved)
+}
+
+/// An event tells of a sale and not of what the provider keeps of it: it is asked once, behind the sale. Where it does not know yet, an event
+/// of its own tells when it does.
+async fn look_for_fee(context: &WorkerContext, account: &EventAccount, told: &ToldMoney, trace: Option<&str>) -> Result<(), StepError> {
+    if (told.about, &told.word) == (About::Charge, &Word::Moved) {
+        let told =
+            ToldFee { reference: told.reference.clone(), key: told.key.clone(), provider_reference: told.provider_reference.clone() };
+        fee(context, account, &told, trace).await?;
+    }
+    Ok(())
 }
 
 /// A bank's word on what was paid. It names the charge as the provider does, and not as we do.
@@ -187,10 +235,33 @@ async fn disputed(context: &WorkerContext, account: &EventAccount, told: &ToldDi
     Ok(MOVED)
 }
 
+/// A provider knows by now what it keeps of a charge: it is asked, unless that is in the books.
+async fn fee(context: &WorkerContext, account: &EventAccount, told: &ToldFee, trace: Option<&str>) -> Result<End, StepError> {
+    let Some(checkout) = context.store.checkout(&told.reference).await? else {
+        return Ok(End::Now(EventStatus::Ignored, "there is no such checkout"));
+    };
+    let n = match judge_fee(&checkout, account, told) {
+        FeeVerdict::Ask(n) => n,
+        FeeVerdict::Known => return Ok(End::Now(EventStatus::Done, "known already")),
+        FeeVerdict::Later => return Ok(End::Later("its charge is not settled yet")),
+        FeeVerdict::NotOurs => return Ok(End::Now(EventStatus::Ignored, "it is about nothing of ours")),
+    };
+    let Some(attempt) = checkout.attempts.iter().find(|attempt| attempt.n == n) else { return Ok(End::Later("it has no such charge")) };
+    let provider = context.registry.provider(&attempt.provider, attempt.request.account.as_ref(), &checkout.scope).await?;
+    let Some(provider) = provider else { return Ok(End::Later("this account is not set up")) };
+    let outcome = provider.look_up(attempt).await;
+    if !matches!(&outcome, Outcome::Approved(receipt) if receipt.fee.is_some()) {
+        return Ok(End::Later("the provider does not say yet what it keeps"));
+    }
+    let Some(moved) = settle(context, &checkout, n, outcome).await? else { return Ok(End::Now(EventStatus::Done, "known already")) };
+    follow::follow(context, moved, trace).await?;
+    Ok(MOVED)
+}
+
 /// Records what became of an attempt, whoever else is at work on it: it is definite.
-async fn settle(context: &WorkerContext, checkout: Checkout, n: u32, outcome: Outcome) -> Result<Option<Moved>, StoreError> {
+async fn settle(context: &WorkerContext, checkout: &Checkout, n: u32, outcome: Outcome) -> Result<Option<Moved>, StoreError> {
     let routing = context.routes.routing(&checkout.scope).await?;
-    let checkout = checkout.id;
+    let checkout = checkout.id.clone();
     let settlement =
         Settlement { checkout, n, lease_token: NO_LEASE.to_owned(), outcome, retry_in: retry::RECONCILE.base, routing, known: None };
     Ok(match context.store.settle(settlement).await? {

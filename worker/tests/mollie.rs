@@ -20,13 +20,16 @@ use boxoffice_common::{
     domain::{
         catalogue::Kind,
         checkout::Checkout,
+        difference::Difference,
         id::{CatalogueId, CheckoutId, Entropy, LineId, ProviderAccountId, ProviderEventId},
         leg::{Leg, Tender},
         line::{Item, Line},
         money::{Amount, Currency},
         order::{Order, Totals},
         provider_account::{CredentialParts, ProviderKind},
-        provider_event::EventStatus,
+        provider_book::BookRow,
+        provider_event::{About, EventAccount, EventStatus},
+        reconcile::{Moment, compare},
         scope::{Mode, Scope},
         secret::Secret,
         state::Status,
@@ -36,13 +39,13 @@ use boxoffice_common::{
         clock::{Clock, SystemClock},
         queue::{Lane, Queue, Work},
         store::{
-            Accepted, CatalogueStore, CheckoutStore, HintKept, IdempotencyRow, NewCheckout, NewProviderEvent, ProviderEventStore,
-            UpkeepStore,
+            Accepted, CatalogueStore, CheckoutStore, HintKept, IdempotencyRow, NewCheckout, NewProviderEvent, ProviderAccountStore,
+            ProviderEventStore, UpkeepStore,
         },
     },
 };
 use boxoffice_testkit::mollie::{Executed, Fault, Mollie, PaymentStatus, Which};
-use boxoffice_worker::{Worker, WorkerContext, WorkerSettings};
+use boxoffice_worker::{Mended, Worker, WorkerContext, WorkerSettings, mend};
 use std::{sync::Arc, time::Duration};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -52,7 +55,8 @@ struct Site {
     queue: Arc<MemoryQueue>,
     entropy: Arc<Entropy>,
     mollie: Mollie,
-    worker: Worker,
+    worker: Option<Worker>,
+    context: Arc<WorkerContext>,
     scope: Scope,
     account: ProviderAccountId,
     _folder: tempfile::TempDir,
@@ -92,8 +96,13 @@ impl Site {
             settings: WorkerSettings::from(&config),
             direct_tries: WorkerContext::direct_tries(),
         });
-        let worker = Worker::start(context).await.unwrap();
-        Self { store, queue, entropy, mollie, worker, scope, account, _folder: folder }
+        let worker = Worker::start(Arc::clone(&context)).await.unwrap();
+        Self { store, queue, entropy, mollie, worker: Some(worker), context, scope, account, _folder: folder }
+    }
+
+    /// Nobody works any more; whether all that was in hand was finished.
+    async fn stop(&mut self) -> bool {
+        self.worker.take().unwrap().drain().await
     }
 
     /// Sells a place for 15.00 euros, and waits until the customer has to confirm.
@@ -206,7 +215,7 @@ impl Site {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_notice_that_anybody_may_have_sent_sells_only_what_mollie_itself_says_is_paid() {
-    let site = Site::open().await;
+    let mut site = Site::open().await;
     let checkout = site.sell().await;
     let payment = site.mollie.payments().remove(0).id;
     assert_eq!(checkout.attempts[0].provider_reference.as_deref(), Some(payment.as_str()));
@@ -227,12 +236,12 @@ async fn a_notice_that_anybody_may_have_sent_sells_only_what_mollie_itself_says_
     let (again, _) = site.notice(&payment).await;
     assert_eq!(site.ended(&again).await, (EventStatus::Done, "known already".to_owned()));
     assert_eq!(site.mollie.payments().len(), 1);
-    assert!(site.worker.drain().await);
+    assert!(site.stop().await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_mollie_does_not_answer_a_notice_waits_and_changes_nothing() {
-    let site = Site::open().await;
+    let mut site = Site::open().await;
     let checkout = site.sell().await;
     let payment = site.mollie.payments().remove(0).id;
     site.mollie.faults(Which::Reads, [Fault::Status(500, Executed::No)]);
@@ -252,5 +261,49 @@ async fn while_mollie_does_not_answer_a_notice_waits_and_changes_nothing() {
     let sold = site.until(&checkout.id, |checkout| checkout.status == Status::Succeeded).await;
     assert_eq!((sold.amount_paid.minor(), site.mollie.payments().len()), (1500, 1));
     assert_eq!(site.ended(&id).await.0, EventStatus::Done);
-    assert!(site.worker.drain().await);
+    assert!(site.stop().await);
+}
+
+impl Site {
+    /// The account as a comparison knows it, and what Mollie's book has of payments.
+    async fn book(&self) -> (EventAccount, Vec<BookRow>) {
+        let opened = self.context.registry.open(self.store.account(&self.account).await.unwrap().unwrap());
+        let book = opened.book().unwrap();
+        let since = SystemClock::default().now().before(Duration::from_secs(3600));
+        (EventAccount::of(opened.account()), book.payments(since, None).await.unwrap().rows)
+    }
+
+    /// What differs between the one payment there and ours.
+    async fn difference(&self, id: &CheckoutId) -> Option<(Difference, bool)> {
+        let (account, rows) = self.book().await;
+        let [row] = rows.as_slice() else { panic!("{rows:?}") };
+        let checkout = self.store.checkout(id).await.unwrap().unwrap();
+        let at = Moment { now: self.store.now().await.unwrap(), grace: Duration::ZERO };
+        let compared = compare(row, About::Charge, &account, Some(&checkout), at);
+        assert!(compared.is_ours, "{row:?}");
+        compared.finding.map(|finding| (finding.difference, finding.can_be_mended && !finding.is_under_way))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_paid_at_mollie_while_nobody_worked_is_found_in_its_book_and_mended_once() {
+    let mut site = Site::open().await;
+    let id = site.sell().await.id;
+    assert_eq!(site.difference(&id).await, None, "it waits on both sides");
+    assert!(site.stop().await);
+    let payment = site.mollie.payments().remove(0).id;
+    assert!(site.mollie.moves(&payment, PaymentStatus::Paid));
+    assert_eq!(site.difference(&id).await, Some((Difference::MissedPayment, true)));
+    let (account, _) = site.book().await;
+    let other = EventAccount { account: "pac_other".to_owned(), ..account.clone() };
+    assert!(matches!(mend(&site.context, &other, &id, 1).await.unwrap(), Mended::Not(_)));
+    // While Mollie does not answer nothing is mended.
+    site.mollie.faults(Which::Reads, [Fault::Status(500, Executed::No)]);
+    assert!(matches!(mend(&site.context, &account, &id, 1).await.unwrap(), Mended::Not(_)));
+    assert_eq!(mend(&site.context, &account, &id, 1).await.unwrap(), Mended::Moved);
+    let sold = site.store.checkout(&id).await.unwrap().unwrap();
+    assert_eq!((sold.status, sold.amount_paid.minor()), (Status::Succeeded, 1500));
+    assert_eq!(mend(&site.context, &account, &id, 1).await.unwrap(), Mended::Agrees);
+    assert_eq!(site.store.checkout(&id).await.unwrap().unwrap().version, sold.version, "twice changes nothing");
+    assert_eq!(site.difference(&id).await, None);
 }

@@ -19,7 +19,7 @@ use crate::{
 use askama::Template;
 use axum::response::{IntoResponse, Response};
 use boxoffice_common::domain::{
-    attempt::Attempt,
+    attempt::{Attempt, CustomerAction},
     checkout::{Checkout, Closing},
     error::Code,
     hosted::{Hosted, UiMode},
@@ -231,7 +231,7 @@ impl Drawing<'_> {
     fn bank(&self, attempt: &Attempt) -> Bank {
         let web = |url: &str| Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         let here = format!("{}?after=bank&wait=1", self.hosted.url(&self.checkout.id));
-        let url = attempt.action_url.as_deref().and_then(web).map(|mut url| {
+        let url = attempt.action.as_ref().and_then(CustomerAction::url).and_then(web).map(|mut url| {
             // A provider that has an account of the tenant's was told with the charge.
             if attempt.request.visit.is_none() {
                 url.query_pairs_mut().append_pair("return_to", &here);

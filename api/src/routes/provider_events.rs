@@ -3,11 +3,8 @@
 use crate::{context::ApiContext, problem::Problem, respond::json, trace::TraceParent};
 use axum::{
     Extension,
-    body::Bytes,
-    extract::{
-        DefaultBodyLimit, Path, State,
-        rejection::{BytesRejection, PathRejection},
-    },
+    body::{Body, Bytes},
+    extract::{Path, State, rejection::PathRejection},
     response::Response,
 };
 use boxoffice_common::{
@@ -22,8 +19,10 @@ use http::{HeaderMap, StatusCode};
 use std::time::Duration;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// The longest event, bytes.
-pub(crate) const MAX_BODY: usize = 64 * 1024;
+/// The longest event, bytes: of a dispute with all its evidence, with much to spare.
+pub(crate) const MAX_BODY: usize = 512 * 1024;
+/// The longest notice that anybody may have sent, bytes: it is kept unproved.
+const MAX_HINT: usize = 4 * 1024;
 /// The longest id that a provider gives an event, bytes.
 const MAX_ID: usize = 255;
 /// When whoever has sent too many unsigned notices may come again.
@@ -31,7 +30,7 @@ const LOOKED_INTO_AFTER: Duration = Duration::from_secs(60);
 
 /// The routes.
 pub fn router() -> OpenApiRouter<ApiContext> {
-    OpenApiRouter::new().routes(routes!(take)).layer(DefaultBodyLimit::max(MAX_BODY))
+    OpenApiRouter::new().routes(routes!(take))
 }
 
 /// Keeps an event, once, and answers as soon as it is durable; what it says is worked on behind the answer. Only what the provider has signed
@@ -44,7 +43,7 @@ pub fn router() -> OpenApiRouter<ApiContext> {
         ("provider" = String, Path, description = "Who tells it: `stripe`, `mollie`, `sandbox`"),
         ("account" = String, Path, description = "Which account there: its id, as in the `webhook_url` of `GET /v1/providers`; `test` at the sandbox"),
     ),
-    request_body(content = String, description = "As the provider writes it, at most 64 KiB", content_type = "application/json"),
+    request_body(content = String, description = "As the provider writes it, at most 512 KiB", content_type = "application/json"),
     responses(
         (status = 200, description = "`{received: true}`: it is kept, now or from an earlier time"),
         (status = 400, description = "`event_not_genuine`: not signed by this provider for this account, or not just now; what of it is not said"),
@@ -56,17 +55,21 @@ async fn take(
     path: Result<Path<(String, String)>, PathRejection>,
     Extension(trace): Extension<TraceParent>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Result<Response, Problem> {
     let found = match path {
         Ok(Path((provider, account))) => ctx.registry().source(&provider, &account).await?,
         Err(_) => None,
     };
     let Some(source) = found else { return Err(refused(&ctx, "unknown", "no such account")) };
-    if let Ok(body) = &body
-        && let Some(about) = source.hint(&headers, body)
-    {
-        return take_hint(&ctx, &*source, &about, body, &trace).await;
+    // Read only for an account that there is, in memory that all requests share.
+    let (body, _memory) = match ctx.bodies().read_within(MAX_BODY, &headers, body).await {
+        Ok(read) => read,
+        Err(problem @ Problem::Overloaded { .. }) => return Err(problem),
+        Err(problem) => return Err(refused(&ctx, source.account().provider, &problem.to_string())),
+    };
+    if let Some(about) = source.hint(&headers, &body) {
+        return take_hint(&ctx, &*source, &about, &body, &trace).await;
     }
     match keep(&ctx, &*source, &headers, body, &trace).await? {
         Ok(_) => Ok(json(StatusCode::OK, &serde_json::json!({"received": true}))),
@@ -91,7 +94,7 @@ pub(crate) async fn keep(
     ctx: &ApiContext,
     source: &dyn EventSource,
     headers: &HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Bytes,
     trace: &TraceParent,
 ) -> Result<Result<Kept, String>, Problem> {
     let Verified { event, body } = match verify(source, headers, body, ctx.clock().now()) {
@@ -126,8 +129,10 @@ async fn take_hint(
 ) -> Result<Response, Problem> {
     let EventAccount { provider, account, mode, .. } = source.account();
     ctx.hint_rate().check(account).map_err(|retry_after| Problem::Overloaded { retry_after })?;
-    let body = std::str::from_utf8(body).ok().filter(|body| !body.contains('\0'));
-    let Some(body) = body.filter(|_| (1..=MAX_ID / 2).contains(&about.len())) else { return Err(refused(ctx, provider, "it is no text")) };
+    let body = std::str::from_utf8(body).ok().filter(|body| body.len() <= MAX_HINT && !body.contains('\0'));
+    let Some(body) = body.filter(|_| (1..=MAX_ID / 2).contains(&about.len())) else {
+        return Err(refused(ctx, provider, "it is no text, or too long"));
+    };
     let id = ProviderEventId::generate(ctx.entropy(), ctx.clock().now());
     let scope = Scope::new(account, *mode).map_err(|_| Problem::Internal)?;
     let new = NewProviderEvent {
@@ -152,8 +157,7 @@ struct Verified {
 }
 
 /// Or why not: for our own log only.
-fn verify(source: &dyn EventSource, headers: &HeaderMap, body: Result<Bytes, BytesRejection>, now: Timestamp) -> Result<Verified, String> {
-    let body = body.map_err(|error| error.body_text())?;
+fn verify(source: &dyn EventSource, headers: &HeaderMap, body: Bytes, now: Timestamp) -> Result<Verified, String> {
     let event = source.verify(headers, &body, now).map_err(|error| error.to_string())?;
     if !(1..=MAX_ID).contains(&event.len()) {
         return Err("its id is empty, or too long".to_owned());

@@ -164,7 +164,7 @@ impl ProviderView {
             name,
             enabled,
             livemode: scope.is_live(),
-            methods: provider.methods().to_vec(),
+            methods: opened.account().takes(),
             credentials: Some(hints),
             problem: opened.problem().map(str::to_owned),
             health: health.into(),
@@ -258,7 +258,7 @@ async fn add(caller: Caller<Admin>, State(ctx): State<ApiContext>, Strict { valu
     responses(
         (status = 200, description = "Changed", body = ProviderView),
         (status = 404, description = "Not there"),
-        (status = 409, description = "`secrets_key_missing`, `credentials_unreadable`, `provider_account_changed`"),
+        (status = 409, description = "`secrets_key_missing`, `credentials_unreadable`, `provider_account_changed`, `provider_account_differs`, `provider_account_unknown`"),
     ),
 )]
 async fn change(
@@ -290,6 +290,8 @@ fn refused(error: AccountError) -> Problem {
         AccountError::NoKey => Problem::Conflict { code: "secrets_key_missing", detail, param: None },
         AccountError::NotOpened(_) => Problem::Conflict { code: "credentials_unreadable", detail, param: Some("credentials") },
         AccountError::TooMany => Problem::Conflict { code: "provider_accounts_full", detail, param: None },
+        AccountError::OtherAccount { .. } => Problem::Conflict { code: "provider_account_differs", detail, param: Some("credentials") },
+        AccountError::NotIdentified(_) => Problem::Conflict { code: "provider_account_unknown", detail, param: Some("credentials") },
         AccountError::Moved => Problem::Conflict { code: "provider_account_changed", detail, param: None },
         AccountError::Missing => Problem::NotFound,
         AccountError::NotSealed(_) => Problem::Internal,

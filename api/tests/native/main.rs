@@ -17,6 +17,7 @@ mod memberships;
 mod monime;
 mod participants;
 mod pay;
+mod pay_accounts;
 mod pay_looks;
 mod pay_push;
 mod pay_strangers;

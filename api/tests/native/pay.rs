@@ -90,7 +90,7 @@ async fn a_payment_is_taken_once_and_the_browser_goes_back_to_the_shop_with_a_si
 }
 
 /// A checkout of Ada's, who has saved two cards, as Bob has one.
-async fn adas(server: &Server, change: impl FnOnce(&mut Value)) -> (String, String) {
+pub async fn adas(server: &Server, change: impl FnOnce(&mut Value)) -> (String, String) {
     server.yoga().await;
     let card = |token: &str, last4: &str, default: bool| json!({"type": "card", "token": token, "brand": "visa", "last4": last4, "exp_month": 3, "exp_year": 2031, "default": default});
     for (path, body) in [

@@ -75,7 +75,7 @@ async fn whatever_is_wrong_with_an_event_it_is_one_and_the_same_refusal_and_noth
     let server = Server::start().await;
     let (now, stranger) = (told().at, generate_secret(&Entropy::from_os()));
     let seconds_off = |seconds: i64| Timestamp::from_millis(now.millis() + seconds * 1000);
-    let (long_id, large) = ("x".repeat(256), "x".repeat(64 * 1024 + 1));
+    let (long_id, large) = ("x".repeat(256), "x".repeat(512 * 1024 + 1));
     let refusals = [
         ("another secret", Told { secret: stranger, ..told() }),
         ("too old", Told { at: seconds_off(-302), ..told() }),
@@ -116,6 +116,6 @@ async fn both_ends_of_the_tolerance_and_the_longest_body_are_taken() {
         let at = Timestamp::from_millis(told().at.millis() + off);
         assert_eq!(tell(&server, Told { id, at, ..told() }).await.0, StatusCode::OK, "{off}");
     }
-    let longest = "x".repeat(64 * 1024);
+    let longest = "x".repeat(512 * 1024);
     assert_eq!(tell(&server, Told { id: "sev_3", body: &longest, sent: longest.clone().into(), ..told() }).await.0, StatusCode::OK);
 }

@@ -102,7 +102,7 @@ impl EventSource for Fake {
     }
 }
 
-async fn server() -> Server {
+pub async fn server() -> Server {
     let (key, factories) = (Sealer::generate_key().unwrap(), ProviderFactories::default().with(Arc::new(Factory)));
     let server = Server::start_with_providers(WithProviders { factories, key: Some(key) }).await;
     server.add_key("bo_test_reader", "demo", Mode::Test, &["checkouts:read"]).await;
@@ -111,18 +111,18 @@ async fn server() -> Server {
     server
 }
 
-async fn call(server: &Server, method: &str, path: &str, key: &str, body: &Value) -> Reply {
+pub async fn call(server: &Server, method: &str, path: &str, key: &str, body: &Value) -> Reply {
     let bearer = format!("Bearer {key}");
     let request = request(method, path, &[("authorization", &bearer), ("content-type", "application/json")]);
     server.send(request.body(Body::from(body.to_string())).unwrap()).await
 }
 
-fn main_account() -> Value {
+pub fn main_account() -> Value {
     let credentials = json!({"secret_key": SECRET_KEY, "publishable_key": "pk_test_0123456789", "webhook_secrets": [SECRETS[0]]});
     json!({"provider": "stripe", "name": "Main", "credentials": credentials})
 }
 
-async fn add(server: &Server, key: &str, body: &Value) -> String {
+pub async fn add(server: &Server, key: &str, body: &Value) -> String {
     let added = call(server, "POST", "/v1/providers", key, body).await;
     assert_eq!(added.code(), 201, "{:?}", added.body);
     added.json()["id"].as_str().unwrap().to_owned()
@@ -155,6 +155,31 @@ async fn an_account_is_added_shown_and_changed_and_its_secrets_are_not_seen_agai
     }
     let stored = server.store.account(&ProviderAccountId::parse(id).unwrap()).await.unwrap().unwrap();
     assert!(!stored.sealed.reveal().contains("planted"), "it is sealed in the store");
+}
+
+#[tokio::test]
+async fn a_page_within_the_shops_own_takes_an_account_with_a_key_for_browsers() {
+    let server = server().await;
+    server.yoga().await;
+    let mut keyless = main_account();
+    keyless["credentials"].as_object_mut().unwrap().remove("publishable_key");
+    let id = add(&server, KEY, &keyless).await;
+    let order = |ui_mode: &str| {
+        json!({
+            "currency": "usd", "lines": [{"type": "session", "session": "ses_yoga", "quantity": 1}],
+            "payment": {"methods": [{"type": "provider_page", "ui_mode": ui_mode}]},
+        })
+        .to_string()
+    };
+    let buy =
+        async |key: &'static str, ui_mode: &str| server.post_json("/v1/checkouts", &[("idempotency-key", key)], &order(ui_mode)).await;
+    assert_eq!(buy("k1", "hosted").await.code(), 202);
+    let refused = buy("k2", "embedded").await;
+    assert_eq!(refused.problem(), (422, "provider_not_configured".to_owned()));
+    assert_eq!(refused.json()["param"], "payment.methods[0].type");
+    let change = json!({"credentials": {"publishable_key": "pk_test_0123456789"}});
+    assert_eq!(call(&server, "PATCH", &format!("/v1/providers/{id}"), KEY, &change).await.code(), 200);
+    assert_eq!(buy("k3", "embedded").await.code(), 202);
 }
 
 #[tokio::test]

@@ -17,6 +17,9 @@ const MOLLIE_KEY: &str = "test_plantedDelta0123456789";
 /// What must be nowhere.
 const PLANTED: [&str; 4] = ["plantedAlpha", "plantedBravo", "plantedCharlie", "plantedDelta"];
 
+/// Where no provider answers: nobody is asked outside this machine.
+const NOWHERE: &str = "http://127.0.0.1:9/";
+
 fn new_key_of(output: &std::process::Output) -> String {
     let key = said(output).trim().to_owned();
     assert_eq!(key.len(), 44, "32 bytes in Base64");
@@ -47,6 +50,7 @@ async fn accounts_are_added_listed_switched_and_given_other_keys_by_hand() {
     let with = |pairs: &[(&str, &str)]| {
         let mut all = env(pairs);
         all.insert("BOXOFFICE_SECRETS_KEY".to_owned(), key.clone());
+        all.insert("BOXOFFICE_STRIPE_URL".to_owned(), NOWHERE.to_owned());
         all
     };
     let add = ["providers", "add", "--provider", "stripe", "--name", "Main", "--tenant", "shop", data[0], data[1]];
@@ -151,6 +155,7 @@ async fn planted_secrets_are_in_no_log_answer_metric_or_file_whatever_is_logged(
     let key = new_key().await;
     let recipe = boxoffice().args(["serve", "--demo", "--data-dir"]).arg(home.path()).listen().unwrap();
     let recipe = recipe.env("RUST_LOG", "trace").env("BOXOFFICE_SECRETS_KEY", &key);
+    let recipe = recipe.env("BOXOFFICE_STRIPE_URL", NOWHERE).env("BOXOFFICE_MOLLIE_URL", NOWHERE);
     let mut server: Program = recipe.start().await.unwrap();
     let client = Client::new(server.base_url(), Some("bo_test_demo"));
     for answer in exercised(&client).await {
@@ -167,7 +172,11 @@ async fn planted_secrets_are_in_no_log_answer_metric_or_file_whatever_is_logged(
             assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{path} has {secret}");
         }
     }
-    let doctor = run(&["doctor", "--data-dir", home.path().to_str().unwrap()], &env(&[("BOXOFFICE_SECRETS_KEY", &key)])).await;
+    let doctor = run(
+        &["doctor", "--data-dir", home.path().to_str().unwrap()],
+        &env(&[("BOXOFFICE_SECRETS_KEY", &key), ("BOXOFFICE_STRIPE_URL", NOWHERE), ("BOXOFFICE_MOLLIE_URL", NOWHERE)]),
+    )
+    .await;
     assert_hidden("the doctor", &all(&doctor), &key);
     let bad = format!("{key}x");
     assert_hidden("a refusal", &complained(&run(&["doctor"], &env(&[("BOXOFFICE_SECRETS_KEY", &bad)])).await), &key);

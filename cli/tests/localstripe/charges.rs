@@ -7,7 +7,7 @@ use crate::{
 };
 use boxoffice_common::{
     domain::attempt::{Advice, AttemptKind, MoneyRequest, Outcome},
-    ports::provider::PaymentProvider,
+    ports::{provider::PaymentProvider, provider_book::ProviderBook},
 };
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -54,7 +54,7 @@ async fn a_card_pays_once_asked_and_what_we_wrote_into_the_payment_stands_there(
     }
     unknown(rig.look_up(&rig.charge("pm_card_visa"), None).await);
     unknown(rig.look_up(&request, Some("pi_nobody")).await);
-    let page = rig.provider.list_payments(boxoffice_common::domain::time::Timestamp::from_millis(0), None).await.unwrap();
+    let page = rig.provider.payments(boxoffice_common::domain::time::Timestamp::from_millis(0), None).await.unwrap();
     assert_eq!(
         page.rows.iter().map(|row| (row.id.as_str(), row.key.as_deref())).collect::<Vec<_>>(),
         [(id.as_str(), Some(request.key.as_str()))]

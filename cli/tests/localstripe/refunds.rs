@@ -2,9 +2,8 @@
 
 use crate::rig::{Rig, about, approved, declined, unknown};
 use boxoffice_common::{
-    adapters::stripe::BookStatus,
-    domain::{attempt::AttemptKind, time::Timestamp},
-    ports::provider::PaymentProvider,
+    domain::{attempt::AttemptKind, provider_book::BookStatus, time::Timestamp},
+    ports::{provider::PaymentProvider, provider_book::ProviderBook},
 };
 use serde_json::{Value, json};
 
@@ -24,7 +23,7 @@ async fn a_part_and_the_rest_go_back_and_are_found_again() {
     }
     let intent = rig.stripe.api.object(&format!("/v1/payment_intents/{id}")).await;
     assert_eq!((&intent["latest_charge"]["amount_refunded"], &intent["latest_charge"]["refunded"]), (&json!(1500), &json!(true)));
-    let book = rig.provider.list_refunds(Timestamp::from_millis(0), None).await.unwrap();
+    let book = rig.provider.refunds(Timestamp::from_millis(0), None).await.unwrap();
     assert!(book.rows.iter().all(|row| row.status == BookStatus::Moved && row.payment.as_deref() == Some(id.as_str())));
     assert_eq!(book.rows.len(), 2);
 }

@@ -103,7 +103,7 @@ fn attempt(request: &MoneyRequest, known: Option<&str>) -> Attempt {
         status: AttemptStatus::Unknown,
         provider_reference: known.map(str::to_owned),
         decline_code: None,
-        action_url: None,
+        action: None,
         lease_token: None,
         lease_until: None,
         takeovers: 0,

@@ -169,7 +169,7 @@ async fn what_is_not_genuine_changes_nothing(system: &System, shop: &Client) {
         tell_other(shop, INTAKE, &told.with("status", json!("declined")).body(), &body, &Signed::now()).await,
         tell(shop, "/webhooks/sandbox/live", &body, &Signed::now()).await,
         tell(shop, "/webhooks/nobody/test", &body, &Signed::now()).await,
-        tell(shop, INTAKE, &" ".repeat(64 * 1024 + 1), &Signed::now()).await,
+        tell(shop, INTAKE, &" ".repeat(512 * 1024 + 1), &Signed::now()).await,
         shop.send(shop.request(Method::POST, INTAKE).body(body.clone())).await,
     ];
     let details: Vec<Value> = answers.iter().map(|answer| answer.expect_problem(400, "event_not_genuine")["detail"].clone()).collect();

@@ -8,7 +8,10 @@ use crate::{
         system::said,
     },
 };
-use boxoffice_testkit::Receiver;
+use boxoffice_testkit::{
+    Receiver,
+    stripe::{Effect, Fault},
+};
 use serde_json::{Value, json};
 
 pub async fn story(studio: &Studio) {
@@ -16,6 +19,19 @@ pub async fn story(studio: &Studio) {
     what_is_given_back_goes_back_once_and_may_come_back(studio, &receiver).await;
     a_dispute_is_told_and_booked_from_its_beginning_to_its_end(studio, &receiver).await;
     an_event_moves_nothing_that_it_is_not_about(studio).await;
+    what_stripe_keeps_is_booked_once_though_only_events_tell_of_the_sale(studio).await;
+}
+
+/// The worker never hears Stripe's answer: an event settles the sale, which has no fee yet, and a later one brings that.
+async fn what_stripe_keeps_is_booked_once_though_only_events_tell_of_the_sale(studio: &Studio) {
+    studio.stripe.faults().order(Fault::new(Effect::SilenceAfter).on("POST", "/v1/payment_intents"));
+    let id = studio.shop.order(&by_card("pm_card_visa")).await;
+    studio.shop.until(&id, "succeeded").await;
+    let path = format!("/v1/checkouts/{id}");
+    let sold = studio.shop.eventually(&path, |sold| !sold["payment_attempts"][0]["fee"].is_null()).await;
+    assert_eq!(sold["payment_attempts"][0]["fee"], json!({"amount": 74, "currency": "usd"}), "{sold}");
+    let ledger = studio.shop.get(&format!("/v1/ledger/transactions?checkout={id}")).await.expect(200).to_string();
+    assert_eq!((ledger.matches("\"fees\"").count(), studio.captures(&id).len()), (1, 1), "{ledger}");
 }
 
 async fn sell(studio: &Studio, receiver: &Receiver) -> Value {

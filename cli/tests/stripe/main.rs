@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod after;
+mod embedded_pages;
 mod killed;
 mod pages;
+mod reconcile;
 mod routes;
 mod sales;
 mod studio;
@@ -42,7 +44,9 @@ macro_rules! stories {
 stories! {
     sales::story as every_way_a_card_ends_at_stripe_is_told_and_captured_once_at_most;
     pages::story as customers_confirm_and_pay_on_stripes_pages_and_come_back;
+    embedded_pages::story as customers_pay_on_stripes_page_within_the_shops_own;
     after::story as what_comes_after_the_charge_is_in_the_books_and_told;
+    reconcile::story as two_books_are_held_against_each_other_and_what_differs_is_told_or_mended;
     routes::story as a_charge_goes_where_the_rules_send_it_and_elsewhere_behind_a_definite_no;
 }
 
@@ -51,6 +55,16 @@ async fn whoever_dies_at_whichever_byte_a_sale_is_captured_once() {
     for deployment in [Deployment::Embedded, Deployment::Distributed] {
         let mut studio = Studio::open(deployment).await;
         killed::story(&mut studio).await;
+        embedded_pages::killed(&mut studio).await;
+        studio.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_paid_while_nobody_listened_is_found_and_mended() {
+    for deployment in [Deployment::Embedded, Deployment::Distributed] {
+        let mut studio = Studio::open(deployment).await;
+        reconcile::missed(&mut studio).await;
         studio.close().await;
     }
 }

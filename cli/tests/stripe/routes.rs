@@ -25,10 +25,15 @@ pub async fn story(studio: &Studio) {
     };
     // Processes hear of new rules within seconds.
     tokio::time::timeout(crate::support::client::PATIENCE, routed).await.unwrap();
-    // One that is not configured any more says no for itself: an account with a key that Stripe does not know.
+    // Whose keys are new is asked before they take the place of those under which payments may be open.
     let stranger = StripeStandIn::start().await.unwrap();
     let keys = json!({"credentials": {"secret_key": stranger.secret_key()}});
-    shop.send(shop.request(reqwest::Method::PATCH, &format!("/v1/providers/{second}")).json(&keys)).await.expect(200);
+    let refused = shop.send(shop.request(reqwest::Method::PATCH, &format!("/v1/providers/{second}")).json(&keys)).await.expect(409);
+    assert_eq!(refused["code"], "provider_account_unknown");
+    // One that does not work says no for itself: an account with a key that Stripe does not know.
+    let broken = add_account(shop, "Broken", &stranger, SECRET).await;
+    let rules = json!({"rules": [{"to": [{"account": broken}, {"account": studio.account, "weight": 0}]}]});
+    shop.put("/v1/routing", &rules).await.expect(200);
     let elsewhere = async {
         loop {
             let sold = shop.buy(&by_card("pm_card_visa")).await;
@@ -43,7 +48,7 @@ pub async fn story(studio: &Studio) {
     tokio::time::timeout(crate::support::client::PATIENCE, elsewhere).await.unwrap();
     let listed = shop.get("/v1/providers").await.expect(200);
     let of_stripe = |account: &&serde_json::Value| account["provider"] == "stripe";
-    assert_eq!(listed["data"].as_array().unwrap().iter().filter(of_stripe).count(), 2, "{listed}");
+    assert_eq!(listed["data"].as_array().unwrap().iter().filter(of_stripe).count(), 3, "{listed}");
     assert!(listed["data"].as_array().unwrap().iter().all(|account| account["health"].is_object()), "{listed}");
     assert!(!listed.to_string().contains(studio.stripe.secret_key()));
 }

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 /// What events of Stripe's are signed with.
 pub const SECRET: &str = "whsec_standin0123456789abcdef";
+/// The account's key for browsers.
+pub const PUBLISHABLE: &str = "pk_test_standin0123456789";
 /// 32 bytes for tests: what credentials are sealed with.
 const SEALED_WITH: &str = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=";
 
@@ -57,7 +59,7 @@ impl Studio {
 
 /// Adds an account, and says its id.
 pub async fn add_account(shop: &Client, name: &str, stripe: &StripeStandIn, secret: &str) -> String {
-    let credentials = json!({"secret_key": stripe.secret_key(), "webhook_secrets": [secret]});
+    let credentials = json!({"secret_key": stripe.secret_key(), "publishable_key": PUBLISHABLE, "webhook_secrets": [secret]});
     let added = shop.post("/v1/providers", &json!({"provider": "stripe", "name": name, "credentials": credentials})).await.expect(201);
     assert!(!added.to_string().contains(stripe.secret_key()), "{added}");
     added["id"].as_str().unwrap().to_owned()

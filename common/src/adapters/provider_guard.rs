@@ -161,7 +161,7 @@ const fn outcome_name(outcome: &Outcome) -> &'static str {
         Outcome::Approved(_) => "approved",
         Outcome::Authorized(_) => "authorized",
         Outcome::Declined(_) => "declined",
-        Outcome::RequiresAction { .. } => "requires_action",
+        Outcome::RequiresAction { .. } | Outcome::RequiresForm { .. } => "requires_action",
         Outcome::Pending { .. } => "pending",
         Outcome::Unknown(_) => "unknown",
         Outcome::NotSent { .. } => "not_sent",
@@ -190,6 +190,7 @@ impl Judge {
                 | Outcome::Authorized(_)
                 | Outcome::Declined(_)
                 | Outcome::RequiresAction { .. }
+                | Outcome::RequiresForm { .. }
                 | Outcome::Pending { .. },
             ) => Verdict::Well,
             (_, Outcome::NotSent { retry_after: Some(_), .. }) | (Self::LookUp, _) => Verdict::Neither,

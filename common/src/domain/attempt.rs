@@ -10,7 +10,7 @@ use super::{
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{fmt, time::Duration};
 use subtle::ConstantTimeEq;
 
 /// The provider that moves no money, as it stands in attempts.
@@ -97,13 +97,20 @@ pub struct MoneyRequest {
 }
 
 /// A customer at a provider's page: to confirm a payment, or to make it there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Visit {
-    /// Where the provider sends the customer back to: a page of ours, which knows what came of it.
+    /// Where the provider sends the customer back to: a page of ours, which knows what came of it. Whoever has this link sees that, and may pay,
+    /// so that it is shown in no log or dump.
     pub return_url: String,
     /// Set where the customer pays on the provider's own page, instead of with a token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<ProviderPage>,
+}
+
+impl fmt::Debug for Visit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Visit").field("return_url", &"[redacted]").field("page", &self.page).finish()
+    }
 }
 
 impl Visit {
@@ -226,8 +233,8 @@ pub struct Attempt {
     pub provider_reference: Option<String>,
     /// The issuer's reason.
     pub decline_code: Option<String>,
-    /// Where the customer has to act.
-    pub action_url: Option<String>,
+    /// What the customer has to do.
+    pub action: Option<CustomerAction>,
     /// Who may send it now: changes with every taker.
     pub lease_token: Option<String>,
     /// Until when, by the store's time.
@@ -263,9 +270,49 @@ impl Attempt {
         self.status == AttemptStatus::Started && self.takeovers == 0 && self.lease_until.is_none()
     }
 
+    /// What is kept of what the customer has to do: what a form is filled in with, only while it may be.
+    pub fn kept_action(&self) -> Option<&CustomerAction> {
+        self.action.as_ref().filter(|action| action.form().is_none() || self.status.is_open())
+    }
+
+    /// The form that the customer has to fill in now.
+    pub fn open_form(&self) -> Option<&EmbeddedForm> {
+        self.action.as_ref().filter(|_| self.status == AttemptStatus::RequiresAction)?.form()
+    }
+
     /// Whether somebody holds it now.
     pub fn is_leased(&self, now: Timestamp) -> bool {
         self.lease_until.is_some_and(|until| until > now)
+    }
+}
+
+/// What a customer has to do before money moves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CustomerAction {
+    /// Go to this address: a page of the provider's, or of the card's issuer.
+    Visit(String),
+    /// Fill in the provider's form, which the shop's own page shows.
+    Form(EmbeddedForm),
+}
+
+/// What a shop's page shows a provider's form with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmbeddedForm {
+    /// Whoever has it can pay this payment, and see what is paid.
+    pub client_secret: Secret<String>,
+    /// The account's key for browsers, which is no secret.
+    pub publishable_key: String,
+}
+
+impl CustomerAction {
+    /// The address to go to.
+    pub fn url(&self) -> Option<&str> {
+        if let Self::Visit(url) = self { Some(url) } else { None }
+    }
+
+    /// The form to fill in.
+    pub const fn form(&self) -> Option<&EmbeddedForm> {
+        if let Self::Form(form) = self { Some(form) } else { None }
     }
 }
 
@@ -282,6 +329,13 @@ pub enum Outcome {
     RequiresAction {
         /// The provider's page.
         url: String,
+        /// The provider's id of the pending payment.
+        provider_reference: String,
+    },
+    /// The customer must fill in the provider's form before money moves.
+    RequiresForm {
+        /// What the shop's page shows it with.
+        form: EmbeddedForm,
         /// The provider's id of the pending payment.
         provider_reference: String,
     },
@@ -367,5 +421,19 @@ impl Decline {
     /// One that the customer has to do something about.
     pub const fn new(decline_code: String, message: String, provider_reference: Option<String>) -> Self {
         Self { decline_code, message, provider_reference, advice: Advice::AskCustomer, request_id: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_link_that_leads_back_is_shown_nowhere_and_stored_whole() {
+        let visit = Visit { return_url: "https://box.example/return/chk_1.capability".to_owned(), page: None };
+        assert!(!format!("{visit:?} {visit:#?}").contains("capability"));
+        let stored = serde_json::to_string(&visit).unwrap();
+        assert_eq!(serde_json::from_str::<Visit>(&stored).unwrap(), visit);
+        assert!(visit.leads_back_by("capability") && !visit.leads_back_by("another"));
     }
 }

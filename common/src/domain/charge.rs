@@ -150,11 +150,7 @@ pub(super) fn go_on_elsewhere(
     let tried_here = effects.checkout.charges().filter(|other| other.request.leg == charge.request.leg && other.route() == here).count();
     if is_again && tried_here < CHARGES_AT_ONE {
         let due = effects.checkout.updated_at.after(retry_in);
-        let means = Means {
-            page: charge.request.visit.as_ref().and_then(|visit| visit.page.as_ref()).map(|page| page.is_embedded),
-            ..same(&charge.request)
-        };
-        let next = saga::open_charge(effects, charge.request.leg, &here, means, entropy);
+        let next = saga::open_charge(effects, charge.request.leg, &here, same(&charge.request), entropy);
         effects.checkout.due_at = Some(due);
         effects.note("charge.retried", format!("attempt {next} with {}", here.name()));
         return Ok(true);
@@ -169,13 +165,12 @@ pub(super) fn go_on_unsent(effects: &mut Effects, n: u32, cause: &str, entropy: 
     if !(is_failing || charge.tries >= PATIENT_REFUSALS) || !may_go_on(effects, n) {
         return Ok(false);
     }
-    effects.attempt(n)?.status = AttemptStatus::NotSent;
-    if elsewhere(effects, n, &charge.request, entropy)? {
-        effects.note("charge.not_sent", format!("attempt {n}: {cause}"));
-        return Ok(true);
+    if !elsewhere(effects, n, &charge.request, entropy)? {
+        return Ok(false);
     }
-    effects.attempt(n)?.status = charge.status;
-    Ok(false)
+    effects.attempt(n)?.status = AttemptStatus::NotSent;
+    effects.note("charge.not_sent", format!("attempt {n}: {cause}"));
+    Ok(true)
 }
 
 fn elsewhere(effects: &mut Effects, n: u32, request: &MoneyRequest, entropy: &Entropy) -> Result<bool, DecideError> {
@@ -205,12 +200,13 @@ fn elsewhere(effects: &mut Effects, n: u32, request: &MoneyRequest, entropy: &En
 
 /// By what it was to be paid.
 fn method_of(request: &MoneyRequest) -> Method {
-    let on_a_page = request.visit.as_ref().is_some_and(|visit| visit.page.is_some());
-    match (on_a_page, &request.push, &request.intent) {
-        (true, ..) => Method::ProviderPage,
-        (false, Some(_), _) => Method::Push,
-        (false, None, Some(_)) => Method::PaymentIntent,
-        (false, None, None) => Method::Card,
+    let page = request.visit.as_ref().and_then(|visit| visit.page.as_ref());
+    match (page, &request.push, &request.intent) {
+        (Some(ProviderPage { is_embedded: true, .. }), ..) => Method::EmbeddedPage,
+        (Some(ProviderPage { is_embedded: false, .. }), ..) => Method::ProviderPage,
+        (None, Some(_), _) => Method::Push,
+        (None, None, Some(_)) => Method::PaymentIntent,
+        (None, None, None) => Method::Card,
     }
 }
 

@@ -174,6 +174,18 @@ impl Checkout {
         undo.is_some_and(|undo| self.completed_at.is_some_and(|end| undo.created_at >= end))
     }
 
+    /// The attempts to take what a charge has promised.
+    pub fn captures_of<'c>(&'c self, charge: &Attempt) -> impl Iterator<Item = &'c Attempt> {
+        let (leg, newest) = (charge.request.leg, self.charge_of(charge.request.leg).map(|newest| newest.n));
+        let is_of_it = newest == Some(charge.n);
+        self.attempts.iter().filter(move |other| is_of_it && other.request.kind == AttemptKind::Capture && other.request.leg == leg)
+    }
+
+    /// Whether what a charge has promised is being taken.
+    pub fn is_being_captured(&self, charge: &Attempt) -> bool {
+        self.captures_of(charge).any(|capture| capture.status.is_open())
+    }
+
     /// The charge that a refund of this leg's sale is of: one that was approved, and not of money that came behind the end.
     pub fn charge_to_refund(&self, leg: usize) -> Option<&Attempt> {
         let is_late = |charge: &Attempt| {

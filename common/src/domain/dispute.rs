@@ -63,7 +63,7 @@ pub struct Dispute {
 
 impl Dispute {
     /// Whether the bank has the money.
-    const fn has_the_money(&self) -> bool {
+    pub(super) const fn has_the_money(&self) -> bool {
         matches!(self.status, DisputeStatus::Open | DisputeStatus::Lost)
     }
 }

@@ -125,6 +125,7 @@ pub fn resolve(
     match verdict {
         Verdict::Succeeded => {
             take_the_word(&mut effects)?;
+            say_if_no_card_is_kept(&mut effects);
             effects.apply_what_came(entropy)?;
             effects.succeed(entropy)?;
             let promised = effects.checkout.charges().filter(|charge| charge.status == AttemptStatus::Authorized);
@@ -159,6 +160,17 @@ fn take_the_word(effects: &mut Effects) -> Result<(), DecideError> {
         effects.attempt(n)?.status = AttemptStatus::Approved;
     }
     Ok(())
+}
+
+/// What a kept card is charged with again comes with the provider's answer, which an operator's word stands in for. The subscription is sold
+/// all the same; whoever looks after it has to know that its renewals need another method.
+fn say_if_no_card_is_kept(effects: &mut Effects) {
+    let is_lost = |charge: &Attempt| charge.request.keep_card && charge.reusable.is_none();
+    if let Some(n) = effects.checkout.approved_charges().last().filter(|charge| is_lost(charge)).map(|charge| charge.n) {
+        let words =
+            "whether the provider has kept the card is not known: its renewals need another payment method, set before the first is due";
+        effects.note("subscription.card_not_kept", format!("attempt {n}: {words}"));
+    }
 }
 
 /// Opens the way back of all that came, and gives up what was promised.
@@ -216,4 +228,24 @@ fn pursue_unclear(effects: &mut Effects, kind: AttemptKind, what: &str) -> Resul
         effects.note(format!("{}.pursued", kind.as_str()), format!("attempt {n}: {what}"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::refund::tests::Sale;
+
+    #[test]
+    fn an_operators_word_keeps_no_card_and_the_timeline_says_so() {
+        for keep_card in [true, false] {
+            let Sale { mut checkout, entropy, now, .. } = Sale::by_card();
+            (checkout.status, checkout.amount_paid, checkout.completed_at) = (Status::NeedsReview, Amount::ZERO, None);
+            checkout.attempts[0].status = AttemptStatus::NeedsReview;
+            checkout.attempts[0].request.keep_card = keep_card;
+            let effects = resolve(checkout, Verdict::Succeeded, "seen in the dashboard", now, &entropy).unwrap().unwrap();
+            assert_eq!(effects.checkout.status, Status::Succeeded);
+            let says = effects.timeline.iter().any(|entry| entry.what == "subscription.card_not_kept");
+            assert_eq!(says, keep_card, "{:?}", effects.timeline);
+        }
+    }
 }

@@ -3,11 +3,12 @@
 use super::{
     error::{Code, CodedError},
     id::{CatalogueId, LineId, SubscriptionId},
-    leg::Tender,
+    leg::{Leg, Tender},
     line::{Gift, Item, Line},
     money::Amount,
     plan::{Given, Plan},
     pricing::Shelf,
+    routing::{Candidate, Method, Routing},
     schedule::Period,
     tender::Asked,
     time::Timestamp,
@@ -70,6 +71,24 @@ pub fn check_payment(lines: &[Line], methods: Option<&[Asked]>) -> Result<(), Co
     }
 }
 
+/// Whether the card of a sale that charges nothing now, as a trial, can be charged later. A provider keeps a card that it charges, and this one
+/// it is not shown: a token that is good once, or for minutes, would be all that the first renewal has.
+pub fn check_kept(lines: &[Line], legs: &[Leg], routing: &Routing) -> Result<(), CodedError> {
+    let raw = legs.iter().find(|leg| leg.amount.is_zero() && matches!(leg.tender, Tender::Card { .. }));
+    let Some(leg) = raw.filter(|_| sells_plan(lines)) else { return Ok(()) };
+    let providers = leg.tender.providers();
+    let goes_there = |candidate: &Candidate| {
+        let is_meant = providers.is_empty() || providers.contains(&candidate.route.provider.as_str());
+        is_meant && candidate.route.account.is_some() && candidate.takes.contains(&Method::Card)
+    };
+    if !routing.candidates.iter().any(goes_there) {
+        return Ok(());
+    }
+    let words = "nothing is charged now, so no provider would keep this card for the renewals: save it first, with PUT \
+                 /v1/customers/{customer}/payment-methods/{method}, and pay with it as saved_method";
+    Err(CodedError::new(Code::PaymentMethodInvalid, words).at("payment.methods[0]"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +138,33 @@ mod tests {
         assert_eq!((sold.totals.subtotal.minor(), sold.totals.tax.minor(), sold.totals.total.minor()), (1600, 160, 1760));
         let Item::Plan { period, gives: Some(Gift::Membership { terms, .. }), .. } = &sold.lines[0].item else { panic!() };
         assert_eq!((period.n, period.until.to_rfc3339(), terms.credits), (1, "2027-01-31T23:00:00.000Z".to_owned(), Some(8)));
+    }
+
+    #[test]
+    fn a_trial_is_not_begun_with_a_card_that_no_provider_would_keep() {
+        use crate::domain::{
+            id::ProviderAccountId,
+            routing::{Route, to_the_sandbox},
+        };
+        let trial = priced(json!({"trial_days": 7}), |_| {}).unwrap();
+        let legs = |tender: Tender, amount: Amount| vec![Leg { amount, tender }];
+        let card = || Tender::card(Secret::new("pm_card_visa".to_owned()));
+        let saved = || Tender::SavedMethod { id: PaymentMethodId::parse("pm_ada").unwrap(), token: None, owner: None };
+        let mut routing = Routing::clone(&to_the_sandbox());
+        assert_eq!(
+            check_kept(&trial.lines, &legs(card(), Amount::ZERO), &routing),
+            Ok(()),
+            "the sandbox keeps no cards, and needs to keep none"
+        );
+        let route = Route { provider: "stripe".to_owned(), account: Some(ProviderAccountId::parse("pac_1").unwrap()) };
+        routing.candidates.push(Candidate { route, takes: vec![Method::Card], is_failing: false, is_named_only: false });
+        let refused = check_kept(&trial.lines, &legs(card(), Amount::ZERO), &routing).unwrap_err();
+        assert_eq!((refused.code, refused.param.as_deref()), (Code::PaymentMethodInvalid, Some("payment.methods[0]")));
+        assert_eq!(check_kept(&trial.lines, &legs(saved(), Amount::ZERO), &routing), Ok(()));
+        assert_eq!(check_kept(&trial.lines, &legs(card(), Amount::from_minor(3100)), &routing), Ok(()), "a provider keeps what it charges");
+        assert_eq!(check_kept(&[], &legs(card(), Amount::ZERO), &routing), Ok(()));
+        let here = Tender::Card { token: Secret::new("tok_visa".to_owned()), provider: Some("sandbox".to_owned()), elsewhere: Vec::new() };
+        assert_eq!(check_kept(&trial.lines, &legs(here, Amount::ZERO), &routing), Ok(()));
     }
 
     #[test]

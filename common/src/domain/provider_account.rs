@@ -63,7 +63,8 @@ impl ProviderKind {
     /// What can be paid with there.
     pub const fn methods(self) -> &'static [Method] {
         match self {
-            Self::Stripe | Self::Mollie => &[Method::Card, Method::SavedMethod, Method::ProviderPage],
+            Self::Stripe => &[Method::Card, Method::SavedMethod, Method::ProviderPage, Method::EmbeddedPage],
+            Self::Mollie => &[Method::Card, Method::SavedMethod, Method::ProviderPage],
         }
     }
 }
@@ -91,6 +92,14 @@ pub struct ProviderAccount {
     pub version: i64,
 }
 
+impl ProviderAccount {
+    /// What can be paid with there: within a shop's page only where browsers have a key for it.
+    pub fn takes(&self) -> Vec<Method> {
+        let can = |method: &Method| *method != Method::EmbeddedPage || self.hints.publishable_key.is_some();
+        self.provider.methods().iter().copied().filter(can).collect()
+    }
+}
+
 /// What may be shown of credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(as = ProviderAccountHints)]
@@ -100,6 +109,9 @@ pub struct Hints {
     /// Stripe's key for browsers, which is no secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publishable_key: Option<String>,
+    /// The provider's own id of the account, `acct_…` or `pfl_…`, as far as it was told. Keys of another one are refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// With how many secrets events are verified. With none, no event of Stripe's is taken.
     pub webhook_secrets: usize,
 }
@@ -228,7 +240,7 @@ impl Credentials {
         }
     }
 
-    /// What may be shown.
+    /// What may be shown. Which account it is only the provider knows.
     pub fn hints(&self) -> Hints {
         let key = self.key().reveal();
         let begins = PREFIXES.into_iter().find(|prefix| key.starts_with(prefix)).unwrap_or_default();
@@ -236,9 +248,9 @@ impl Credentials {
         let key = format!("{begins}…{end}");
         match self {
             Self::Stripe(stripe) => {
-                Hints { key, publishable_key: stripe.publishable_key.clone(), webhook_secrets: stripe.webhook_secrets.len() }
+                Hints { key, publishable_key: stripe.publishable_key.clone(), account: None, webhook_secrets: stripe.webhook_secrets.len() }
             }
-            Self::Mollie(_) => Hints { key, publishable_key: None, webhook_secrets: 0 },
+            Self::Mollie(_) => Hints { key, publishable_key: None, account: None, webhook_secrets: 0 },
         }
     }
 

@@ -58,7 +58,12 @@ fn what_is_left_out_of_a_change_stays() {
     let before = first.build(ProviderKind::Stripe, Mode::Test).unwrap();
     let rotated = CredentialParts { webhook_secrets: secrets(&["whsec_0123456789", "whsec_9876543210"]), ..CredentialParts::default() };
     let after = rotated.change(before.clone(), Mode::Test).unwrap();
-    let hints = Hints { key: "sk_test_…4242".to_owned(), publishable_key: Some("pk_test_0123456789".to_owned()), webhook_secrets: 2 };
+    let hints = Hints {
+        key: "sk_test_…4242".to_owned(),
+        publishable_key: Some("pk_test_0123456789".to_owned()),
+        account: None,
+        webhook_secrets: 2,
+    };
     assert_eq!((after.key(), after.hints()), (before.key(), hints));
     let other = stripe("sk_test_9876543210").change(after, Mode::Test).unwrap();
     assert_eq!((other.hints().key.as_str(), other.hints().webhook_secrets), ("sk_test_…3210", 2));

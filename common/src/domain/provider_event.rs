@@ -7,6 +7,7 @@ use super::{
     dispute::ToldDispute,
     id::{CheckoutId, ProviderEventId},
     money::{Amount, Currency},
+    provider_account::ProviderAccount,
     refund_resolve,
     scope::Mode,
     secret::Secret,
@@ -96,6 +97,16 @@ pub struct EventAccount {
 }
 
 impl EventAccount {
+    /// That of a tenant's own account.
+    pub fn of(account: &ProviderAccount) -> Self {
+        Self {
+            provider: account.provider.as_str(),
+            account: account.id.to_string(),
+            mode: account.scope.mode(),
+            tenant: Some(account.scope.tenant().to_owned()),
+        }
+    }
+
     /// Whether a checkout is one that this account can have been asked for.
     pub fn owns(&self, checkout: &Checkout) -> bool {
         checkout.scope.mode() == self.mode && self.tenant.as_deref().is_none_or(|tenant| tenant == checkout.scope.tenant())
@@ -119,6 +130,8 @@ pub enum Told {
     Money(ToldMoney),
     /// A bank takes back what was paid, or gives that back.
     Dispute(ToldDispute),
+    /// What it keeps of a charge of ours is known to it by now.
+    Fee(ToldFee),
     /// That something changed about this id of the provider's: it has to be asked what.
     Ask(String),
     /// Of a kind that we do nothing about.
@@ -164,6 +177,30 @@ pub struct ToldMoney {
     pub currency: Currency,
     /// What became of it.
     pub word: Word,
+}
+
+/// Of which charge a provider knows by now what it keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToldFee {
+    /// Our reference.
+    pub reference: CheckoutId,
+    /// Our key.
+    pub key: String,
+    /// The provider's id of the payment.
+    pub provider_reference: String,
+}
+
+/// What is to be done about a fee.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FeeVerdict {
+    /// Ask the provider about attempt `n`.
+    Ask(u32),
+    /// Nothing: it is in the books, or never will be.
+    Known,
+    /// Not now: the charge is not settled.
+    Later,
+    /// Nothing: it is about nothing that we have asked for.
+    NotOurs,
 }
 
 /// A provider's word on a charge or a refund.
@@ -256,6 +293,25 @@ pub fn judge(checkout: &Checkout, account: &EventAccount, told: &ToldMoney) -> V
                 _ => Verdict::Known,
             }
         }
+    }
+}
+
+/// Decides whether a provider is asked what it keeps of a charge. The answer settles nothing else.
+pub fn judge_fee(checkout: &Checkout, account: &EventAccount, told: &ToldFee) -> FeeVerdict {
+    let is_it = |charge: &&Attempt| charge.request.key == told.key && account.has_sent(charge);
+    let Some(charge) = checkout.charges().find(is_it).filter(|_| checkout.id == told.reference && account.owns(checkout)) else {
+        return FeeVerdict::NotOurs;
+    };
+    match charge.status {
+        _ if settle::fee_is_booked(checkout, charge) => FeeVerdict::Known,
+        // The answer of a capture that is under way brings it.
+        _ if checkout.is_being_captured(charge) => FeeVerdict::Later,
+        // An account of nobody's in particular keeps nothing.
+        AttemptStatus::Approved if charge.request.account.is_none() => FeeVerdict::Known,
+        AttemptStatus::Approved if charge.provider_reference.as_ref() == Some(&told.provider_reference) => FeeVerdict::Ask(charge.n),
+        AttemptStatus::Approved => FeeVerdict::NotOurs,
+        status if status.is_open() || status == AttemptStatus::Authorized => FeeVerdict::Later,
+        _ => FeeVerdict::Known,
     }
 }
 

@@ -57,7 +57,7 @@ fn checkout(status: Status, attempt: AttemptStatus) -> Checkout {
         status: attempt,
         provider_reference: Some("ch_1".to_owned()),
         decline_code: None,
-        action_url: None,
+        action: None,
         lease_token: None,
         lease_until: None,
         takeovers: 0,
@@ -122,6 +122,39 @@ fn a_word_that_fits_in_every_part_settles_the_attempt() {
     let mut early = checkout(Status::Processing, AttemptStatus::Started);
     early.attempts[0].provider_reference = None;
     assert!(matches!(judge(&early, &account(), &told(Word::Moved)), Verdict::Settle { .. }));
+}
+
+#[test]
+fn a_fee_is_asked_for_once_of_a_charge_that_an_event_has_settled() {
+    let theirs = EventAccount { provider: "stripe", account: "pac_1".to_owned(), mode: Mode::Test, tenant: Some("studio".to_owned()) };
+    let told = ToldFee { reference: CheckoutId::parse("chk_1").unwrap(), key: "chk_1_1".to_owned(), provider_reference: "ch_1".to_owned() };
+    let with = |status| {
+        let mut checkout = checkout(Status::Succeeded, status);
+        checkout.attempts[0].provider = "stripe".to_owned();
+        checkout.attempts[0].request.account = Some(ProviderAccountId::parse("pac_1").unwrap());
+        checkout
+    };
+    let mut sold = with(AttemptStatus::Approved);
+    assert_eq!(judge_fee(&sold, &theirs, &told), FeeVerdict::Ask(1));
+    for status in [AttemptStatus::Started, AttemptStatus::Unknown, AttemptStatus::Authorized, AttemptStatus::RequiresAction] {
+        assert_eq!(judge_fee(&with(status), &theirs, &told), FeeVerdict::Later, "{status:?}");
+    }
+    for status in [AttemptStatus::Declined, AttemptStatus::NotSent, AttemptStatus::NeedsReview] {
+        assert_eq!(judge_fee(&with(status), &theirs, &told), FeeVerdict::Known, "{status:?}");
+    }
+    let other = EventAccount { account: "pac_2".to_owned(), ..theirs.clone() };
+    let otherwise = ToldFee { provider_reference: "ch_2".to_owned(), ..told.clone() };
+    assert_eq!((judge_fee(&sold, &other, &told), judge_fee(&sold, &theirs, &otherwise)), (FeeVerdict::NotOurs, FeeVerdict::NotOurs));
+    // A capture brings it with its own answer.
+    let mut capture = sold.attempts[0].clone();
+    (capture.n, capture.request.kind, capture.request.key, capture.status) =
+        (2, AttemptKind::Capture, "chk_1_2".to_owned(), AttemptStatus::Started);
+    sold.attempts.push(capture);
+    assert_eq!(judge_fee(&sold, &theirs, &told), FeeVerdict::Later);
+    sold.attempts[1].status = AttemptStatus::Approved;
+    assert_eq!(judge_fee(&sold, &theirs, &told), FeeVerdict::Ask(1));
+    sold.attempts[1].fee = Some(crate::domain::attempt::Fee { amount: Amount::from_minor(74), currency: usd() });
+    assert_eq!(judge_fee(&sold, &theirs, &told), FeeVerdict::Known);
 }
 
 #[test]

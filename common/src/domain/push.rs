@@ -74,9 +74,9 @@ pub const PROVIDERS: &[PushProvider] = &[
     PushProvider { kind: PushKind::Wallet, id: "dw001", name: "Test wallet" },
 ];
 
-/// Whether a page with these options offers anything at all.
-pub fn offers_anything(options: &PaymentOptions) -> bool {
-    !options.card.disable || PushKind::ALL.into_iter().any(|kind| offered(kind, options).next().is_some())
+/// Whether a page with these options offers mobile money, a bank or a wallet.
+pub fn offers_push(options: &PaymentOptions) -> bool {
+    PushKind::ALL.into_iter().any(|kind| offered(kind, options).next().is_some())
 }
 
 /// Those of a kind that a page with these options offers.

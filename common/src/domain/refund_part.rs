@@ -1,7 +1,7 @@
 //! The parts of a refund: one for each leg of the payment that gives something back, each to where it came from.
 //!
-//! What goes back is taken from the legs in the reverse order of the payment, the last leg first. A provider carries the part of its
-//! own leg as an attempt; what was paid without one is settled in the books at once; credits go back with their
+//! What goes back is taken from the legs in the reverse order of the payment, the last leg first, and from those that a bank has taken money
+//! of only when the others have no more, and never what the bank has. A provider carries the part of its own leg as an attempt; what was paid without one is settled in the books at once; credits go back with their
 //! places only (`refund_credits`).
 
 use super::{
@@ -53,9 +53,13 @@ pub(super) fn split(checkout: &Checkout, amount: Amount, credits: &[(usize, Amou
         missing = missing.minus(amount)?;
         parts.push(RefundPart { leg, method: "membership".to_owned(), amount, attempt: None, status: RefundStatus::Pending });
     }
+    let mut legs = Vec::with_capacity(checkout.order.legs.len());
     for (leg, paid) in checkout.order.legs.iter().enumerate().rev().filter(|(_, leg)| !refund_credits::is_credits(leg)) {
-        let gone = given_back(checkout, leg, RefundPart::counts)?.plus(voided(checkout, leg))?;
-        let share = paid.amount.minus(gone)?.min(missing);
+        legs.push((disputed(checkout, leg)? > Amount::ZERO, leg, paid));
+    }
+    legs.sort_by_key(|(is_disputed, ..)| *is_disputed);
+    for (_, leg, paid) in legs {
+        let share = rest(checkout, leg, paid)?.min(missing);
         if share > Amount::ZERO {
             missing = missing.minus(share)?;
             let method = paid.tender.type_name().to_owned();
@@ -63,6 +67,21 @@ pub(super) fn split(checkout: &Checkout, amount: Amount, credits: &[(usize, Amou
         }
     }
     Ok(missing.is_zero().then_some(parts))
+}
+
+/// What a leg has left to give back: neither given back yet, nor taken back by a bank. Minor units.
+fn rest(checkout: &Checkout, leg: usize, paid: &Leg) -> Result<Amount, MoneyError> {
+    let gone = given_back(checkout, leg, RefundPart::counts)?.plus(voided(checkout, leg))?.plus(disputed(checkout, leg)?)?;
+    Ok(paid.amount.minus(gone)?.max(Amount::ZERO))
+}
+
+/// What banks have taken back of the charge that a leg's refunds are of. Minor units.
+fn disputed(checkout: &Checkout, leg: usize) -> Result<Amount, MoneyError> {
+    let Some(charge) = checkout.charge_to_refund(leg).map(|charge| charge.n).filter(|_| !checkout.disputes.is_empty()) else {
+        return Ok(Amount::ZERO);
+    };
+    let taken = checkout.disputes.iter().filter(|dispute| dispute.charge == charge && dispute.has_the_money());
+    taken.map(|dispute| dispute.amount).try_fold(Amount::ZERO, Amount::plus)
 }
 
 /// What refunds that were asked for give back of what a leg paid of the sale, of the parts that `is_meant` says.
@@ -102,8 +121,7 @@ pub(super) fn left_by_line(checkout: &Checkout) -> Result<HashMap<&LineId, Amoun
 /// What all legs but those of credits have left. Minor units.
 pub(super) fn money_left(checkout: &Checkout) -> Result<Amount, MoneyError> {
     let legs = checkout.order.legs.iter().enumerate().filter(|(_, leg)| !refund_credits::is_credits(leg));
-    let paid = legs.clone().map(|(_, leg)| leg.amount).try_fold(Amount::ZERO, Amount::plus)?;
-    legs.map(|(at, _)| at).try_fold(paid, |left, at| left.minus(given_back(checkout, at, RefundPart::counts)?)?.minus(voided(checkout, at)))
+    legs.map(|(at, leg)| rest(checkout, at, leg)).try_fold(Amount::ZERO, |sum, rest| sum.plus(rest?))
 }
 
 /// Opens every part: at a provider, or in the books, where it is done at once. The refund's first booking is one transaction.
@@ -195,3 +213,7 @@ fn share(booked: Amount, part: Amount, whole: Amount) -> Amount {
     let share = i128::from(booked.minor()) * i128::from(part.minor()) / i128::from(whole.minor()).max(1);
     Amount::from_minor(i64::try_from(share).unwrap_or(0))
 }
+
+#[cfg(test)]
+#[path = "refund_part_tests.rs"]
+mod tests;

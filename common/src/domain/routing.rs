@@ -59,6 +59,8 @@ pub enum Method {
     PaymentIntent,
     /// The provider's own page.
     ProviderPage,
+    /// The provider's own page within the shop's.
+    EmbeddedPage,
     /// Mobile money, a bank, a wallet.
     Push,
 }
@@ -70,7 +72,8 @@ impl Method {
             Tender::Card { .. } => Some(Self::Card),
             Tender::SavedMethod { .. } => Some(Self::SavedMethod),
             Tender::PaymentIntent(_) => Some(Self::PaymentIntent),
-            Tender::ProviderPage { .. } => Some(Self::ProviderPage),
+            Tender::ProviderPage { is_embedded: false } => Some(Self::ProviderPage),
+            Tender::ProviderPage { is_embedded: true } => Some(Self::EmbeddedPage),
             Tender::Push(_) => Some(Self::Push),
             Tender::Hosted(_) | Tender::Membership { .. } | Tender::Balance {} | Tender::Custom { .. } | Tender::Free {} => None,
         }
@@ -173,6 +176,16 @@ pub struct Candidate {
     pub takes: Vec<Method>,
     /// Whether its circuit is open: it comes last.
     pub is_failing: bool,
+    /// Whether it comes into question only where a rule names it, or a token is good nowhere else: the sandbox of a tenant that has accounts of its
+    /// own. *Because* where these are disabled, or do not open, play money would be taken for real, and nobody would notice.
+    pub is_named_only: bool,
+}
+
+impl Candidate {
+    /// Whether what is good at these providers alone is good at this one and at no other.
+    fn is_alone_in(&self, providers: &[&str]) -> bool {
+        providers == [self.route.provider.as_str()]
+    }
 }
 
 /// All that routing goes by, for one tenant and mode, at one moment.
@@ -190,7 +203,7 @@ impl Default for Routing {
     /// Everything goes to the sandbox.
     fn default() -> Self {
         let takes = vec![Method::Card, Method::SavedMethod, Method::PaymentIntent, Method::Push];
-        let sandbox = Candidate { route: Route::sandbox(), takes, is_failing: false };
+        let sandbox = Candidate { route: Route::sandbox(), takes, is_failing: false, is_named_only: false };
         let key_windows = vec![(SANDBOX.to_owned(), Duration::from_secs(24 * 3600))];
         Self { candidates: vec![sandbox], rules: RoutingRules::default(), key_windows }
     }
@@ -236,6 +249,12 @@ impl Routing {
         self.order(ask).into_iter().map(|candidate| &candidate.route).find(|route| !tried.contains(route))
     }
 
+    /// Whether it may come into question at all, for what is good at these providers alone (empty: anywhere): by itself, by a rule, or by its token.
+    pub fn may_ask(&self, candidate: &Candidate, providers: &[&str]) -> bool {
+        let mut targets = self.rules.rules.iter().flat_map(|rule| &rule.to);
+        !candidate.is_named_only || candidate.is_alone_in(providers) || targets.any(|target| target.account == candidate.route.name())
+    }
+
     /// Whether a route's circuit is open, or it is no candidate any more.
     pub fn is_failing(&self, route: &Route) -> bool {
         self.candidates.iter().find(|candidate| candidate.route == *route).is_none_or(|candidate| candidate.is_failing)
@@ -256,7 +275,7 @@ impl Routing {
         let able: Vec<&Candidate> = self.candidates.iter().filter(can).collect();
         let rule = self.rules.rules.iter().find(|rule| rule.fits(ask)).filter(|_| ask.bound_to.is_none());
         let mut ordered = match rule {
-            None => own_first(able),
+            None => unnamed(able, ask),
             Some(rule) => by_weight(rule, &able, spread(ask.checkout)),
         };
         ordered.sort_by_key(|candidate| candidate.is_failing);
@@ -264,11 +283,9 @@ impl Routing {
     }
 }
 
-/// Without a rule the sandbox, which moves no money, is there for a tenant that has no account of its own for this, and for nobody else.
-fn own_first(mut able: Vec<&Candidate>) -> Vec<&Candidate> {
-    if able.iter().any(|candidate| candidate.route.account.is_some()) {
-        able.retain(|candidate| candidate.route.account.is_some());
-    }
+/// Without a rule the sandbox, which moves no money, is there for a tenant that has no account of its own, and for a token of the sandbox's alone.
+fn unnamed<'c>(mut able: Vec<&'c Candidate>, ask: &Ask<'_>) -> Vec<&'c Candidate> {
+    able.retain(|candidate| !candidate.is_named_only || candidate.is_alone_in(ask.providers));
     able
 }
 

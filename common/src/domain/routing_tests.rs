@@ -12,7 +12,7 @@ fn account(name: &str) -> Candidate {
             account: ProviderAccountId::parse(name).ok(),
         },
     };
-    Candidate { route, takes: vec![Method::Card, Method::SavedMethod], is_failing: false }
+    Candidate { route, takes: vec![Method::Card, Method::SavedMethod], is_failing: false, is_named_only: false }
 }
 
 fn to(accounts: &[(&str, u32)]) -> RoutingRule {
@@ -54,14 +54,20 @@ fn without_a_rule_the_oldest_account_that_takes_it_is_asked_first() {
 }
 
 #[test]
-fn the_sandbox_is_asked_where_no_account_takes_it_or_a_rule_names_it() {
+fn the_sandbox_is_asked_where_there_is_no_account_or_a_rule_or_a_token_names_it() {
     let checkout = id(1);
     let mut both = routing(&["pac_a", "sandbox"], Vec::new());
     both.candidates[1].takes.push(Method::Push);
+    both.candidates[1].is_named_only = true;
     let next = both.next(&ask(&checkout), &[both.first(&ask(&checkout)).unwrap()]);
     assert_eq!((first(&both, &ask(&checkout)), next), (Some("pac_a"), None), "what an account refuses is not tried with play money");
-    assert_eq!(first(&both, &Ask { method: Method::Push, ..ask(&checkout) }), Some("sandbox"));
+    assert_eq!(first(&both, &Ask { method: Method::Push, ..ask(&checkout) }), None, "nor what no account takes");
     assert_eq!(first(&both, &Ask { providers: &["sandbox"], ..ask(&checkout) }), Some("sandbox"), "a token of its own");
+    let mut disabled = both.clone();
+    disabled.candidates.remove(0);
+    assert_eq!(first(&disabled, &ask(&checkout)), None, "an account that is disabled, or does not open, is not stood in for");
+    assert_eq!(first(&disabled, &Ask { providers: &["sandbox", "stripe"], ..ask(&checkout) }), None);
+    assert_eq!(first(&routing(&["sandbox"], Vec::new()), &ask(&checkout)), Some("sandbox"));
     both.rules.rules.push(to(&[("sandbox", 1), ("pac_a", 0)]));
     assert_eq!(first(&both, &ask(&checkout)), Some("sandbox"));
 }

@@ -69,7 +69,7 @@ fn open(effects: &mut Effects, what: NewAttempt<'_>, means: Means, entropy: &Ent
         status: AttemptStatus::Started,
         provider_reference: None,
         decline_code: None,
-        action_url: None,
+        action: None,
         lease_token: None,
         lease_until: None,
         takeovers: 0,

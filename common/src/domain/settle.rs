@@ -1,7 +1,7 @@
 //! What an outcome does to a checkout: the other half of `begin`.
 
 use super::{
-    attempt::{Attempt, AttemptKind, AttemptStatus, Decline, MAX_REFUSALS, Outcome, Receipt},
+    attempt::{Attempt, AttemptKind, AttemptStatus, CustomerAction, Decline, MAX_REFUSALS, Outcome, Receipt},
     charge,
     checkout::Checkout,
     effects::{DecideError, Effects},
@@ -66,7 +66,12 @@ pub fn settle(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &E
         (AttemptKind::Refund, Outcome::Approved(receipt)) => refunded(&mut effects, what.n, receipt, entropy)?,
         (AttemptKind::Refund, Outcome::Declined(decline)) => refund_refused(&mut effects, what.n, decline, entropy)?,
         (AttemptKind::Charge, Outcome::RequiresAction { url, provider_reference }) => {
-            customers_turn(&mut effects, what, Some(url), provider_reference, entropy)?;
+            let action = CustomerAction::Visit(url.clone());
+            customers_turn(&mut effects, what, Some(action), provider_reference, entropy)?;
+        }
+        (AttemptKind::Charge, Outcome::RequiresForm { form, provider_reference }) => {
+            let action = CustomerAction::Form(form.clone());
+            customers_turn(&mut effects, what, Some(action), provider_reference, entropy)?;
         }
         (AttemptKind::Charge, Outcome::Pending { provider_reference }) => {
             customers_turn(&mut effects, what, None, provider_reference, entropy)?;
@@ -74,7 +79,7 @@ pub fn settle(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &E
         // No customer has a say in these: the provider has them in hand and is not done.
         (
             AttemptKind::Capture | AttemptKind::Void | AttemptKind::Refund,
-            Outcome::RequiresAction { .. } | Outcome::Pending { .. } | Outcome::Authorized(_),
+            Outcome::RequiresAction { .. } | Outcome::RequiresForm { .. } | Outcome::Pending { .. } | Outcome::Authorized(_),
         ) => {
             unknown(&mut effects, what, "not done yet")?;
         }
@@ -103,8 +108,8 @@ pub fn settle(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &E
 /// What is known already may have been told by an event, which says nothing of the provider's fee: the answer does.
 fn late_fee(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &Entropy) -> Result<Option<Effects>, DecideError> {
     let Outcome::Approved(Receipt { fee: Some(fee), request_id, .. }) = &what.outcome else { return Ok(None) };
-    let is_missing = |attempt: &&Attempt| attempt.n == what.n && attempt.status == AttemptStatus::Approved && attempt.fee.is_none();
-    if !checkout.charges().any(|charge| is_missing(&charge)) {
+    let is_missing = |charge: &Attempt| charge.n == what.n && charge.status == AttemptStatus::Approved && !fee_is_booked(&checkout, charge);
+    if !checkout.charges().any(is_missing) {
         return Ok(None);
     }
     let mut effects = Effects::start(checkout, now);
@@ -115,6 +120,11 @@ fn late_fee(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &Ent
         attempt.lease_until = None;
     }
     Ok(Some(effects))
+}
+
+/// Whether what the provider keeps of a charge is in the books: with the charge, or with its capture.
+pub(super) fn fee_is_booked(checkout: &Checkout, charge: &Attempt) -> bool {
+    charge.fee.is_some() || checkout.captures_of(charge).any(|capture| capture.fee.is_some())
 }
 
 /// The provider said no to a charge, or that it was taken back, and took the money all the same.
@@ -160,7 +170,9 @@ fn approved(effects: &mut Effects, what: &Settlement, receipt: &Receipt, entropy
     attempt.status = AttemptStatus::Approved;
     attempt.reusable = receipt.reusable.clone();
     attempt.request_id = receipt.request_id.clone().or(attempt.request_id.take());
-    if let Some(fee) = receipt.fee {
+    // Of a capture it may be known with its charge, which an event has told of.
+    let is_booked = effects.checkout.charge_of(leg).is_some_and(|charge| kind == AttemptKind::Capture && charge.fee.is_some());
+    if let Some(fee) = receipt.fee.filter(|_| !is_booked) {
         effects.book_fee(what.n, fee, entropy)?;
     }
     effects.note(format!("{}.approved", kind.as_str()), format!("attempt {}", what.n));
@@ -266,11 +278,11 @@ fn capture_refused(effects: &mut Effects, n: u32, decline: &Decline, entropy: &E
     saga::give_up(effects, error, entropy)
 }
 
-/// The customer has to act at `url`, or was asked by the provider itself.
+/// The customer has to do something, or was asked by the provider itself.
 fn customers_turn(
     effects: &mut Effects,
     what: &Settlement,
-    url: Option<&str>,
+    action: Option<CustomerAction>,
     provider_reference: &str,
     entropy: &Entropy,
 ) -> Result<(), DecideError> {
@@ -278,16 +290,17 @@ fn customers_turn(
     let due = now.after(what.retry_in);
     let attempt = effects.attempt(what.n)?;
     let leg = attempt.request.leg;
-    attempt.status = if url.is_some() { AttemptStatus::RequiresAction } else { AttemptStatus::Pending };
+    attempt.status = if action.is_some() { AttemptStatus::RequiresAction } else { AttemptStatus::Pending };
     attempt.tries = attempt.tries.saturating_add(1);
-    attempt.action_url = url.map(str::to_owned);
+    let url = action.as_ref().and_then(CustomerAction::url).map(str::to_owned);
+    attempt.action = action;
     attempt.provider_reference = Some(provider_reference.to_owned());
     let is_their_turn = effects.checkout.status == Status::Processing || hosted::may_be_asked(&effects.checkout, leg);
     match effects.checkout.status {
         Status::Processing | Status::Reconciling if is_their_turn => {
             effects.step(Step::Await)?;
             // Our own page leads on to the provider's, and says what came of it.
-            effects.checkout.payment_url = effects.checkout.hosted_url().or_else(|| url.map(str::to_owned));
+            effects.checkout.payment_url = effects.checkout.hosted_url().or(url);
             effects.checkout.due_at = Some(due.min(effects.checkout.expires_at));
         }
         Status::AwaitingPayment => effects.checkout.due_at = Some(due.min(effects.checkout.expires_at)),

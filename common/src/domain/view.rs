@@ -1,7 +1,7 @@
 //! The checkout as clients see it: one shape for answers, streams and callbacks.
 
 use super::{
-    attempt::Fee,
+    attempt::{EmbeddedForm, Fee},
     checkout::Checkout,
     dispute::Dispute,
     error::CodedError,
@@ -10,6 +10,7 @@ use super::{
     money::{Amount, Currency},
     push::{Phone, PushKind},
     refund::RefundView,
+    secret::Secret,
     state::Status,
     time::Timestamp,
 };
@@ -88,7 +89,30 @@ struct AttemptView<'a> {
     /// What the provider kept. Left out until that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     fee: Option<Fee>,
+    /// What your page shows the provider's form with. Only in the answer to `GET /v1/checkouts/{id}`, while the customer has to fill it in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<ActionView<'a>>,
     created_at: Timestamp,
+}
+
+/// What a customer does on your own page.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = PaymentAction)]
+struct ActionView<'a> {
+    /// `embedded_page`.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// Whoever has it can pay. For the customer's browser alone.
+    #[schema(value_type = String)]
+    client_secret: &'a Secret<String>,
+    /// The account's key for browsers.
+    publishable_key: &'a str,
+}
+
+impl<'a> ActionView<'a> {
+    fn of(EmbeddedForm { client_secret, publishable_key }: &'a EmbeddedForm) -> Self {
+        Self { kind: "embedded_page", client_secret, publishable_key }
+    }
 }
 
 /// A payment of the method `custom`.
@@ -151,6 +175,7 @@ impl<'a> CheckoutView<'a> {
                     decline_code: attempt.decline_code.as_deref(),
                     request_id: attempt.request_id.as_deref(),
                     fee: attempt.fee,
+                    action: None,
                     created_at: attempt.created_at,
                 })
                 .collect(),
@@ -172,6 +197,15 @@ impl<'a> CheckoutView<'a> {
             updated_at: checkout.updated_at,
             completed_at: checkout.completed_at,
         }
+    }
+
+    /// The same, with what the shop's page shows a provider's form with: for whoever reads the checkout with the tenant's key. *Never* for
+    /// callbacks, streams and lists, *because* they are kept, passed on and written to logs, and whoever has a form's secret can pay.
+    pub fn with_forms(mut self, checkout: &'a Checkout) -> Self {
+        for (view, attempt) in self.payment_attempts.iter_mut().zip(&checkout.attempts) {
+            view.action = attempt.open_form().map(ActionView::of);
+        }
+        self
     }
 
     /// Whether `later` tells a client nothing new: a lease, a try or a time to look again moves the version and nothing else that

@@ -4,6 +4,7 @@ pub mod announcer;
 pub mod card_tries;
 pub mod clock;
 pub mod provider;
+pub mod provider_book;
 pub mod queue;
 pub mod routes;
 pub mod seats;

@@ -249,6 +249,8 @@ async fn refusals_before_execution_are_told_apart_and_their_wait_is_kept() {
     assert_not_sent(&stranger.send(&request).await);
     assert_unknown(&look_up(&stranger, &request, None).await);
     assert!(stranger.check().await.is_err() && provider.check().await.is_ok());
+    assert!(stranger.own_id().await.is_err());
+    assert_eq!(provider.own_id().await.as_deref(), Ok(boxoffice_testkit::mollie::PROFILE));
     assert!(rig.book(&request).is_empty());
     for (key, mode, error) in [("live_x", Mode::Test, KeyError::OtherMode), ("sk_test_x", Mode::Test, KeyError::Bad)] {
         let key = Secret::new(key.to_owned());

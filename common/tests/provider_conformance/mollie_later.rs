@@ -6,18 +6,19 @@ use super::{
 };
 use boxoffice_common::{
     adapters::{
-        mollie::{BookStatus, MollieEvents},
+        mollie::MollieEvents,
         provider_events::{AskError, EventSource},
     },
     domain::{
         attempt::{AttemptKind, MoneyRequest, Outcome},
         dispute::DisputeStatus,
+        provider_book::BookStatus,
         provider_event::{About, EventAccount, Told, ToldMoney, Word},
         scope::Mode,
         secret::Secret,
         time::Timestamp,
     },
-    ports::provider::PaymentProvider,
+    ports::{provider::PaymentProvider, provider_book::ProviderBook},
 };
 use boxoffice_testkit::{
     mollie::{Executed, Fault, PaymentStatus, Which},
@@ -336,7 +337,7 @@ async fn the_book_goes_from_the_newest_back_to_a_time() {
     for request in [&failed, &open, &held] {
         provider.send(request).await;
     }
-    let page = provider.list_payments(since, None).await.unwrap();
+    let page = provider.payments(since, None).await.unwrap();
     let told: Vec<_> = page.rows.iter().map(|row| (row.key.as_deref().unwrap(), row.status)).collect();
     let expected = [
         (held.key.as_str(), BookStatus::Promised),
@@ -348,14 +349,18 @@ async fn the_book_goes_from_the_newest_back_to_a_time() {
     assert!(page.rows.iter().all(|row| row.money == Some((paid.amount, paid.currency)) && row.created_at >= since));
     let refund = about(&paid, 2, AttemptKind::Refund, 500, &id);
     let given = approved(provider.send(&refund).await, &refund);
-    let refunds = provider.list_refunds(since, None).await.unwrap().rows;
+    let refunds = provider.refunds(since, None).await.unwrap().rows;
     let [row] = refunds.as_slice() else { panic!("{refunds:?}") };
     assert_eq!((&row.id, row.key.as_deref(), row.payment.as_deref()), (&given, Some(refund.key.as_str()), Some(id.as_str())));
     assert_eq!((row.status, row.money), (BookStatus::Moved, Some((refund.amount, refund.currency))));
+    assert_eq!(provider.refund(&id, &given).await.unwrap().as_ref(), Some(row));
+    assert_eq!(provider.refund(&id, "re_never").await.unwrap(), None);
+    assert_eq!(provider.payment(&id).await.unwrap().map(|row| row.status), Some(BookStatus::Moved));
+    assert_eq!(provider.payment("tr_never").await.unwrap(), None);
     rig.mollie.faults(Which::Reads, [Fault::RateLimited(Some(9)), Fault::Html(Executed::No)]);
-    assert_eq!(provider.list_payments(since, None).await.unwrap_err().retry_after, Some(Duration::from_secs(9)));
-    assert!(provider.list_payments(since, None).await.is_err());
-    assert!(provider.list_payments(since, Some("tr_never")).await.is_err());
+    assert_eq!(provider.payments(since, None).await.unwrap_err().retry_after, Some(Duration::from_secs(9)));
+    assert!(provider.payments(since, None).await.is_err());
+    assert!(provider.payments(since, Some("tr_never")).await.is_err());
 }
 
 fn now_ms() -> i64 {

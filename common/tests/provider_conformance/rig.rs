@@ -162,7 +162,7 @@ pub fn attempt(request: &MoneyRequest, status: AttemptStatus) -> Attempt {
         status,
         provider_reference: None,
         decline_code: None,
-        action_url: None,
+        action: None,
         lease_token: None,
         lease_until: None,
         takeovers: 0,

@@ -7,11 +7,12 @@ use super::{
 use boxoffice_common::{
     adapters::{
         provider_events::EventSource,
-        stripe::{BookStatus, PAGE, StripeEvents},
+        stripe::{PAGE, StripeEvents},
     },
     domain::{
         attempt::{Advice, Attempt, AttemptKind, AttemptStatus, MoneyRequest, Outcome, ProviderPage, Visit},
         dispute::DisputeStatus,
+        provider_book::BookStatus,
         provider_event::{About, Told, ToldMoney, Word},
         scope::Mode,
         secret::Secret,
@@ -19,6 +20,7 @@ use boxoffice_common::{
     },
     ports::{
         provider::PaymentProvider,
+        provider_book::ProviderBook,
         vault::{CardVault, VaultError},
     },
 };
@@ -47,7 +49,7 @@ async fn the_fee_is_told_with_the_approval_and_later_it_is_in_the_book() {
     let Outcome::Approved(receipt) = provider.send(&request).await else { panic!("not approved") };
     let fee = receipt.fee.unwrap();
     assert!(fee.amount.minor() > 0 && fee.currency == request.currency, "{fee:?}");
-    let page = provider.list_payments(Timestamp::from_millis(0), None).await.unwrap();
+    let page = provider.payments(Timestamp::from_millis(0), None).await.unwrap();
     let row = page.rows.iter().find(|row| row.id == receipt.provider_reference).unwrap();
     assert_eq!((row.reference.as_deref(), row.key.as_deref()), (Some(request.reference.as_str()), Some(request.key.as_str())));
     assert_eq!((row.account.as_deref(), row.status, row.fee), (Some(ACCOUNT), BookStatus::Moved, Some(fee)));
@@ -67,7 +69,7 @@ async fn the_book_is_walked_page_by_page_and_no_row_is_missed() {
     let refunded = approved(provider.send(&refund).await, &refund);
     let (mut seen, mut after, mut pages) = (std::collections::BTreeSet::new(), None::<String>, 0);
     loop {
-        let page = provider.list_payments(Timestamp::from_millis(0), after.as_deref()).await.unwrap();
+        let page = provider.payments(Timestamp::from_millis(0), after.as_deref()).await.unwrap();
         seen.extend(page.rows.into_iter().map(|row| row.id));
         pages += 1;
         match page.next {
@@ -76,13 +78,17 @@ async fn the_book_is_walked_page_by_page_and_no_row_is_missed() {
         }
     }
     assert_eq!((pages, seen), (2, made));
-    let refunds = provider.list_refunds(Timestamp::from_millis(0), None).await.unwrap();
+    let refunds = provider.refunds(Timestamp::from_millis(0), None).await.unwrap();
     assert_eq!(refunds.rows.len(), 1);
     let row = &refunds.rows[0];
     assert_eq!(
         (row.id.as_str(), row.payment.as_deref(), row.key.as_deref()),
         (refunded.as_str(), Some(first.as_str()), Some(refund.key.as_str()))
     );
+    assert_eq!(provider.refund(&first, &refunded).await.unwrap().as_ref(), Some(row));
+    assert_eq!(provider.payment(&first).await.unwrap().map(|row| row.id), Some(first.clone()));
+    assert_eq!(provider.payment("pi_never").await.unwrap(), None);
+    assert_eq!(provider.refund(&first, "re_never").await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -139,6 +145,31 @@ async fn a_page_is_paid_on_and_the_sale_goes_by_the_payment_from_then_on() {
         approved(provider.send(&refund).await, &refund);
     }
     assert_eq!(stripe.only(&request).await.refunded, 1400);
+}
+
+#[tokio::test]
+async fn a_page_within_the_shops_own_is_paid_on_and_taken_back_like_any_other() {
+    let stripe = Stripe::start().await;
+    let provider = stripe.stripe(LONG).with_publishable_key(Some("pk_test_standin".to_owned()));
+    let embedded = || {
+        let mut request = page(&stripe, in_an_hour(&stripe));
+        request.visit.as_mut().unwrap().page.as_mut().unwrap().is_embedded = true;
+        request
+    };
+    let request = embedded();
+    let opened = provider.send(&request).await;
+    let Outcome::RequiresForm { form, provider_reference: session } = opened.clone() else { panic!("no form: {opened:?}") };
+    assert!(form.client_secret.reveal().starts_with(&format!("{session}_secret_")) && form.publishable_key == "pk_test_standin");
+    assert_eq!(provider.send(&request).await, opened, "the same key opens the same page");
+    assert_eq!(provider.look_up(&attempt(&request, AttemptStatus::Unknown)).await, opened);
+    stripe.pay(&session, "pm_card_visa").await;
+    let payment = approved(provider.look_up(&known(&request, &session)).await, &request);
+    assert_eq!(approved(provider.send(&request).await, &request), payment);
+    let request = embedded();
+    let Outcome::RequiresForm { provider_reference: session, .. } = provider.send(&request).await else { panic!("no form") };
+    let void = about(&request, 2, AttemptKind::Void, 1500, &session);
+    approved(provider.send(&void).await, &void);
+    assert_eq!(declined(provider.look_up(&known(&request, &session)).await), "session_expired");
 }
 
 #[tokio::test]
@@ -218,6 +249,8 @@ async fn a_key_of_another_account_is_not_sent_and_what_is_not_stripes_is_a_no() 
     assert_not_sent(&other.send(&stripe.of("pm_card_visa")).await);
     assert!(other.check().await.is_err());
     assert_eq!(stripe.stripe(LONG).check().await, Ok(()));
+    assert!(other.own_id().await.is_err());
+    assert_eq!(stripe.stripe(LONG).own_id().await, Ok(Some(stripe.stand_in.account_id())));
 }
 
 /// All events so far, signed as the stand-in signs them and read as the engine reads them.

@@ -27,6 +27,7 @@ fn routing() -> Arc<Routing> {
         route: Route { provider: "stripe".to_owned(), account: ProviderAccountId::parse(name).ok() },
         takes: vec![Method::Card],
         is_failing: false,
+        is_named_only: false,
     };
     Arc::new(Routing { candidates: vec![candidate("pac_1"), candidate("pac_2")], rules: RoutingRules::default(), key_windows: Vec::new() })
 }

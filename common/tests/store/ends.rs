@@ -2,7 +2,14 @@
 
 use super::fixture::{Shop, approved, declined};
 use boxoffice_common::{
-    domain::{attempt::Outcome, ends::Verdict, money::Amount, state::Status},
+    domain::{
+        attempt::{EmbeddedForm, Outcome},
+        ends::Verdict,
+        money::Amount,
+        secret::Secret,
+        state::Status,
+        view::CheckoutView,
+    },
     ports::store::*,
 };
 use futures::future::join_all;
@@ -37,6 +44,29 @@ over_both! {
         assert!(matches!(shop.store.cancel(&shop.scope, &id).await.unwrap(), CancelResult::Closing(..)));
         shop.settle(&id, n, &token, declined()).await;
         assert_eq!(shop.checkout(&id).await.status, Status::Canceled);
+        shop.assert_clean().await;
+    }
+
+    async fn what_a_form_is_shown_with_is_kept_while_it_may_be_filled_in_and_no_longer(shop) {
+        let session = shop.session("yoga", 3).await;
+        let form = EmbeddedForm { client_secret: Secret::new("cs_1_secret_planted".to_owned()), publishable_key: "pk_test_1".to_owned() };
+        for paid in [true, false] {
+            let id = shop.accept(shop.buy(&session, 1)).await;
+            let (n, token) = shop.begin_charge(&id).await;
+            shop.settle(&id, n, &token, Outcome::RequiresForm { form: form.clone(), provider_reference: "cs_1".to_owned() }).await;
+            let waiting = shop.checkout(&id).await;
+            assert_eq!((waiting.status, waiting.payment_url.as_deref()), (Status::AwaitingPayment, None));
+            assert_eq!(waiting.attempts[0].open_form(), Some(&form));
+            let shown = serde_json::to_string(&CheckoutView::new(&waiting, None)).unwrap();
+            assert!(!shown.contains("planted"), "{shown}");
+            let shown = serde_json::to_value(CheckoutView::new(&waiting, None).with_forms(&waiting)).unwrap();
+            let action = serde_json::json!({"type": "embedded_page", "client_secret": "cs_1_secret_planted", "publishable_key": "pk_test_1"});
+            assert_eq!(shown["payment_attempts"][0]["action"], action);
+            shop.assert_clean().await;
+            shop.settle(&id, n, &token, if paid { approved(1500) } else { declined() }).await;
+            let over = shop.checkout(&id).await;
+            assert_eq!((over.status.is_terminal(), &over.attempts[0].action), (true, &None), "{over:?}");
+        }
         shop.assert_clean().await;
     }
 

@@ -16,7 +16,7 @@ use futures::future::join_all;
 use std::time::Duration;
 
 fn hints(end: &str) -> Hints {
-    Hints { key: format!("sk_test_…{end}"), publishable_key: None, webhook_secrets: 1 }
+    Hints { key: format!("sk_test_…{end}"), publishable_key: None, account: None, webhook_secrets: 1 }
 }
 
 fn new(shop: &Shop, scope: &Scope, n: i64) -> NewAccount {
@@ -77,7 +77,7 @@ over_both! {
         assert_eq!((after.account.name.as_str(), after.account.enabled, after.account.version), ("Zürich", true, 4));
         let stolen = shop.store.change_account(&shop.other_scope(), &account.id, 4, &disabled).await.unwrap();
         assert_eq!(stolen, AccountChanged::Missing);
-        assert_eq!(shop.store.account(&account.id).await.unwrap().unwrap(), after);
+        assert_eq!(shop.store.account(&account.id).await.unwrap().unwrap(), *after);
     }
 
     async fn of_those_who_change_an_account_at_once_one_wins(shop) {

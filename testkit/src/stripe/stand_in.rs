@@ -189,6 +189,11 @@ impl StripeStandIn {
         self.change(|account| account.refund_fails(refund, reason));
     }
 
+    /// Forgets a payment, as if it had never been made. `false`: there is none.
+    pub fn forget(&self, intent: &str) -> bool {
+        self.change(|account| account.intents.remove(intent).is_some())
+    }
+
     /// Where a session's page is, embedded ones' too.
     pub fn session_page(&self, session: &str) -> String {
         format!("{}c/pay/{session}", self.url)

@@ -29,6 +29,10 @@ impl<T> Table<T> {
         self.rows.insert(id, row);
     }
 
+    pub(super) fn remove(&mut self, id: &str) -> Option<T> {
+        self.rows.remove(id)
+    }
+
     /// Oldest first.
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, &T)> {
         self.rows.iter().map(|(id, row)| (id.as_str(), row))

@@ -7,7 +7,7 @@ use super::view::Fault;
 use crate::{
     context::ApiContext,
     respond::json,
-    routes::provider_events::{Kept, MAX_BODY, keep, note_refused},
+    routes::provider_events::{Kept, keep, note_refused},
     trace::TraceParent,
 };
 use axum::{
@@ -26,6 +26,10 @@ use std::sync::Arc;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 const _: () = assert!(MAX_TRIED == 100, "as the documentation says");
+
+/// The longest event, bytes. It is hashed with everybody's secrets: longer ones, as of disputes with much evidence, are taken where the address names
+/// the account.
+const MAX_BODY: usize = 64 * 1024;
 
 /// Where it stands, at the root and under Loop's own prefix.
 pub(in crate::dialects) const PATH: &str = "/v1/webhooks/stripe";
@@ -80,7 +84,7 @@ async fn loop_stripe_event(
         ctx.hint_rate().check("/v1/webhooks/stripe").map_err(|_| Refused::Again)?;
         let sources = ctx.registry().sources(ProviderKind::Stripe).await.map_err(|_| Refused::Again)?;
         let source = signer(&sources, &headers, &body, ctx.clock().now()).ok_or_else(|| Refused::NotGenuine("nobody's".to_owned()))?;
-        let kept = keep(&ctx, &*source, &headers, Ok(body), &trace).await;
+        let kept = keep(&ctx, &*source, &headers, body, &trace).await;
         kept.map_err(|_| Refused::Again)?.map_err(Refused::NotGenuine)
     };
     match taken.await {

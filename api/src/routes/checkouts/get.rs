@@ -46,7 +46,7 @@ pub async fn get(
     let mut response = if is_known(&headers, checkout.version) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        json(StatusCode::OK, &CheckoutView::new(&checkout, ctx.estimate_for(&checkout)))
+        json(StatusCode::OK, &CheckoutView::new(&checkout, ctx.estimate_for(&checkout)).with_forms(&checkout))
     };
     response.headers_mut().insert(header::ETAG, etag(checkout.version));
     Ok(wait.applied(response))

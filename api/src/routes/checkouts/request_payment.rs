@@ -70,6 +70,8 @@ struct MethodRequest {
     #[serde(default)]
     #[schema(max_items = 5)]
     elsewhere: Vec<TokenRequest>,
+    /// For `provider_page`: a page of its own, at `payment_url`, or, as `embedded`, within yours.
+    ui_mode: Option<UiMode>,
     /// For `mobile_money`: whose phone, E.164.
     #[schema(value_type = Option<String>)]
     phone: Option<Secret<String>>,
@@ -162,6 +164,7 @@ impl MethodRequest {
             ("provider", self.provider.is_some()),
             ("phone", self.phone.is_some()),
             ("elsewhere", !self.elsewhere.is_empty()),
+            ("ui_mode", self.ui_mode.is_some()),
         ];
         let amount = self.amount;
         let tender = match self.kind {
@@ -170,8 +173,8 @@ impl MethodRequest {
                 self.into_card(&at)?
             }
             MethodType::ProviderPage => {
-                refuse_others(&given, &[], &at)?;
-                Tender::ProviderPage { is_embedded: false }
+                refuse_others(&given, &["ui_mode"], &at)?;
+                Tender::ProviderPage { is_embedded: self.ui_mode == Some(UiMode::Embedded) }
             }
             MethodType::Custom => {
                 refuse_others(&given, &["name", "note"], &at)?;

@@ -37,6 +37,7 @@ const TABLE: &[(&str, Advice, &str)] = &[
     ("card_declined", Ask, DECLINED),
     ("card_expired", Ask, EXPIRED),
     ("currency_not_accepted", Next, NOT_HERE),
+    ("embedded_page_not_supported", Next, NOT_HERE),
     ("exceeds_captured", Stop, NO_REFUND),
     ("expired", Ask, ABANDONED),
     ("failed", Ask, DECLINED),

@@ -4,13 +4,13 @@ use super::{MOLLIE, MollieEvents, MollieProvider, MollieSetup, MollieTransport};
 use crate::{
     adapters::{
         provider_events::EventSource,
-        provider_registry::{AccountAdapter, CheckFailed, NotBuilt, ProviderFactory},
+        provider_registry::{AccountAdapter, CheckFailed, NotBuilt, NotIdentified, ProviderFactory},
     },
     domain::{
         provider_account::{Credentials, ProviderAccount, ProviderKind},
         provider_event::EventAccount,
     },
-    ports::provider::PaymentProvider,
+    ports::{provider::PaymentProvider, provider_book::ProviderBook},
 };
 use async_trait::async_trait;
 use std::{sync::Arc, time::Duration};
@@ -65,6 +65,14 @@ impl AccountAdapter for MollieAccount {
 
     fn events(&self) -> Arc<dyn EventSource> {
         Arc::clone(&self.events) as _
+    }
+
+    async fn own_id(&self) -> Result<Option<String>, NotIdentified> {
+        self.provider.own_id().await.map(Some)
+    }
+
+    fn book(&self) -> Option<Arc<dyn ProviderBook>> {
+        Some(Arc::clone(&self.provider) as _)
     }
 
     async fn check(&self) -> Result<String, CheckFailed> {

@@ -36,4 +36,4 @@ pub use events::MollieEvents;
 pub use factory::MollieFactory;
 pub use provider::{KeyError, MOLLIE, MollieProvider, MollieSetup};
 pub use transport::{MollieConnection, MollieTransport};
-pub use walk::{BookError, BookPage, BookRow, BookStatus, PAGE};
+pub use walk::PAGE;

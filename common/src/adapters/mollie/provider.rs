@@ -9,7 +9,7 @@ use super::{
     void,
 };
 use crate::{
-    adapters::provider_http::CallError,
+    adapters::{provider_http::CallError, provider_registry::NotIdentified},
     domain::{
         attempt::{Attempt, AttemptKind, MoneyRequest, Outcome},
         provider_account::ProviderKind,
@@ -76,14 +76,19 @@ impl MollieProvider {
 
     /// Whether Mollie takes the key: the profile that it stands for. `Err` says what to look at.
     pub async fn check(&self) -> Result<String, String> {
+        self.own_id().await.map_err(|error| error.to_string())
+    }
+
+    /// The profile that the key is of: `pfl_…`.
+    pub async fn own_id(&self) -> Result<String, NotIdentified> {
         #[derive(serde::Deserialize)]
         struct Profile {
             id: String,
         }
         match self.calls().get::<Profile>("/v2/profiles/me").await {
             Said::Done(done) if is_id(&done.object.id, "pfl_") => Ok(done.object.id),
-            Said::NotSent { cause, .. } | Said::Unknown(cause) => Err(cause),
-            Said::Done(_) | Said::NotFound | Said::Refused { .. } => Err("Mollie knows no profile for this key".to_owned()),
+            Said::NotSent { cause, .. } | Said::Unknown(cause) => Err(NotIdentified(cause)),
+            Said::Done(_) | Said::NotFound | Said::Refused { .. } => Err(NotIdentified("Mollie knows no profile for this key".to_owned())),
         }
     }
 

@@ -27,8 +27,11 @@ impl<'a> Means<'a> {
         if request.push.is_some() || request.intent.is_some() {
             return Err("method_not_accepted");
         }
-        if request.visit.as_ref().is_some_and(|visit| visit.page.is_some()) {
-            return Ok(Self::Page);
+        match request.visit.as_ref().and_then(|visit| visit.page.as_ref()) {
+            // Mollie's page stands alone.
+            Some(page) if page.is_embedded => return Err("embedded_page_not_supported"),
+            Some(_) => return Ok(Self::Page),
+            None => {}
         }
         let token = request.token.as_ref().map(|token| token.reveal().as_str()).filter(|token| !token.is_empty());
         let token = token.ok_or("invalid_token")?;

@@ -1,90 +1,63 @@
-//! Mollie's own book, page by page from the newest on: what `reconcile` holds against our attempts.
+//! Mollie's own book, page by page from the newest on.
 //!
 //! Mollie's lists know no time: a page ends the walk when it reaches what is older. What Mollie keeps for itself stands in its settlements,
 //! which an API key may not read: a row has no fee.
 
 use super::{
     answer::{Metadata, Money, Payment, Refund},
+    base::is_id,
     provider::MollieProvider,
     verdict::Said,
 };
-use crate::domain::{
-    attempt::Fee,
-    money::{Amount, Currency},
-    time::Timestamp,
+use crate::{
+    domain::{
+        provider_book::{BookRow, BookStatus},
+        time::Timestamp,
+    },
+    ports::provider_book::{BookError, BookPage, ProviderBook},
 };
-use std::time::Duration;
+use async_trait::async_trait;
 
 /// How many rows a page has at the most.
 pub const PAGE: usize = 250;
 
-/// Where money stands in Mollie's book.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BookStatus {
-    /// It moved.
-    Moved,
-    /// It is promised, and neither taken nor given up.
-    Promised,
-    /// Under way, or waiting for somebody.
-    Open,
-    /// It did not move, or came back.
-    Failed,
-}
-
-/// A payment or a refund as it stands in Mollie's book.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BookRow {
-    /// Mollie's id.
-    pub id: String,
-    /// Our reference, when it was made by us.
-    pub reference: Option<String>,
-    /// Our key, when it was made by us.
-    pub key: Option<String>,
-    /// Of a refund: the payment.
-    pub payment: Option<String>,
-    /// Minor units, and the currency; `None` when we cannot count it.
-    pub money: Option<(Amount, Currency)>,
-    /// Where it stands.
-    pub status: BookStatus,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// What Mollie keeps of it: never known here.
-    pub fee: Option<Fee>,
-}
-
-/// A page of the book, the newest first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BookPage {
-    /// At most [`PAGE`], none older than asked for.
-    pub rows: Vec<BookRow>,
-    /// What to ask for the next page with; `None` on the last one.
-    pub next: Option<String>,
-}
-
-/// Why a page could not be read. Reading changes nothing: it may be asked for again.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("Mollie's book could not be read: {cause}")]
-pub struct BookError {
-    /// For people.
-    pub cause: String,
-    /// How long Mollie asks us to wait.
-    pub retry_after: Option<Duration>,
-}
-
-impl MollieProvider {
-    /// Payments that were made at `since` or later; `after` is what the page before told.
-    pub async fn list_payments(&self, since: Timestamp, after: Option<&str>) -> Result<BookPage, BookError> {
+#[async_trait]
+impl ProviderBook for MollieProvider {
+    async fn payments(&self, since: Timestamp, after: Option<&str>) -> Result<BookPage, BookError> {
         let page = read(self.calls().payments(after).await)?;
         let next = page.next();
         page_since(page.into_items().into_iter().map(payment).collect(), next, since)
     }
 
-    /// Refunds that were made at `since` or later; `after` is what the page before told.
-    pub async fn list_refunds(&self, since: Timestamp, after: Option<&str>) -> Result<BookPage, BookError> {
+    async fn refunds(&self, since: Timestamp, after: Option<&str>) -> Result<BookPage, BookError> {
         let page = read(self.calls().all_refunds(after).await)?;
         let next = page.next();
         page_since(page.into_items().into_iter().map(refund).collect(), next, since)
     }
+
+    async fn payment(&self, id: &str) -> Result<Option<BookRow>, BookError> {
+        if !is_id(id, "tr_") {
+            return Ok(None);
+        }
+        match self.calls().payment(id).await {
+            Said::NotFound => Ok(None),
+            said => with_time(payment(read(said)?)).map(Some),
+        }
+    }
+
+    async fn refund(&self, of: &str, id: &str) -> Result<Option<BookRow>, BookError> {
+        if !is_id(of, "tr_") {
+            return Ok(None);
+        }
+        match self.calls().refund(of, id).await {
+            Said::NotFound => Ok(None),
+            said => with_time(refund(read(said)?)).map(Some),
+        }
+    }
+}
+
+fn with_time(row: Option<BookRow>) -> Result<BookRow, BookError> {
+    row.ok_or_else(|| BookError { cause: "a row has no time".to_owned(), retry_after: None })
 }
 
 fn read<T>(said: Said<T>) -> Result<T, BookError> {
@@ -100,8 +73,7 @@ fn read<T>(said: Said<T>) -> Result<T, BookError> {
 
 /// A row without a time that we can read is an error: nobody could say where the walk is to end.
 fn page_since(rows: Vec<Option<BookRow>>, next: Option<String>, since: Timestamp) -> Result<BookPage, BookError> {
-    let rows: Option<Vec<BookRow>> = rows.into_iter().collect();
-    let mut rows = rows.ok_or_else(|| BookError { cause: "a row has no time".to_owned(), retry_after: None })?;
+    let mut rows = rows.into_iter().map(with_time).collect::<Result<Vec<BookRow>, _>>()?;
     let is_last = rows.last().is_some_and(|row| row.created_at < since);
     rows.retain(|row| row.created_at >= since);
     Ok(BookPage { rows, next: next.filter(|_| !is_last) })
@@ -110,7 +82,7 @@ fn page_since(rows: Vec<Option<BookRow>>, next: Option<String>, since: Timestamp
 fn row(id: String, ours: Option<Metadata>, money: &Money, status: BookStatus, created_at: &str) -> Option<BookRow> {
     let (reference, key) = ours.map(|ours| (ours.reference, ours.key)).unzip();
     let created_at = Timestamp::parse(created_at)?;
-    Some(BookRow { id, reference, key, payment: None, money: money.read().ok(), status, created_at, fee: None })
+    Some(BookRow { id, reference, key, account: None, payment: None, money: money.read().ok(), status, created_at, fee: None })
 }
 
 fn payment(payment: Payment) -> Option<BookRow> {
@@ -125,9 +97,9 @@ fn payment(payment: Payment) -> Option<BookRow> {
 
 fn refund(refund: Refund) -> Option<BookRow> {
     let status = match refund.status.as_str() {
-        "pending" | "processing" | "refunded" => BookStatus::Moved,
+        // As its events and look-ups say: a queued one waits for a balance, and fails later, or goes.
+        "queued" | "pending" | "processing" | "refunded" => BookStatus::Moved,
         "failed" | "canceled" => BookStatus::Failed,
-        // `queued`: it waits for a balance.
         _ => BookStatus::Open,
     };
     let found = row(refund.id, refund.metadata, &refund.amount, status, &refund.created_at)?;

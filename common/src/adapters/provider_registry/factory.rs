@@ -3,7 +3,7 @@
 use crate::{
     adapters::provider_events::EventSource,
     domain::provider_account::{Credentials, ProviderAccount, ProviderKind},
-    ports::{provider::PaymentProvider, vault::CardVault},
+    ports::{provider::PaymentProvider, provider_book::ProviderBook, vault::CardVault},
 };
 use async_trait::async_trait;
 use std::{collections::BTreeMap, sync::Arc};
@@ -23,6 +23,11 @@ pub struct CheckFailed {
     pub mend: String,
 }
 
+/// The provider did not say whose the credentials are: it does not take them, or was not reached. The words quote none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotIdentified(pub String);
+
 /// An account with its provider: how it is charged, how its events are read, and whether it works.
 #[async_trait]
 pub trait AccountAdapter: Send + Sync {
@@ -32,9 +37,19 @@ pub trait AccountAdapter: Send + Sync {
     /// Verifies and reads its events.
     fn events(&self) -> Arc<dyn EventSource>;
 
+    /// Its book, as the provider keeps it, if it can be read.
+    fn book(&self) -> Option<Arc<dyn ProviderBook>> {
+        None
+    }
+
     /// Where cards are kept, if the provider does that.
     fn vault(&self) -> Option<Arc<dyn CardVault>> {
         None
+    }
+
+    /// The provider's own id of the account that the credentials are of. `None`: this provider has no such thing.
+    async fn own_id(&self) -> Result<Option<String>, NotIdentified> {
+        Ok(None)
     }
 
     /// Asks the provider something that changes nothing, within its own timeout; what it said, in a few words. For `boxoffice doctor`.

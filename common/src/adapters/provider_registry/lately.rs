@@ -24,9 +24,12 @@ struct Entry<V> {
     refreshing: Option<Instant>,
 }
 
-/// What was read lately: at most `MOST` values.
+/// What was read lately: at most `MOST` values, and as many keys of which there was none. *Because* anybody can invent keys, those that there are
+/// not have a place of their own, and push out nothing that there is.
 pub(super) struct Lately<K, V, const MOST: usize> {
     entries: Mutex<Newest<K, Entry<V>, MOST>>,
+    /// When it was found that there is none.
+    absent: Mutex<Newest<K, Instant, MOST>>,
     loads: Semaphore,
 }
 
@@ -35,12 +38,14 @@ enum Recalled<V> {
     Use(V),
     /// To be read again by whoever is told this; the old one is good while that fails.
     Refresh(V),
+    /// There was none a moment ago.
+    Absent,
     Unknown,
 }
 
 impl<K: Clone + Eq + Hash, V: Clone, const MOST: usize> Default for Lately<K, V, MOST> {
     fn default() -> Self {
-        Self { entries: Mutex::default(), loads: Semaphore::new(MAX_LOADS) }
+        Self { entries: Mutex::default(), absent: Mutex::default(), loads: Semaphore::new(MAX_LOADS) }
     }
 }
 
@@ -49,23 +54,35 @@ impl<K: Clone + Eq + Hash, V: Clone, const MOST: usize> Lately<K, V, MOST> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is known of `key`, or what `load` reads.
+    fn absent(&self) -> MutexGuard<'_, Newest<K, Instant, MOST>> {
+        self.absent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known of `key`, or what `load` reads: there always is something.
     pub(super) async fn get(&self, key: &K, load: impl Future<Output = Result<V, StoreError>>) -> Result<V, StoreError> {
+        let none = || StoreError::Inconsistent("there is nothing where there always is something".to_owned());
+        self.find(key, async { load.await.map(Some) }).await?.ok_or_else(none)
+    }
+
+    /// What is known of `key`, or what `load` reads; `None`: there is none.
+    pub(super) async fn find(&self, key: &K, load: impl Future<Output = Result<Option<V>, StoreError>>) -> Result<Option<V>, StoreError> {
         match self.recall(key) {
-            Recalled::Use(value) => Ok(value),
+            Recalled::Use(value) => Ok(Some(value)),
             Recalled::Refresh(old) => match load.await {
                 Ok(value) => Ok(self.keep(key, value)),
                 Err(error) => {
                     tracing::warn!(%error, "what is known of payment accounts could not be read again");
-                    Ok(old)
+                    Ok(Some(old))
                 }
             },
+            Recalled::Absent => Ok(None),
             Recalled::Unknown => {
                 let late = || StoreError::Unavailable("too many look for accounts at once".to_owned());
                 let _place = tokio::time::timeout(PATIENCE, self.loads.acquire()).await.map_err(|_| late())?.map_err(|_| late())?;
                 // Somebody else may have read it meanwhile.
                 match self.recall(key) {
-                    Recalled::Use(value) => Ok(value),
+                    Recalled::Use(value) => Ok(Some(value)),
+                    Recalled::Absent => Ok(None),
                     Recalled::Refresh(_) | Recalled::Unknown => load.await.map(|value| self.keep(key, value)),
                 }
             }
@@ -75,7 +92,10 @@ impl<K: Clone + Eq + Hash, V: Clone, const MOST: usize> Lately<K, V, MOST> {
     fn recall(&self, key: &K) -> Recalled<V> {
         let now = Instant::now();
         let mut entries = self.entries();
-        let Some(entry) = entries.get_mut(key) else { return Recalled::Unknown };
+        let Some(entry) = entries.get_mut(key) else {
+            let is_absent = self.absent().get(key).is_some_and(|found| now.saturating_duration_since(*found) < TRUST);
+            return if is_absent { Recalled::Absent } else { Recalled::Unknown };
+        };
         let age = now.saturating_duration_since(entry.loaded);
         if age > MAX_AGE {
             return Recalled::Unknown;
@@ -88,14 +108,22 @@ impl<K: Clone + Eq + Hash, V: Clone, const MOST: usize> Lately<K, V, MOST> {
         Recalled::Refresh(entry.value.clone())
     }
 
-    fn keep(&self, key: &K, value: V) -> V {
-        self.entries().insert(key.clone(), Entry { value: value.clone(), loaded: Instant::now(), refreshing: None });
+    fn keep(&self, key: &K, value: Option<V>) -> Option<V> {
+        let now = Instant::now();
+        match &value {
+            Some(value) => self.entries().insert(key.clone(), Entry { value: value.clone(), loaded: now, refreshing: None }),
+            None => {
+                self.entries().remove(key);
+                self.absent().insert(key.clone(), now);
+            }
+        }
         value
     }
 
     /// Reads it anew the next time.
     pub(super) fn forget(&self, key: &K) {
         self.entries().remove(key);
+        self.absent().remove(key);
     }
 }
 
@@ -158,6 +186,31 @@ mod tests {
         assert_eq!(reader.get_while_down(7).await.unwrap(), 1);
         tokio::time::advance(MAX_AGE).await;
         assert!(reader.get_while_down(7).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn invented_keys_push_out_nothing_and_are_not_asked_for_again_at_once() {
+        let reader = Reader::default();
+        assert_eq!((reader.get(1).await, reader.get(2).await), (1, 2));
+        let asked = AtomicU32::new(0);
+        let find = async |key: u32| {
+            let load = async {
+                asked.fetch_add(1, Ordering::Relaxed);
+                Ok(None)
+            };
+            reader.lately.find(&key, load).await.unwrap()
+        };
+        for key in 100..200 {
+            assert_eq!((find(key).await, find(key).await), (None, None));
+        }
+        assert_eq!(asked.load(Ordering::Relaxed), 100);
+        assert_eq!((reader.get(1).await, reader.get(2).await), (1, 2), "both are remembered");
+        assert_eq!((reader.lately.entries().room_taken(), reader.lately.absent().room_taken()), (2, 2));
+        // One that comes to be is found after a moment, and at once by whoever made it.
+        reader.lately.forget(&199);
+        assert_eq!(reader.get(199).await, 3);
+        tokio::time::advance(TRUST).await;
+        assert_eq!(reader.get(198).await, 4);
     }
 
     #[tokio::test(start_paused = true)]

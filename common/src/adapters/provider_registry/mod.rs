@@ -14,7 +14,7 @@ mod office;
 mod opened;
 mod registry;
 
-pub use factory::{AccountAdapter, CheckFailed, NotBuilt, ProviderFactories, ProviderFactory};
+pub use factory::{AccountAdapter, CheckFailed, NotBuilt, NotIdentified, ProviderFactories, ProviderFactory};
 pub use office::{AccountEdit, AccountError, AccountOffice, NewProviderAccount, Resealed};
 pub use opened::OpenedAccount;
 pub use registry::{MAX_TRIED, ProviderRegistry};

@@ -1,11 +1,12 @@
 //! Adding and changing accounts: what is secret of them is checked, sealed for its own row, and never seen again.
 
+use super::factory::{NotIdentified, ProviderFactories};
 use crate::{
     adapters::sealing::{NotOpened, NotSealed, Sealer},
     domain::{
         error::CodedError,
         id::{Entropy, ProviderAccountId},
-        provider_account::{CredentialParts, Credentials, MAX_ACCOUNTS, ProviderAccount, ProviderKind, check_name},
+        provider_account::{CredentialParts, Credentials, Hints, MAX_ACCOUNTS, ProviderAccount, ProviderKind, check_name},
         scope::Scope,
         secret::Secret,
         time::Timestamp,
@@ -77,6 +78,19 @@ pub enum AccountError {
     /// No such account in this scope.
     #[error("there is no such account")]
     Missing,
+    /// The keys are of another account with the provider than those before: what is open would be looked for there, and not be found.
+    #[error("these keys are of {new}, and this account is {known} at its provider: add another account for them, and disable this one")]
+    OtherAccount {
+        /// The provider's own id of this account.
+        known: String,
+        /// That of the account that the keys are of.
+        new: String,
+    },
+    /// The provider did not say whose the keys are, and there is something to compare it with.
+    #[error(
+        "the provider did not say whose these keys are ({0}), and nothing was changed: try again, with keys that may read their account"
+    )]
+    NotIdentified(NotIdentified),
     /// Others change it all the time.
     #[error("somebody else has changed it at this moment: try again")]
     Moved,
@@ -90,6 +104,8 @@ pub enum AccountError {
 pub struct AccountOffice {
     store: Arc<dyn ProviderAccountStore>,
     sealer: Option<Arc<Sealer>>,
+    /// How providers are asked whose keys are.
+    factories: ProviderFactories,
 }
 
 /// What sealed credentials are bound to: copied to another row, tenant, mode or provider they do not open.
@@ -100,7 +116,40 @@ fn place(id: &ProviderAccountId, provider: ProviderKind, scope: &Scope) -> Strin
 impl AccountOffice {
     /// Without a sealer nothing can be added, and nothing opens.
     pub fn new(store: Arc<dyn ProviderAccountStore>, sealer: Option<Arc<Sealer>>) -> Self {
-        Self { store, sealer }
+        Self { store, sealer, factories: ProviderFactories::default() }
+    }
+
+    /// The same that asks providers whose keys are, before it takes them.
+    pub fn asking(self, factories: ProviderFactories) -> Self {
+        Self { factories, ..self }
+    }
+
+    /// The provider's own id of the account that these credentials are of. `None`: it has none, or there is no way to ask it from here.
+    async fn own_id(&self, account: &ProviderAccount, credentials: &Credentials) -> Result<Option<String>, NotIdentified> {
+        match self.factories.build(account, credentials) {
+            Ok(adapter) => adapter.own_id().await,
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Whose the new keys of an account are, where they may take the place of those before. An account that no provider has ever
+    /// been able to tell us of has nothing open there, and takes any.
+    async fn same_owner(&self, stored: &StoredAccount, new: &Credentials) -> Result<Option<String>, AccountError> {
+        let (account, before) = (&stored.account, self.open(stored).ok());
+        let known = account.hints.account.clone();
+        if before.as_ref().is_some_and(|before| before.key() == new.key()) {
+            return Ok(known);
+        }
+        let known = match (known, &before) {
+            (None, Some(before)) => self.own_id(account, before).await.ok().flatten(),
+            (known, _) => known,
+        };
+        match (known, self.own_id(account, new).await) {
+            (Some(known), Ok(Some(new))) if known != new => Err(AccountError::OtherAccount { known, new }),
+            (Some(_), Err(error)) => Err(AccountError::NotIdentified(error)),
+            (None, Err(_)) => Ok(None),
+            (known, Ok(new)) => Ok(new.or(known)),
+        }
     }
 
     /// Whether there is a key to seal with.
@@ -122,7 +171,13 @@ impl AccountOffice {
         let credentials = credentials.build(provider, scope.mode())?;
         let id = ProviderAccountId::generate(entropy, now);
         let (sealed, hints) = (seal(sealer, &credentials, &place(&id, provider, scope))?, credentials.hints());
-        let new = NewAccount { id, scope: scope.clone(), provider, name, enabled, hints, sealed };
+        let scope = scope.clone();
+        let account = ProviderAccount { id, scope, provider, name, enabled, hints, created_at: now, updated_at: now, version: 0 };
+        // Whether they work is the doctor's business; whose they are is good to know before the first change.
+        let own_id = self.own_id(&account, &credentials).await.unwrap_or_default();
+        let ProviderAccount { id, scope, name, hints, .. } = account;
+        let hints = Hints { account: own_id, ..hints };
+        let new = NewAccount { id, scope, provider, name, enabled, hints, sealed };
         self.store.add_account(&new).await?.ok_or(AccountError::TooMany)
     }
 
@@ -136,8 +191,9 @@ impl AccountOffice {
                 None => None,
                 Some(credentials) => {
                     let sealer = self.sealer.as_deref().ok_or(AccountError::NoKey)?;
+                    let account = self.same_owner(&stored, &credentials).await?;
                     let place = place(id, stored.account.provider, scope);
-                    Some((seal(sealer, &credentials, &place)?, credentials.hints()))
+                    Some((seal(sealer, &credentials, &place)?, Hints { account, ..credentials.hints() }))
                 }
             };
             let change = AccountChange { name: edit.name.clone(), enabled: edit.enabled, credentials };

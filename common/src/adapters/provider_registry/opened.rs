@@ -14,6 +14,7 @@ use crate::{
     },
     ports::{
         provider::{Capabilities, PaymentProvider, Seen},
+        provider_book::ProviderBook,
         vault::CardVault,
     },
 };
@@ -107,6 +108,11 @@ impl OpenedAccount {
     /// Where its cards are kept, if they are.
     pub(super) fn vault(&self) -> Option<Arc<dyn CardVault>> {
         self.state.as_ref().ok().and_then(|working| working.adapter.vault())
+    }
+
+    /// Its book, as the provider keeps it; nothing where the account does not work here.
+    pub fn book(&self) -> Option<Arc<dyn ProviderBook>> {
+        self.state.as_ref().ok().and_then(|working| working.adapter.book())
     }
 
     /// How it does, as far as this process has seen.

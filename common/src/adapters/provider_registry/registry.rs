@@ -36,7 +36,7 @@ use std::{
 const MAX_OPEN: usize = 2_000;
 /// The most scopes of which it is remembered where their charges go.
 const MAX_SCOPES: usize = 10_000;
-/// The most accounts that are remembered by their ids, those included that there are not.
+/// The most accounts that are remembered by their ids, and the most ids of which it is remembered that there is none.
 const MAX_IDS: usize = 10_000;
 /// The most accounts whose secrets an event that names no account is tried with.
 pub const MAX_TRIED: u32 = 100;
@@ -52,7 +52,7 @@ pub struct ProviderRegistry {
     fixed_events: EventSources,
     opened: Mutex<Newest<ProviderAccountId, Arc<OpenedAccount>, MAX_OPEN>>,
     scopes: Lately<Scope, Arc<Known>, MAX_SCOPES>,
-    ids: Lately<ProviderAccountId, Option<Arc<OpenedAccount>>, MAX_IDS>,
+    ids: Lately<ProviderAccountId, Arc<OpenedAccount>, MAX_IDS>,
     kinds: Lately<ProviderKind, Arc<Vec<Arc<OpenedAccount>>>, 16>,
     has_complained: AtomicBool,
 }
@@ -61,6 +61,8 @@ pub struct ProviderRegistry {
 struct Known {
     /// Those that work, the oldest first.
     accounts: Vec<Arc<OpenedAccount>>,
+    /// Whether there is any at all, also one that is disabled or does not work.
+    has_accounts: bool,
     rules: RoutingRules,
     /// As it was told last: the same one is given out while no circuit turns.
     routing: Mutex<Option<Arc<Routing>>>,
@@ -166,14 +168,15 @@ impl ProviderRegistry {
 
     async fn by_id(&self, id: &ProviderAccountId) -> Result<Option<Arc<OpenedAccount>>, StoreError> {
         let read = async { Ok(self.store.account(id).await?.map(|stored| self.open(stored))) };
-        self.ids.get(id, read).await
+        self.ids.find(id, read).await
     }
 
     async fn read_scope(&self, scope: &Scope) -> Result<Arc<Known>, StoreError> {
         let rules = self.store.routing_rules(scope).await?.rules;
-        let stored = self.store.accounts(scope).await?.into_iter();
-        let accounts = stored.map(|stored| self.open(stored)).filter(|opened| opened.problem().is_none()).collect();
-        Ok(Arc::new(Known { accounts, rules, routing: Mutex::default() }))
+        let stored = self.store.accounts(scope).await?;
+        let has_accounts = !stored.is_empty();
+        let accounts = stored.into_iter().map(|stored| self.open(stored)).filter(|opened| opened.problem().is_none()).collect();
+        Ok(Arc::new(Known { accounts, has_accounts, rules, routing: Mutex::default() }))
     }
 
     fn candidates(&self, scope: &Scope, known: &Known) -> Vec<Candidate> {
@@ -182,11 +185,12 @@ impl ProviderRegistry {
             let account = opened.account();
             let route = Route { provider: account.provider.as_str().to_owned(), account: Some(account.id.clone()) };
             let is_failing = opened.seen()?.circuit == CircuitState::Open;
-            Some(Candidate { route, takes: account.provider.methods().to_vec(), is_failing })
+            Some(Candidate { route, takes: account.takes(), is_failing, is_named_only: false })
         });
         let sandbox = (scope.mode() == Mode::Test).then(|| Routing::default().candidates).into_iter().flatten();
         let is_failing = self.fixed.get(SANDBOX).is_some_and(|sandbox| sandbox.seen().circuit == CircuitState::Open);
-        of_accounts.chain(sandbox.map(|sandbox| Candidate { is_failing, ..sandbox })).collect()
+        let is_named_only = known.has_accounts;
+        of_accounts.chain(sandbox.map(|sandbox| Candidate { is_failing, is_named_only, ..sandbox })).collect()
     }
 
     /// The account as this process works with it, whatever is known of it kept.

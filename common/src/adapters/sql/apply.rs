@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     domain::{
+        attempt::CustomerAction,
         claim::{ClaimState, StockKey, StockLevel},
         effects::{ClaimChange, Effects},
         id::{DeliveryId, Entropy, LedgerId, WaitingId},
@@ -123,6 +124,14 @@ fn checkouts(batch: &[Effects]) -> Result<Write, StoreError> {
     Ok(Write::new(sql, rows).must_change("checkouts", batch.len() as u64))
 }
 
+/// An address as it is; what a form is shown with, as JSON, which no address is.
+fn action_text(action: &CustomerAction) -> Result<String, StoreError> {
+    match action {
+        CustomerAction::Visit(url) => Ok(url.clone()),
+        CustomerAction::Form(form) => serde_json::to_string(form).map_err(corrupt),
+    }
+}
+
 fn attempts(batch: &[Effects]) -> Result<Write, StoreError> {
     let mut rows = Rows::new(&[
         ("checkout", Text),
@@ -159,7 +168,7 @@ fn attempts(batch: &[Effects]) -> Result<Write, StoreError> {
                 attempt.status.as_str().into(),
                 attempt.provider_reference.clone().into(),
                 attempt.decline_code.clone().into(),
-                attempt.action_url.clone().into(),
+                attempt.kept_action().map(action_text).transpose()?.into(),
                 attempt.lease_token.clone().into(),
                 attempt.lease_until.into(),
                 attempt.takeovers.into(),

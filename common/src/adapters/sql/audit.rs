@@ -284,7 +284,8 @@ const RULES: &[Rule] = &[
         name: "payment_link",
         sql: "SELECT c.id, 'is ' || c.status || CASE WHEN c.payment_url IS NULL THEN ' without a link to pay' ELSE ' with a link to pay' END FROM checkouts c \
               WHERE (c.status = 'awaiting_payment' AND c.payment_url IS NULL \
-              AND NOT EXISTS (SELECT 1 FROM attempts p WHERE p.checkout = c.id AND p.kind = 'charge' AND p.status = 'pending')) OR (c.status <> 'awaiting_payment' AND c.payment_url IS NOT NULL)",
+              AND NOT EXISTS (SELECT 1 FROM attempts p WHERE p.checkout = c.id AND p.kind = 'charge' \
+              AND (p.status = 'pending' OR (p.status = 'requires_action' AND p.action_url LIKE '{%')))) OR (c.status <> 'awaiting_payment' AND c.payment_url IS NOT NULL)",
     },
     Rule {
         name: "hold_without_checkout",

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     domain::{
-        attempt::{Attempt, AttemptStatus},
+        attempt::{Attempt, AttemptStatus, CustomerAction},
         checkout::{Checkout, Closing},
         id::{AttemptId, CheckoutId},
         money::Amount,
@@ -64,7 +64,7 @@ pub(super) fn attempt(row: &Row, from: usize) -> Result<Attempt, StoreError> {
         status: AttemptStatus::parse(&status).ok_or_else(|| corrupt(format!("attempt status {status:?}")))?,
         provider_reference: row.maybe_text(from + 5)?,
         decline_code: row.maybe_text(from + 6)?,
-        action_url: row.maybe_text(from + 7)?,
+        action: row.maybe_text(from + 7)?.map(action).transpose()?,
         lease_token: row.maybe_text(from + 8)?,
         lease_until: row.maybe_time(from + 9)?,
         takeovers: row.count(from + 10)?,
@@ -74,6 +74,15 @@ pub(super) fn attempt(row: &Row, from: usize) -> Result<Attempt, StoreError> {
         reusable: None,
         created_at: row.time(from + 12)?,
     })
+}
+
+/// What the customer has to do: an address, or the JSON of a form.
+fn action(text: String) -> Result<CustomerAction, StoreError> {
+    if text.starts_with('{') {
+        serde_json::from_str(&text).map(CustomerAction::Form).map_err(corrupt)
+    } else {
+        Ok(CustomerAction::Visit(text))
+    }
 }
 
 pub(super) fn scope(text: &str) -> Result<Scope, StoreError> {

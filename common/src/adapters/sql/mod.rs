@@ -14,6 +14,7 @@
 //! | `look` | looks that many take at once |
 //! | `read` | checkouts as people look at them |
 //! | `catalogue`, `customers`, `keys`, `endpoints`, `deliveries` | a subject each |
+//! | `attempts` | attempts by time, whichever checkouts they are of |
 //! | `balance` | what customers' balances have, and their adjustments |
 //! | `memberships`, `payment_methods` | what customers have bought, and saved, to pay with |
 //! | `jobs` | sessions that are called off |
@@ -33,6 +34,7 @@
 mod accept;
 mod answers;
 mod apply;
+mod attempts;
 mod audit;
 mod balance;
 mod begin;

@@ -102,7 +102,7 @@ impl SqlStore {
                 return Ok(AccountChanged::Missing);
             };
             if stored.account.version != version {
-                return Ok(if is_done(&stored, version, change) { AccountChanged::Done(stored) } else { AccountChanged::Moved });
+                return Ok(if is_done(&stored, version, change) { AccountChanged::Done(Box::new(stored)) } else { AccountChanged::Moved });
             }
             let now = tx.now().await?;
             let sql = "UPDATE provider_accounts SET name = COALESCE({2}, name), enabled = {3}, hints = COALESCE({4}, hints), \
@@ -116,7 +116,7 @@ impl SqlStore {
                 now.into(),
             ];
             tx.execute(sql, None, &args).await?;
-            Ok(one(tx, id, "").await?.map_or(AccountChanged::Missing, AccountChanged::Done))
+            Ok(one(tx, id, "").await?.map_or(AccountChanged::Missing, |stored| AccountChanged::Done(Box::new(stored))))
         })
     }
 

@@ -585,6 +585,13 @@ impl ProviderEventStore for SqlStore {
 }
 
 #[async_trait]
+impl AttemptStore for SqlStore {
+    async fn done_at(&self, of: &DoneAt, page: &PageRequest) -> Result<Page<DoneAttempt>, StoreError> {
+        self.list_done(of, page).await
+    }
+}
+
+#[async_trait]
 impl UnansweredStore for SqlStore {
     async fn join_unanswered(&self, request: &Unkeyed, fresh: &str, within: Duration) -> Result<String, StoreError> {
         self.join(request, fresh, within).await

@@ -7,6 +7,7 @@ use super::units;
 use crate::domain::{
     attempt::Fee,
     money::{Amount, Currency},
+    secret::Secret,
 };
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::{Value, value::RawValue};
@@ -178,14 +179,24 @@ impl Intent {
     }
 }
 
-/// A charge, as far as it tells the fee.
+/// A charge, as far as it tells the fee, and whose it is.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Charge {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) payment_intent: Option<Expandable<IdOnly>>,
+    /// As the payment's was when it was charged.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) metadata: Option<Metadata>,
     #[serde(default, deserialize_with = "lenient")]
     balance_transaction: Option<Expandable<BalanceTransaction>>,
 }
 
 impl Charge {
+    /// Whether it stands in the balance, and with it what Stripe keeps.
+    pub(super) fn is_booked(&self) -> bool {
+        self.balance_transaction.is_some()
+    }
+
     fn fee(&self) -> Option<Fee> {
         let transaction = self.balance_transaction.as_ref()?.whole()?;
         let currency = Currency::parse(&transaction.currency).ok()?;
@@ -209,6 +220,8 @@ pub(super) struct Session {
     pub(super) payment_status: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) url: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) client_secret: Option<Secret<String>>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) amount_total: Option<i64>,
     #[serde(default, deserialize_with = "lenient")]

@@ -17,13 +17,15 @@ pub(super) struct Calls<'a> {
     connection: &'a StripeConnection,
     /// Our account with Stripe, by our own id.
     pub(super) account: &'a str,
+    /// The account's key for browsers, where it has one.
+    pub(super) publishable_key: Option<&'a str>,
     deadline: Instant,
 }
 
 impl<'a> Calls<'a> {
     /// From now on, within the connection's time limit.
-    pub(super) fn new(connection: &'a StripeConnection, account: &'a str) -> Self {
-        Self { connection, account, deadline: connection.deadline() }
+    pub(super) fn new(connection: &'a StripeConnection, account: &'a str, publishable_key: Option<&'a str>) -> Self {
+        Self { connection, account, publishable_key, deadline: connection.deadline() }
     }
 
     /// Asks for something to be done, under a key.

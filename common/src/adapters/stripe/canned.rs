@@ -107,7 +107,7 @@ pub(super) fn attempt(request: MoneyRequest, provider_reference: Option<&str>) -
         status: AttemptStatus::Unknown,
         provider_reference: provider_reference.map(str::to_owned),
         decline_code: None,
-        action_url: None,
+        action: None,
         lease_token: None,
         lease_until: None,
         takeovers: 0,
@@ -143,6 +143,13 @@ pub(super) fn session(status: &str, intent: Value) -> Value {
         "url": if status == "open" { json!("https://checkout.stripe.com/c/pay/cs_test_1") } else { Value::Null },
         "metadata": { "reference": "chk_1", "key": "chk_1_1", "account": "pac_1", "via": "page" },
     })
+}
+
+/// A session within the shop's own page.
+pub(super) fn embedded_session() -> Value {
+    let mut session = session("open", Value::Null);
+    (session["url"], session["client_secret"]) = (Value::Null, json!("cs_test_1_secret_planted"));
+    session
 }
 
 pub(super) fn refund(status: &str) -> Value {

@@ -77,7 +77,7 @@ pub(super) fn agrees(found: &Outcome, request: &MoneyRequest) -> bool {
         Outcome::Approved(receipt) | Outcome::Authorized(receipt) => {
             (receipt.amount, receipt.currency) == (request.amount, request.currency)
         }
-        Outcome::Declined(_) | Outcome::RequiresAction { .. } | Outcome::Pending { .. } => true,
+        Outcome::Declined(_) | Outcome::RequiresAction { .. } | Outcome::RequiresForm { .. } | Outcome::Pending { .. } => true,
         Outcome::Unknown(_) | Outcome::NotSent { .. } => false,
     }
 }

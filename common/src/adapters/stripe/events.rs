@@ -3,7 +3,7 @@
 //! Source: <https://docs.stripe.com/api/events/types>.
 
 use super::{
-    answer::{Dispute, Expandable, Intent, Metadata, Refund, Session, Via, key, money},
+    answer::{Charge, Dispute, Expandable, Intent, Metadata, Refund, Session, Via, key, money},
     declines::explain,
     outcome::VOIDED,
     provider::STRIPE,
@@ -16,7 +16,7 @@ use crate::{
     domain::{
         dispute::{DisputeStatus, ToldDispute},
         id::CheckoutId,
-        provider_event::{About, EventAccount, Told, ToldMoney, Word},
+        provider_event::{About, EventAccount, Told, ToldFee, ToldMoney, Word},
         scope::Mode,
         secret::Secret,
         time::Timestamp,
@@ -116,6 +116,7 @@ impl EventSource for StripeEvents {
             | "charge.dispute.funds_reinstated" => {
                 return Ok(of_dispute(&object(&event)?).map_or(Told::Other, Told::Dispute));
             }
+            "charge.updated" => return Ok(self.of_charge(&object(&event)?).map_or(Told::Other, Told::Fee)),
             _ => None,
         };
         Ok(told.map_or(Told::Other, Told::Money))
@@ -160,6 +161,13 @@ impl StripeEvents {
             currency,
             word,
         })
+    }
+
+    /// A charge whose fee is known by now: it stands in the balance transaction, which the event names and does not show.
+    fn of_charge(&self, charge: &Charge) -> Option<ToldFee> {
+        let (reference, key) = self.whose(charge.metadata.as_ref())?;
+        let provider_reference = charge.payment_intent.as_ref().filter(|_| charge.is_booked())?.id().to_owned();
+        Some(ToldFee { reference, key, provider_reference })
     }
 
     fn of_session(&self, kind: &str, session: Session) -> Option<ToldMoney> {

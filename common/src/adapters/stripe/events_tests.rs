@@ -90,6 +90,23 @@ fn of_a_page_only_its_session_tells() {
 }
 
 #[test]
+fn a_charge_tells_when_its_fee_is_known_and_nothing_else() {
+    let charge = |transaction: Value| {
+        json!({
+            "id": "ch_1", "object": "charge", "payment_intent": "pi_1", "balance_transaction": transaction,
+            "metadata": { "reference": "chk_1", "key": "chk_1_1", "account": "pac_1" },
+        })
+    };
+    let known =
+        ToldFee { reference: CheckoutId::parse("chk_1").unwrap(), key: "chk_1_1".to_owned(), provider_reference: "pi_1".to_owned() };
+    for transaction in [json!("txn_1"), json!({ "id": "txn_1", "fee": 74, "currency": "usd" })] {
+        assert_eq!(read("charge.updated", charge(transaction)), Told::Fee(known.clone()));
+    }
+    assert_eq!(read("charge.updated", charge(Value::Null)), Told::Other, "it is not known yet");
+    assert_eq!(read("charge.updated", with(charge(json!("txn_1")), "metadata", json!({}))), Told::Other, "a charge of somebody else's");
+}
+
+#[test]
 fn a_refund_tells_when_it_fails_later() {
     for kind in ["refund.created", "refund.updated", "charge.refund.updated"] {
         let gone = told(kind, refund("succeeded"));

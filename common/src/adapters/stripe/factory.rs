@@ -4,10 +4,10 @@ use super::{STRIPE, StripeEvents, StripeProvider, StripeTransport};
 use crate::{
     adapters::{
         provider_events::EventSource,
-        provider_registry::{AccountAdapter, CheckFailed, NotBuilt, ProviderFactory},
+        provider_registry::{AccountAdapter, CheckFailed, NotBuilt, NotIdentified, ProviderFactory},
     },
     domain::provider_account::{Credentials, ProviderAccount, ProviderKind},
-    ports::{provider::PaymentProvider, vault::CardVault},
+    ports::{provider::PaymentProvider, provider_book::ProviderBook, vault::CardVault},
 };
 use async_trait::async_trait;
 use std::{sync::Arc, time::Duration};
@@ -34,7 +34,7 @@ impl ProviderFactory for StripeFactory {
         let Credentials::Stripe(credentials) = credentials else { return Err(NotBuilt(format!("its credentials are none of {STRIPE}'s"))) };
         let (id, mode) = (account.id.as_str(), account.scope.mode());
         let provider = StripeProvider::new(id, mode, &credentials.secret_key, &self.transport, self.timeout);
-        let provider = provider.map_err(|error| NotBuilt(error.to_string()))?;
+        let provider = provider.map_err(|error| NotBuilt(error.to_string()))?.with_publishable_key(credentials.publishable_key.clone());
         let tenant = account.scope.tenant().to_owned();
         let events = StripeEvents::new(id.to_owned(), tenant, mode, credentials.webhook_secrets.clone());
         Ok(Arc::new(StripeAccount { provider: Arc::new(provider), events: Arc::new(events) }))
@@ -57,8 +57,16 @@ impl AccountAdapter for StripeAccount {
         Arc::clone(&self.events) as _
     }
 
+    fn book(&self) -> Option<Arc<dyn ProviderBook>> {
+        Some(Arc::clone(&self.provider) as _)
+    }
+
     fn vault(&self) -> Option<Arc<dyn CardVault>> {
         Some(Arc::clone(&self.provider) as _)
+    }
+
+    async fn own_id(&self) -> Result<Option<String>, NotIdentified> {
+        self.provider.own_id().await
     }
 
     async fn check(&self) -> Result<String, CheckFailed> {

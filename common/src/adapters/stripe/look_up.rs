@@ -32,7 +32,7 @@ pub(super) async fn look_up(calls: &Calls<'_>, attempt: &Attempt) -> Outcome {
         AttemptKind::Charge => match known.and_then(Target::parse) {
             Some(Target::Intent(id)) => settle_found(calls, request, id).await,
             Some(Target::Session(id)) => match calls.session(id).await {
-                Said::Done(done) => page::seen(request, &done),
+                Said::Done(done) => page::seen(calls, request, &done),
                 said => not_seen(said),
             },
             None if is_page(request) => find_session(calls, request, Some(attempt.created_at)).await,
@@ -131,7 +131,7 @@ pub(super) async fn find_session(calls: &Calls<'_>, request: &MoneyRequest, sinc
             |session: &&Session| session.metadata.as_ref().is_some_and(|metadata| metadata.is_of(request.reference.as_str(), &request.key));
         if let Some(found) = page.data.iter().find(is_ours) {
             return match calls.session(&found.id).await {
-                Said::Done(done) => page::seen(request, &done),
+                Said::Done(done) => page::seen(calls, request, &done),
                 said => not_seen(said),
             };
         }

@@ -34,5 +34,5 @@ pub use events::StripeEvents;
 pub use factory::StripeFactory;
 pub use provider::{KeyError, STRIPE, StripeProvider};
 pub use transport::{Answer, ClientError, StripeConnection, StripeTransport};
-pub use walk::{BookError, BookPage, BookRow, BookStatus, PAGE};
+pub use walk::PAGE;
 pub use wire::{BadKey, STRIPE_URL};

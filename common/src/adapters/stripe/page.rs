@@ -1,5 +1,8 @@
 //! Stripe's own page to pay on: Checkout Sessions.
 //!
+//! A page is one of Stripe's own, at an address, or stands within the shop's own (`ui_mode=embedded_page`): that one has no address but a client
+//! secret, with which Stripe's script shows it.
+//!
 //! Until a session was paid, the attempt goes by the session's id, because a session has no payment before the customer begins one. From the
 //! approval on it goes by the payment's, which is what refunds, disputes and Stripe's dashboard go by.
 
@@ -12,7 +15,7 @@ use super::{
     page_request,
     verdict::{Done, Refused, Said, told},
 };
-use crate::domain::attempt::{MoneyRequest, Outcome, ProviderPage, Visit};
+use crate::domain::attempt::{EmbeddedForm, MoneyRequest, Outcome, ProviderPage, Visit};
 
 /// Opens a page.
 ///
@@ -20,9 +23,9 @@ use crate::domain::attempt::{MoneyRequest, Outcome, ProviderPage, Visit};
 /// executed; the page is opened under a key of its own then, with Stripe's own end, and the engine takes it back when its time is over. A
 /// moment that is worked out here instead would be another one each time that the request is sent.
 pub(super) async fn open(calls: &Calls<'_>, request: &MoneyRequest, visit: &Visit, page: &ProviderPage, amount: i64) -> Outcome {
-    if page.is_embedded {
-        // Its secret has no way to the client yet.
-        return no("embedded_page_not_supported");
+    if page.is_embedded && calls.publishable_key.is_none() {
+        // No browser could show it.
+        return no("publishable_key_missing");
     }
     let built = |is_open_ended| page_request::session(request, visit, page, amount, calls.account, is_open_ended);
     let mut said = calls.post::<Session>(built(false), &request.key).await;
@@ -31,10 +34,10 @@ pub(super) async fn open(calls: &Calls<'_>, request: &MoneyRequest, visit: &Visi
     }
     match said {
         Said::Done(done) if done.is_replayed => match calls.session(&done.object.id).await {
-            Said::Done(now) => seen(request, &now),
+            Said::Done(now) => seen(calls, request, &now),
             said => not_seen(said),
         },
-        Said::Done(done) => seen(request, &done),
+        Said::Done(done) => seen(calls, request, &done),
         Said::Refused(refused) => declined(&refused),
         Said::Unknown(unknown) if unknown.is_stuck => {
             let found = look_up::find_session(calls, request, None).await;
@@ -49,7 +52,7 @@ fn is_about_end(refused: &Refused) -> bool {
 }
 
 /// What a session says of its charge.
-pub(super) fn seen(request: &MoneyRequest, done: &Done<Session>) -> Outcome {
+pub(super) fn seen(calls: &Calls<'_>, request: &MoneyRequest, done: &Done<Session>) -> Outcome {
     let (session, request_id) = (&done.object, done.request_id.as_deref());
     if !session.metadata.as_ref().is_some_and(|metadata| metadata.is_of(request.reference.as_str(), &request.key)) {
         return Outcome::Unknown(told("the answer is about another request", request_id));
@@ -60,9 +63,10 @@ pub(super) fn seen(request: &MoneyRequest, done: &Done<Session>) -> Outcome {
     }
     let provider_reference = session.id.clone();
     match (session.status.as_deref(), &session.payment_intent) {
-        (Some("open"), _) => match &session.url {
-            Some(url) => Outcome::RequiresAction { url: url.clone(), provider_reference },
-            None => Outcome::Pending { provider_reference },
+        (Some("open"), _) => match (&session.url, form(calls, session)) {
+            (Some(url), _) => Outcome::RequiresAction { url: url.clone(), provider_reference },
+            (None, Some(form)) => Outcome::RequiresForm { form, provider_reference },
+            (None, None) => Outcome::Pending { provider_reference },
         },
         (Some("complete"), Some(Expandable::Whole(intent))) => match of_charge(intent, request, request_id) {
             // Nobody can pay on this page any more: what is under way goes by the page's id until it is paid.
@@ -82,6 +86,12 @@ pub(super) fn seen(request: &MoneyRequest, done: &Done<Session>) -> Outcome {
         }
         (status, _) => Outcome::Unknown(told(&format!("a page that is {}", status.unwrap_or("without a status")), request_id)),
     }
+}
+
+/// What a shop's page shows a session's form with.
+fn form(calls: &Calls<'_>, session: &Session) -> Option<EmbeddedForm> {
+    let client_secret = session.client_secret.clone()?;
+    Some(EmbeddedForm { client_secret, publishable_key: calls.publishable_key?.to_owned() })
 }
 
 /// Whether somebody else than the page may still bring a payment to its end.

@@ -8,6 +8,7 @@ use super::{
     wire::BadKey,
 };
 use crate::{
+    adapters::provider_registry::NotIdentified,
     domain::{
         attempt::{Attempt, AttemptKind, MoneyRequest, Outcome},
         provider_account::ProviderKind,
@@ -18,7 +19,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use std::{sync::Arc, time::Duration};
-use stripe_client_core::StripeRequest;
+use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 use stripe_core::payment_intent::ListPaymentIntent;
 
 /// The provider, as it stands in attempts.
@@ -33,6 +34,8 @@ pub struct StripeProvider {
     pub(super) connection: StripeConnection,
     /// By our own id: it stands in the metadata of all that is made there.
     pub(super) account: String,
+    /// The account's key for browsers: without it no page of Stripe's is shown within another.
+    publishable_key: Option<String>,
 }
 
 /// Why a key cannot be used.
@@ -63,7 +66,12 @@ impl StripeProvider {
         if !key.reveal().get(1..).is_some_and(|rest| rest.starts_with(marker)) {
             return Err(KeyError::OtherMode);
         }
-        Ok(Self { connection, account: account.to_owned() })
+        Ok(Self { connection, account: account.to_owned(), publishable_key: None })
+    }
+
+    /// The same, with the account's key for browsers.
+    pub fn with_publishable_key(self, publishable_key: Option<String>) -> Self {
+        Self { publishable_key, ..self }
     }
 
     /// Whether Stripe takes the key, and lets it read payments. `Err` says what to look at.
@@ -76,8 +84,22 @@ impl StripeProvider {
         }
     }
 
+    /// The account that the key is of: `acct_…`.
+    pub async fn own_id(&self) -> Result<Option<String>, NotIdentified> {
+        #[derive(serde::Deserialize)]
+        struct Own {
+            id: String,
+        }
+        match self.calls().get::<Own>(RequestBuilder::new(StripeMethod::Get, "/account")).await {
+            Said::Done(own) => Ok(Some(own.object.id)),
+            Said::Refused(refused) => Err(NotIdentified(format!("Stripe refused: {}", refused.problem.reason()))),
+            Said::NotSent { cause, .. } => Err(NotIdentified(cause)),
+            Said::Unknown(unknown) => Err(NotIdentified(unknown.cause)),
+        }
+    }
+
     pub(super) fn calls(&self) -> Calls<'_> {
-        Calls::new(&self.connection, &self.account)
+        Calls::new(&self.connection, &self.account, self.publishable_key.as_deref())
     }
 }
 

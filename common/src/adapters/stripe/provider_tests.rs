@@ -249,7 +249,22 @@ async fn a_page_is_opened_and_goes_by_its_own_id_until_it_is_paid() {
     assert_eq!(look().await, Outcome::Pending { provider_reference: "cs_test_1".to_owned() });
     assert_eq!(declined(look().await).decline_code, "session_expired");
     assert_eq!(asked(&calls)[..2], ["POST /v1/checkout/sessions under chk_1_1", "GET /v1/checkout/sessions/cs_test_1"]);
-    assert_eq!(declined(provider.send(&canned::page(true)).await).decline_code, "embedded_page_not_supported");
+}
+
+#[tokio::test]
+async fn a_page_within_the_shops_own_is_shown_with_a_secret_that_nothing_else_tells() {
+    let opened = (200, false, canned::embedded_session());
+    let (without, calls) = provider([]).await;
+    assert_eq!(declined(without.send(&canned::page(true)).await).decline_code, "publishable_key_missing");
+    assert!(asked(&calls).is_empty(), "no page is opened that no browser could show");
+    let (provider, _) = provider([opened.clone(), opened]).await;
+    let provider = provider.with_publishable_key(Some("pk_test_1".to_owned()));
+    let sent = provider.send(&canned::page(true)).await;
+    let Outcome::RequiresForm { form, provider_reference } = sent.clone() else { panic!("no form: {sent:?}") };
+    assert_eq!((form.client_secret.reveal().as_str(), form.publishable_key.as_str()), ("cs_test_1_secret_planted", "pk_test_1"));
+    assert_eq!(provider_reference, "cs_test_1");
+    assert!(!format!("{sent:?}").contains("planted"));
+    assert_eq!(provider.look_up(&attempt(canned::page(true), Some("cs_test_1"))).await, sent);
 }
 
 static LOOK: std::sync::LazyLock<Attempt> = std::sync::LazyLock::new(|| attempt(canned::page(false), Some("cs_test_1")));

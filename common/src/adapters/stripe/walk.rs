@@ -1,83 +1,35 @@
-//! Stripe's own book, page by page from the newest on: what `reconcile` holds against our attempts.
+//! Stripe's own book, page by page from the newest on.
 
 use super::{
-    answer::{Intent, List, Metadata, Refund, key, money},
+    answer::{Intent, List, Metadata, Refund, Via, key, money},
     provider::StripeProvider,
     request::FEE,
-    verdict::Said,
+    verdict::{Done, Said},
+    wire::is_plain_id,
 };
-use crate::domain::{
-    attempt::Fee,
-    money::{Amount, Currency},
-    time::Timestamp,
+use crate::{
+    domain::{
+        provider_book::{BookRow, BookStatus},
+        time::Timestamp,
+    },
+    ports::provider_book::{BookError, BookPage, ProviderBook},
 };
+use async_trait::async_trait;
+use http::StatusCode;
 use serde::de::DeserializeOwned;
-use std::time::Duration;
 use stripe_client_core::{RequestBuilder, StripeRequest};
-use stripe_core::{payment_intent::ListPaymentIntent, refund::ListRefund};
+use stripe_core::{
+    payment_intent::ListPaymentIntent,
+    refund::{ListRefund, RetrieveRefund},
+};
 use stripe_types::RangeQueryTs;
 
 /// How many rows a page has at the most: a payment with its fee has about 10 kB, and an answer at most 1 MiB.
 pub const PAGE: u32 = 50;
 
-/// Where money stands in Stripe's book.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BookStatus {
-    /// It moved.
-    Moved,
-    /// It is promised, and neither taken nor given up.
-    Promised,
-    /// Under way, or waiting for somebody.
-    Open,
-    /// It did not move, or came back.
-    Failed,
-}
-
-/// A payment or a refund as it stands in Stripe's book.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BookRow {
-    /// Stripe's id.
-    pub id: String,
-    /// Our reference, when it was made by us.
-    pub reference: Option<String>,
-    /// Our key, when it was made by us.
-    pub key: Option<String>,
-    /// Which of our accounts made it, by our own id.
-    pub account: Option<String>,
-    /// Of a refund: the payment.
-    pub payment: Option<String>,
-    /// Minor units, and the currency; `None` when we cannot count it.
-    pub money: Option<(Amount, Currency)>,
-    /// Where it stands.
-    pub status: BookStatus,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// What Stripe keeps of it, when that is known.
-    pub fee: Option<Fee>,
-}
-
-/// A page of the book, the newest first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BookPage {
-    /// At most [`PAGE`].
-    pub rows: Vec<BookRow>,
-    /// What to ask for the next page with; `None` on the last one.
-    pub next: Option<String>,
-}
-
-/// Why a page could not be read. Reading changes nothing: it may be asked for again.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("Stripe's book could not be read: {cause}")]
-pub struct BookError {
-    /// For people.
-    pub cause: String,
-    /// How long Stripe asks us to wait.
-    pub retry_after: Option<Duration>,
-}
-
-impl StripeProvider {
-    /// Payments that were made at `since` or later; `after` is what the page before told.
-    pub async fn list_payments(&self, since: Timestamp, after: Option<&str>) -> Result<BookPage, BookError> {
+#[async_trait]
+impl ProviderBook for StripeProvider {
+    async fn payments(&self, since: Timestamp, after: Option<&str>) -> Result<BookPage, BookError> {
         let mut list = ListPaymentIntent::new().limit(i64::from(PAGE)).created(from(since)).expand(vec![format!("data.{FEE}")]);
         if let Some(after) = after {
             list = list.starting_after(after);
@@ -87,8 +39,7 @@ impl StripeProvider {
         Ok(BookPage { rows: page.data.into_iter().map(payment).collect(), next })
     }
 
-    /// Refunds that were made at `since` or later; `after` is what the page before told.
-    pub async fn list_refunds(&self, since: Timestamp, after: Option<&str>) -> Result<BookPage, BookError> {
+    async fn refunds(&self, since: Timestamp, after: Option<&str>) -> Result<BookPage, BookError> {
         let mut list = ListRefund::new().limit(i64::from(PAGE)).created(from(since));
         if let Some(after) = after {
             list = list.starting_after(after);
@@ -98,16 +49,43 @@ impl StripeProvider {
         Ok(BookPage { rows: page.data.into_iter().map(refund).collect(), next })
     }
 
-    async fn page<T: DeserializeOwned>(&self, list: RequestBuilder) -> Result<List<T>, BookError> {
-        match self.calls().get(list).await {
-            Said::Done(done) => Ok(done.object),
-            Said::NotSent { cause, retry_after } => Err(BookError { cause, retry_after }),
-            Said::Unknown(unknown) => Err(BookError { cause: unknown.cause, retry_after: None }),
-            Said::Refused(refused) => {
-                let cause = format!("answered {} {}", refused.status.as_u16(), refused.problem.reason());
-                Err(BookError { cause, retry_after: None })
-            }
+    async fn payment(&self, id: &str) -> Result<Option<BookRow>, BookError> {
+        if !is_plain_id(id) {
+            return Ok(None);
         }
+        Ok(one(self.calls().intent(id).await)?.map(payment))
+    }
+
+    async fn refund(&self, _payment: &str, id: &str) -> Result<Option<BookRow>, BookError> {
+        if !is_plain_id(id) {
+            return Ok(None);
+        }
+        Ok(one(self.calls().get::<Refund>(RetrieveRefund::new(id).build()).await)?.map(refund))
+    }
+}
+
+impl StripeProvider {
+    async fn page<T: DeserializeOwned>(&self, list: RequestBuilder) -> Result<List<T>, BookError> {
+        read(self.calls().get(list).await)
+    }
+}
+
+fn read<T>(said: Said<T>) -> Result<T, BookError> {
+    match said {
+        Said::Done(Done { object, .. }) => Ok(object),
+        Said::NotSent { cause, retry_after } => Err(BookError { cause, retry_after }),
+        Said::Unknown(unknown) => Err(BookError { cause: unknown.cause, retry_after: None }),
+        Said::Refused(refused) => {
+            let cause = format!("answered {} {}", refused.status.as_u16(), refused.problem.reason());
+            Err(BookError { cause, retry_after: None })
+        }
+    }
+}
+
+fn one<T>(said: Said<T>) -> Result<Option<T>, BookError> {
+    match said {
+        Said::Refused(refused) if refused.status == StatusCode::NOT_FOUND => Ok(None),
+        said => read(said).map(Some),
     }
 }
 
@@ -128,7 +106,10 @@ fn payment(intent: Intent) -> BookRow {
         "succeeded" => (BookStatus::Moved, intent.amount_received.unwrap_or(intent.amount)),
         "requires_capture" => (BookStatus::Promised, intent.amount_capturable.unwrap_or(intent.amount)),
         "canceled" => (BookStatus::Failed, intent.amount),
-        "requires_payment_method" if intent.last_payment_error.is_some() => (BookStatus::Failed, intent.amount),
+        // On Stripe's page a customer may try again: its session says how that ended.
+        "requires_payment_method" if intent.last_payment_error.is_some() && intent.metadata().via() != Some(Via::Page) => {
+            (BookStatus::Failed, intent.amount)
+        }
         _ => (BookStatus::Open, intent.amount),
     };
     BookRow {
@@ -166,6 +147,7 @@ fn refund(refund: Refund) -> BookRow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::money::{Amount, Currency};
 
     #[test]
     fn payments_and_refunds_become_rows() {
@@ -192,6 +174,8 @@ mod tests {
         assert_eq!(with("canceled", "").status, BookStatus::Failed);
         assert_eq!(with("requires_payment_method", "").status, BookStatus::Open);
         assert_eq!(with("requires_payment_method", r#","last_payment_error":{"code":"card_declined"}"#).status, BookStatus::Failed);
+        let on_the_page = r#","last_payment_error":{"code":"card_declined"},"metadata":{"via":"page"}"#;
+        assert_eq!(with("requires_payment_method", on_the_page).status, BookStatus::Open);
         assert_eq!((with("processing", "").status, with("processing", "").money), (BookStatus::Open, None));
     }
 }

@@ -31,7 +31,11 @@ pub(super) fn told(request: &MoneyRequest, outcome: &Outcome) -> Option<ToldMone
             (request.amount, Word::Refused { code, message, advice: Advice::AskCustomer })
         }
         Outcome::Pending { .. } => (request.amount, Word::Asked),
-        Outcome::Authorized(_) | Outcome::RequiresAction { .. } | Outcome::Unknown(_) | Outcome::NotSent { .. } => return None,
+        Outcome::Authorized(_)
+        | Outcome::RequiresAction { .. }
+        | Outcome::RequiresForm { .. }
+        | Outcome::Unknown(_)
+        | Outcome::NotSent { .. } => return None,
     };
     let (reference, key, currency) = (request.reference.clone(), request.key.clone(), request.currency);
     Some(ToldMoney { about, reference, provider_reference: key.clone(), pending_as: None, reusable: None, key, amount, currency, word })

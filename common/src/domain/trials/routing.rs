@@ -22,6 +22,7 @@ fn routing(failing: &[&str]) -> Arc<Routing> {
         route: Route { account: ProviderAccountId::parse(*name).ok(), ..Route::sandbox() },
         takes: vec![Method::Card, Method::SavedMethod, Method::ProviderPage, Method::Push],
         is_failing: failing.contains(name),
+        is_named_only: false,
     };
     Arc::new(Routing { candidates: NAMES.iter().map(candidate).collect(), rules: RoutingRules::default(), key_windows: Vec::new() })
 }

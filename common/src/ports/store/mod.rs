@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `checkouts` | checkouts and everything that moves with them |
+//! | `attempts` | attempts by time, whichever checkouts they are of |
 //! | `balances` | what customers have to pay with |
 //! | `catalogue` | what is sold, and to whom |
 //! | `jobs` | work that takes long |
@@ -21,6 +22,7 @@
 //! | `waiting` | waiting lists |
 //! | `paging`, `error` | what all of them share |
 
+mod attempts;
 mod balances;
 mod catalogue;
 mod checkouts;
@@ -42,6 +44,7 @@ mod unanswered;
 mod upkeep;
 mod waiting;
 
+pub use attempts::*;
 pub use balances::*;
 pub use catalogue::*;
 pub use checkouts::*;
@@ -66,6 +69,7 @@ pub use waiting::*;
 /// The truth as a whole.
 pub trait Store:
     CheckoutStore
+    + AttemptStore
     + BalanceStore
     + CatalogueStore
     + JobStore
@@ -88,6 +92,7 @@ pub trait Store:
 
 impl<
     T: CheckoutStore
+        + AttemptStore
         + BalanceStore
         + CatalogueStore
         + JobStore

@@ -55,7 +55,7 @@ pub struct AccountChange {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccountChanged {
     /// As it is now.
-    Done(StoredAccount),
+    Done(Box<StoredAccount>),
     /// No such account in this scope: 404.
     Missing,
     /// Somebody else has changed it since it was read. Nothing was written: read it again.
