@@ -1,23 +1,3 @@
 #!/usr/bin/env bash
-# What the second opinion on Stripe needs: localstripe from PyPI, for tests only, in a scratch folder.
-set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
-
-version=1.15.10
-folder=.scratch/localstripe
-
-grep -qsx "$version" "$folder/version" && [ -x "$folder/bin/python" ] && exit 0
-if ! python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then
-    command -v apt-get >/dev/null || { echo "Please install python3 with venv: this script knows only apt-get." >&2; exit 1; }
-    root=()
-    if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null || { echo "Please install python3-venv as root." >&2; exit 1; }
-        root=(sudo)
-    fi
-    "${root[@]}" apt-get update -qq
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv >/dev/null
-fi
-rm -rf "$folder"
-python3 -m venv "$folder"
-"$folder/bin/pip" install --quiet --disable-pip-version-check "localstripe==$version"
-echo "$version" >"$folder/version"
+# What the second opinion on Stripe needs: localstripe from PyPI.
+exec "$(dirname "${BASH_SOURCE[0]}")/from_pypi.sh" localstripe 1.15.10 python

@@ -1,23 +1,3 @@
 #!/usr/bin/env bash
-# What the test of the API's description needs: schemathesis from PyPI, for tests only, in a scratch folder.
-set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
-
-version=4.32.5
-folder=.scratch/schemathesis
-
-grep -qsx "$version" "$folder/version" && [ -x "$folder/bin/schemathesis" ] && exit 0
-if ! python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then
-    command -v apt-get >/dev/null || { echo "Please install python3 with venv: this script knows only apt-get." >&2; exit 1; }
-    root=()
-    if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null || { echo "Please install python3-venv as root." >&2; exit 1; }
-        root=(sudo)
-    fi
-    "${root[@]}" apt-get update -qq
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv >/dev/null
-fi
-rm -rf "$folder"
-python3 -m venv "$folder"
-"$folder/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$version"
-echo "$version" >"$folder/version"
+# What the test of the API's description needs: schemathesis from PyPI.
+exec "$(dirname "${BASH_SOURCE[0]}")/from_pypi.sh" schemathesis 4.32.5

@@ -94,6 +94,17 @@ pub fn is_known(headers: &http::HeaderMap, version: i64) -> bool {
     texts.flat_map(|text| text.split(',')).map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == ours)
 }
 
+/// What there is, with the `ETag` of its version; 304 and nothing else where `If-None-Match` names that.
+pub fn unless_known(headers: &http::HeaderMap, version: i64, show: impl FnOnce() -> Response) -> Response {
+    with_etag(version, if is_known(headers, version) { StatusCode::NOT_MODIFIED.into_response() } else { show() })
+}
+
+/// The answer with the `ETag` of a version.
+pub fn with_etag(version: i64, mut response: Response) -> Response {
+    response.headers_mut().insert(header::ETAG, etag(version));
+    response
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use crate::{
     auth::{AnyKey, Caller, CatalogWrite},
     context::ApiContext,
     problem::Problem,
-    respond::{List, etag, json_text},
+    respond::{List, json_text, unless_known, with_etag},
     routes::{
         paging::Paging,
         paths::{Known, New},
@@ -22,7 +22,7 @@ use boxoffice_common::{
     },
     ports::store::{CatalogueRow, Page, Put},
 };
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
@@ -137,7 +137,7 @@ pub async fn get<T: CatalogueObject>(
     ctx: &ApiContext,
 ) -> Result<Response, Problem> {
     let row = ctx.store().get(caller.scope(), T::KIND, &id).await?.ok_or(Problem::NotFound)?;
-    Ok(if crate::respond::is_known(headers, row.version) { not_modified(row.version) } else { show(StatusCode::OK, &row) })
+    Ok(unless_known(headers, row.version, || show(StatusCode::OK, &row)))
 }
 
 /// A page, by id.
@@ -166,16 +166,7 @@ fn document(row: &CatalogueRow) -> String {
 }
 
 fn show(status: StatusCode, row: &CatalogueRow) -> Response {
-    let mut response = json_text(status, document(row));
-    response.headers_mut().insert(header::ETAG, etag(row.version));
-    response
-}
-
-fn not_modified(version: i64) -> Response {
-    let mut response = Response::default();
-    *response.status_mut() = StatusCode::NOT_MODIFIED;
-    response.headers_mut().insert(header::ETAG, etag(version));
-    response
+    with_etag(row.version, json_text(status, document(row)))
 }
 
 #[cfg(test)]

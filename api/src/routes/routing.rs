@@ -4,18 +4,12 @@ use crate::{
     auth::{Admin, Caller, CheckoutsRead},
     context::ApiContext,
     problem::Problem,
-    respond::{etag, is_known, json},
+    respond::{json, unless_known, with_etag},
     strict::Strict,
 };
-use axum::{
-    extract::State,
-    response::{IntoResponse, Response},
-};
-use boxoffice_common::{
-    domain::{attempt::SANDBOX, routing::RoutingRules, scope::Scope},
-    ports::store::StoredRules,
-};
-use http::{HeaderMap, StatusCode, header};
+use axum::{extract::State, response::Response};
+use boxoffice_common::domain::{attempt::SANDBOX, routing::RoutingRules, scope::Scope};
+use http::{HeaderMap, StatusCode};
 use std::collections::HashSet;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -36,10 +30,7 @@ pub fn router() -> OpenApiRouter<ApiContext> {
 )]
 async fn get(caller: Caller<CheckoutsRead>, headers: HeaderMap, State(ctx): State<ApiContext>) -> Result<Response, Problem> {
     let stored = ctx.store().routing_rules(caller.scope()).await?;
-    if is_known(&headers, stored.version) {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag(stored.version))]).into_response());
-    }
-    Ok(show(&stored))
+    Ok(unless_known(&headers, stored.version, || json(StatusCode::OK, &stored.rules)))
 }
 
 /// Replaces all of them. They hold for charges that begin from now on, in every worker within seconds.
@@ -62,7 +53,7 @@ async fn put(
     let stored = ctx.store().put_routing_rules(caller.scope(), &rules).await?;
     tracing::info!(key = %caller.key(), scope = %caller.scope(), rules = rules.rules.len(), version = stored.version, "routing rules were put");
     ctx.registry().forget(caller.scope(), None);
-    Ok(show(&stored))
+    Ok(with_etag(stored.version, json(StatusCode::OK, &stored.rules)))
 }
 
 /// Every account that is named is there. One that is disabled may be named: it is passed over until it is enabled.
@@ -79,10 +70,4 @@ async fn check_accounts(ctx: &ApiContext, scope: &Scope, rules: &RoutingRules) -
         }
     }
     Ok(())
-}
-
-fn show(stored: &StoredRules) -> Response {
-    let mut response = json(StatusCode::OK, &stored.rules);
-    response.headers_mut().insert(header::ETAG, etag(stored.version));
-    response
 }

@@ -5,18 +5,12 @@ use crate::{
     bounds,
     context::ApiContext,
     problem::Problem,
-    respond::{etag, is_known, json},
+    respond::{json, unless_known, with_etag},
     strict::Strict,
 };
-use axum::{
-    extract::State,
-    response::{IntoResponse, Response},
-};
-use boxoffice_common::{
-    domain::settings::{MAX_NAME, Settings},
-    ports::store::StoredSettings,
-};
-use http::{HeaderMap, StatusCode, header};
+use axum::{extract::State, response::Response};
+use boxoffice_common::domain::settings::{MAX_NAME, Settings};
+use http::{HeaderMap, StatusCode};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The routes.
@@ -36,10 +30,7 @@ pub fn router() -> OpenApiRouter<ApiContext> {
 )]
 async fn get(caller: Caller<AnyKey>, headers: HeaderMap, State(ctx): State<ApiContext>) -> Result<Response, Problem> {
     let stored = ctx.store().settings(caller.scope()).await?;
-    if is_known(&headers, stored.version) {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag(stored.version))]).into_response());
-    }
-    Ok(show(&stored))
+    Ok(unless_known(&headers, stored.version, || json(StatusCode::OK, &stored.settings)))
 }
 
 /// Replaces all of them: what is left out is as if it had never been said.
@@ -62,11 +53,5 @@ async fn put(
     settings.check(caller.scope().mode())?;
     let stored = ctx.store().put_settings(caller.scope(), &settings).await?;
     ctx.pages().put(caller.scope(), &stored.settings);
-    Ok(show(&stored))
-}
-
-fn show(stored: &StoredSettings) -> Response {
-    let mut response = json(StatusCode::OK, &stored.settings);
-    response.headers_mut().insert(header::ETAG, etag(stored.version));
-    response
+    Ok(with_etag(stored.version, json(StatusCode::OK, &stored.settings)))
 }

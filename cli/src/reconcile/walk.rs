@@ -170,7 +170,7 @@ impl<'o> Walk<'o> {
 
     fn count_ours(&mut self, about: About, checkout: &Checkout, attempt: &Attempt) {
         let moved = reconcile::moved_by(checkout, attempt);
-        let fee = moved.filter(|_| about == About::Charge).and_then(|_| reconcile::fee_of(checkout, attempt));
+        let fee = moved.filter(|_| about == About::Charge).and_then(|_| checkout.fee_of(attempt));
         self.tally.ours(about.into(), moved);
         self.tally.ours(Kind::Fees, fee.map(|fee| (fee.amount, fee.currency)));
     }

@@ -99,29 +99,28 @@ async fn what_is_cancelled_or_not_paid_in_time_can_be_paid_no_more(studio: &Stud
 /// Whoever charges dies while he waits for what Stripe made of it: the same page is found again, with the same secret. (Whoever lives to see the
 /// connection cut does not know what came of it, and takes the page back: nobody waits for it any more.)
 pub async fn killed(studio: &mut Studio) {
-    for effect in [Effect::SilenceAfter] {
-        studio.stripe.faults().order(Fault::new(effect).on("POST", SESSIONS));
-        let before = studio.stripe.faults().happened().len();
-        let id = studio.shop.order(&order(&json!({}))).await;
-        let happened = || (studio.stripe.faults().happened().len() > before).then_some(());
-        studio.stripe.book().wait_for(PATIENCE, |_| happened()).await.unwrap_or_else(|| panic!("{effect:?} did not happen"));
-        let System { deployment, server, workers, .. } = &mut studio.system;
-        let charging = if *deployment == Deployment::Embedded { std::slice::from_mut(server) } else { workers.as_mut_slice() };
-        for program in charging {
-            program.kill9();
-            program.restart().await.unwrap();
-        }
-        let waiting = studio.shop.until(&id, "awaiting_payment").await;
-        let (session, secret) = form_of(&waiting);
-        assert_eq!(studio.stripe.book().object(session).unwrap()["client_secret"], secret);
-        let opened = |seen: &SeenRequest| {
-            let is_it = seen.path == SESSIONS && seen.key.as_ref().is_some_and(|key| key.starts_with(&id));
-            is_it && seen.status == Some(200) && !seen.replayed
-        };
-        let opened = studio.stripe.book().requests_to("POST", SESSIONS).into_iter().filter(opened).count();
-        assert_eq!(opened, 1, "{effect:?}: one page was opened");
-        fill_in(studio, session).await;
-        studio.shop.until(&id, "succeeded").await;
-        assert_eq!(studio.captures(&id).len(), 1, "{effect:?}");
+    let effect = Effect::SilenceAfter;
+    studio.stripe.faults().order(Fault::new(effect).on("POST", SESSIONS));
+    let before = studio.stripe.faults().happened().len();
+    let id = studio.shop.order(&order(&json!({}))).await;
+    let happened = || (studio.stripe.faults().happened().len() > before).then_some(());
+    studio.stripe.book().wait_for(PATIENCE, |_| happened()).await.unwrap_or_else(|| panic!("{effect:?} did not happen"));
+    let System { deployment, server, workers, .. } = &mut studio.system;
+    let charging = if *deployment == Deployment::Embedded { std::slice::from_mut(server) } else { workers.as_mut_slice() };
+    for program in charging {
+        program.kill9();
+        program.restart().await.unwrap();
     }
+    let waiting = studio.shop.until(&id, "awaiting_payment").await;
+    let (session, secret) = form_of(&waiting);
+    assert_eq!(studio.stripe.book().object(session).unwrap()["client_secret"], secret);
+    let opened = |seen: &SeenRequest| {
+        let is_it = seen.path == SESSIONS && seen.key.as_ref().is_some_and(|key| key.starts_with(&id));
+        is_it && seen.status == Some(200) && !seen.replayed
+    };
+    let opened = studio.stripe.book().requests_to("POST", SESSIONS).into_iter().filter(opened).count();
+    assert_eq!(opened, 1, "{effect:?}: one page was opened");
+    fill_in(studio, session).await;
+    studio.shop.until(&id, "succeeded").await;
+    assert_eq!(studio.captures(&id).len(), 1, "{effect:?}");
 }

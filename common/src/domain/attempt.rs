@@ -355,6 +355,16 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// As the answer to a question about an earlier request: that the question was not put says nothing about the request.
+    pub fn of_a_question(self) -> Self {
+        match self {
+            Self::NotSent { cause, .. } => Self::Unknown(cause),
+            told => told,
+        }
+    }
+}
+
 /// Proof of an approval.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {

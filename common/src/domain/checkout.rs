@@ -1,7 +1,7 @@
 //! A checkout as the store keeps it: the frozen order, and the few things about it that change.
 
 use super::{
-    attempt::{Attempt, AttemptKind, AttemptStatus},
+    attempt::{Attempt, AttemptKind, AttemptStatus, Fee},
     dispute::Dispute,
     error::CodedError,
     id::CheckoutId,
@@ -179,6 +179,11 @@ impl Checkout {
         let (leg, newest) = (charge.request.leg, self.charge_of(charge.request.leg).map(|newest| newest.n));
         let is_of_it = newest == Some(charge.n);
         self.attempts.iter().filter(move |other| is_of_it && other.request.kind == AttemptKind::Capture && other.request.leg == leg)
+    }
+
+    /// What the provider keeps of a charge, as it is in the books: with the charge, or with what captured it.
+    pub fn fee_of(&self, charge: &Attempt) -> Option<Fee> {
+        charge.fee.or_else(|| self.captures_of(charge).find_map(|capture| capture.fee))
     }
 
     /// Whether what a charge has promised is being taken.

@@ -303,7 +303,7 @@ pub fn judge_fee(checkout: &Checkout, account: &EventAccount, told: &ToldFee) ->
         return FeeVerdict::NotOurs;
     };
     match charge.status {
-        _ if settle::fee_is_booked(checkout, charge) => FeeVerdict::Known,
+        _ if checkout.fee_of(charge).is_some() => FeeVerdict::Known,
         // The answer of a capture that is under way brings it.
         _ if checkout.is_being_captured(charge) => FeeVerdict::Later,
         // An account of nobody's in particular keeps nothing.

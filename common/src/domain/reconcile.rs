@@ -1,7 +1,7 @@
 //! A provider's book held against ours, row by row: what differs, and whether it can be mended by itself. Nothing here changes anything.
 
 use super::{
-    attempt::{Attempt, AttemptKind, AttemptStatus, Fee},
+    attempt::{Attempt, AttemptKind, AttemptStatus},
     checkout::Checkout,
     difference::Difference,
     id::CheckoutId,
@@ -146,13 +146,6 @@ pub fn moved_by(checkout: &Checkout, attempt: &Attempt) -> Option<Sum> {
     is_done.then(|| asked(attempt))
 }
 
-/// The fee of a charge, as it is in our books: with the charge, or with what captured it.
-pub fn fee_of(checkout: &Checkout, charge: &Attempt) -> Option<Fee> {
-    let captures = checkout.attempts.iter().filter(|attempt| attempt.request.kind == AttemptKind::Capture);
-    let of_it = captures.filter(|capture| capture.request.leg == charge.request.leg && capture.n > charge.n);
-    charge.fee.or_else(|| of_it.filter_map(|capture| capture.fee).next())
-}
-
 const fn kind(about: About) -> AttemptKind {
     match about {
         About::Charge => AttemptKind::Charge,
@@ -198,7 +191,7 @@ fn of_charge(row: &BookRow, attempt: &Attempt, checkout: &Checkout) -> Option<Di
     let is_another = goes_by_another_name(row, attempt);
     match (row.status, attempt.status) {
         (BookStatus::Moved, Approved) if was_taken_back(checkout, attempt) => Some(Difference::MoneyBehindNo),
-        (BookStatus::Moved, Approved) => match (row.fee, fee_of(checkout, attempt)) {
+        (BookStatus::Moved, Approved) => match (row.fee, checkout.fee_of(attempt)) {
             (Some(_), None) => Some(Difference::FeeMissing),
             (Some(theirs), Some(ours)) if theirs != ours => Some(Difference::FeeDiffers),
             (Some(_) | None, _) => None,
@@ -260,7 +253,7 @@ fn is_under_way(difference: Difference, row: &BookRow, attempt: &Attempt, checko
 
 fn ours(difference: Difference, checkout: &Checkout, attempt: &Attempt) -> Option<Sum> {
     match difference {
-        Difference::FeeMissing | Difference::FeeDiffers => fee_of(checkout, attempt).map(|fee| (fee.amount, fee.currency)),
+        Difference::FeeMissing | Difference::FeeDiffers => checkout.fee_of(attempt).map(|fee| (fee.amount, fee.currency)),
         Difference::AmountDiffers => Some(asked(attempt)),
         _ => moved_by(checkout, attempt),
     }

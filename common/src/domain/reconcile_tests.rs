@@ -1,6 +1,6 @@
 use super::*;
 use crate::domain::{
-    attempt::{Advice, MoneyRequest, ProviderPage, Visit},
+    attempt::{Advice, Fee, MoneyRequest, ProviderPage, Visit},
     id::{AttemptId, Entropy, ProviderAccountId},
     order::{Order, Totals},
     provider_event::{ToldMoney, Verdict, Word, judge},

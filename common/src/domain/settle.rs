@@ -108,7 +108,7 @@ pub fn settle(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &E
 /// What is known already may have been told by an event, which says nothing of the provider's fee: the answer does.
 fn late_fee(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &Entropy) -> Result<Option<Effects>, DecideError> {
     let Outcome::Approved(Receipt { fee: Some(fee), request_id, .. }) = &what.outcome else { return Ok(None) };
-    let is_missing = |charge: &Attempt| charge.n == what.n && charge.status == AttemptStatus::Approved && !fee_is_booked(&checkout, charge);
+    let is_missing = |charge: &Attempt| charge.n == what.n && charge.status == AttemptStatus::Approved && checkout.fee_of(charge).is_none();
     if !checkout.charges().any(is_missing) {
         return Ok(None);
     }
@@ -120,11 +120,6 @@ fn late_fee(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &Ent
         attempt.lease_until = None;
     }
     Ok(Some(effects))
-}
-
-/// Whether what the provider keeps of a charge is in the books: with the charge, or with its capture.
-pub(super) fn fee_is_booked(checkout: &Checkout, charge: &Attempt) -> bool {
-    charge.fee.is_some() || checkout.captures_of(charge).any(|capture| capture.fee.is_some())
 }
 
 /// The provider said no to a charge, or that it was taken back, and took the money all the same.

@@ -5,7 +5,7 @@ use boxoffice_common::{
     adapters::mollie::{KeyError, MollieProvider, MollieSetup, MollieTransport},
     domain::{
         attempt::{Advice, Attempt, AttemptKind, AttemptStatus, Decline, MoneyRequest, Outcome, ProviderPage, Receipt, Visit},
-        id::{CheckoutId, Entropy},
+        id::Entropy,
         money::{Amount, Currency},
         scope::Mode,
         secret::Secret,
@@ -38,24 +38,8 @@ impl Rig {
 
     /// A charge of 15.00 euros with this card token, of a customer who is there.
     pub fn charge(&self, token: &str) -> MoneyRequest {
-        let reference = CheckoutId::generate(&self.entropy, Timestamp::from_millis(1_800_000_000_000));
-        MoneyRequest {
-            kind: AttemptKind::Charge,
-            key: Attempt::key(&reference, 1),
-            reference,
-            amount: Amount::from_minor(1500),
-            currency: Currency::parse("eur").unwrap(),
-            token: Some(Secret::new(token.to_owned())),
-            push: None,
-            intent: None,
-            target: None,
-            leg: 0,
-            capture_later: false,
-            account: None,
-            visit: Some(Visit { return_url: "https://shop.example/back".to_owned(), page: None }),
-            keep_card: false,
-            off_session: false,
-        }
+        let visit = Visit { return_url: "https://shop.example/back".to_owned(), page: None };
+        MoneyRequest { visit: Some(visit), ..charge(&self.entropy, "eur", token) }
     }
 
     /// The same, on Mollie's own page.

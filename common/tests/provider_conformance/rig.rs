@@ -25,6 +25,28 @@ pub const LONG: Duration = Duration::from_secs(20);
 /// For calls that are not answered.
 pub const SHORT: Duration = Duration::from_millis(300);
 
+/// A charge of 15.00 with this card token, of a checkout of its own.
+pub fn charge(entropy: &Entropy, currency: &str, token: &str) -> MoneyRequest {
+    let reference = CheckoutId::generate(entropy, Timestamp::from_millis(1_800_000_000_000));
+    MoneyRequest {
+        kind: AttemptKind::Charge,
+        key: Attempt::key(&reference, 1),
+        reference,
+        amount: Amount::from_minor(1500),
+        currency: Currency::parse(currency).unwrap(),
+        token: Some(Secret::new(token.to_owned())),
+        push: None,
+        intent: None,
+        target: None,
+        leg: 0,
+        capture_later: false,
+        account: None,
+        visit: None,
+        keep_card: false,
+        off_session: false,
+    }
+}
+
 #[derive(Clone, Copy)]
 pub enum Over {
     Process,
@@ -74,25 +96,7 @@ impl Rig {
     }
 
     pub fn charge(&self, token: &str) -> MoneyRequest {
-        let now = Timestamp::from_millis(1_800_000_000_000);
-        let reference = CheckoutId::generate(&self.entropy, now);
-        MoneyRequest {
-            kind: AttemptKind::Charge,
-            key: Attempt::key(&reference, 1),
-            reference,
-            amount: Amount::from_minor(1500),
-            currency: Currency::parse("usd").unwrap(),
-            token: Some(Secret::new(token.to_owned())),
-            push: None,
-            intent: None,
-            target: None,
-            leg: 0,
-            capture_later: false,
-            account: None,
-            visit: None,
-            keep_card: false,
-            off_session: false,
-        }
+        charge(&self.entropy, "usd", token)
     }
 
     pub async fn book(&self, request: &MoneyRequest) -> Vec<ChargeRow> {

@@ -4,16 +4,13 @@ use crate::{
     auth::{Caller, CheckoutsRead},
     context::ApiContext,
     problem::Problem,
-    respond::{etag, is_known, json},
+    respond::{json, unless_known},
     routes::{paths::Known, preferred_wait::PreferredWait},
     waiting::{Interest, is_settled},
 };
-use axum::{
-    extract::State,
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, response::Response};
 use boxoffice_common::domain::{checkout::Checkout, id::CheckoutId, scope::Scope, view::CheckoutView};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
 /// One checkout: at once, or with `Prefer: wait=N` when it is settled (it has ended, or a customer or an operator has to act).
@@ -43,13 +40,8 @@ pub async fn get(
         None => read(&ctx, caller.scope(), &id).await?,
         Some(wait) => settled(&ctx, caller.scope(), &id, Instant::now() + wait).await?,
     };
-    let mut response = if is_known(&headers, checkout.version) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        json(StatusCode::OK, &CheckoutView::new(&checkout, ctx.estimate_for(&checkout)).with_forms(&checkout))
-    };
-    response.headers_mut().insert(header::ETAG, etag(checkout.version));
-    Ok(wait.applied(response))
+    let view = || CheckoutView::new(&checkout, ctx.estimate_for(&checkout)).with_forms(&checkout);
+    Ok(wait.applied(unless_known(&headers, checkout.version, || json(StatusCode::OK, &view()))))
 }
 
 /// A checkout of this scope; what is another's is not there.

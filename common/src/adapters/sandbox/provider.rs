@@ -104,11 +104,7 @@ impl PaymentProvider for SandboxProvider {
             }
             Over::Wire(client) => answered(client.look_up(request.reference.as_str(), &request.key).await, request),
         };
-        match outcome {
-            // That the question was not put says nothing about the request.
-            Outcome::NotSent { cause, .. } => Outcome::Unknown(cause),
-            told => told,
-        }
+        outcome.of_a_question()
     }
 }
 

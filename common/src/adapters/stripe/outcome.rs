@@ -53,10 +53,7 @@ pub(super) fn not_seen<T>(said: Said<T>) -> Outcome {
             let words = format!("not found: answered {} {}", refused.status.as_u16(), refused.problem.reason());
             Outcome::Unknown(told(&words, refused.request_id.as_deref()))
         }
-        other => match not_done(other) {
-            Outcome::NotSent { cause, .. } => Outcome::Unknown(cause),
-            outcome => outcome,
-        },
+        other => not_done(other).of_a_question(),
     }
 }
 

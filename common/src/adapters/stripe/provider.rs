@@ -124,11 +124,7 @@ impl PaymentProvider for StripeProvider {
     }
 
     async fn look_up(&self, attempt: &Attempt) -> Outcome {
-        match look_up::look_up(&self.calls(), attempt).await {
-            // That the question was not put says nothing about the request.
-            Outcome::NotSent { cause, .. } => Outcome::Unknown(cause),
-            told => told,
-        }
+        look_up::look_up(&self.calls(), attempt).await.of_a_question()
     }
 }
 
