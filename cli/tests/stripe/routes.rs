@@ -38,9 +38,9 @@ pub async fn story(studio: &Studio) {
         loop {
             let sold = shop.buy(&by_card("pm_card_visa")).await;
             assert_eq!(sold["status"], "succeeded", "{sold}");
-            let attempts = sold["payment_attempts"].as_array().unwrap();
-            if attempts.len() > 1 {
-                assert_eq!(at(&sold), studio.account);
+            let tries = sold["payment_attempts"].as_array().unwrap().len();
+            // A process that has not heard of the rules yet may take over between two tries, and goes by those from before.
+            if tries > 1 && at(&sold) == studio.account {
                 return;
             }
         }
