@@ -25,6 +25,9 @@ pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 const CONNECT_WITHIN: Duration = Duration::from_secs(30);
 /// A peer that is silent for twice as long is gone. In seconds.
 const HEARTBEAT: u16 = 10;
+/// The most bytes of a frame. *Because* lapin keeps room for 32 of them in each direction from the start: with RabbitMQ's 128 KiB that is 8 MiB a
+/// connection, of which messages of a few hundred bytes need nothing. Whatever is longer goes in several.
+const FRAME_MAX: u32 = 16 * 1024;
 /// How long a queue that is gone stays gone. Declared again at once, RabbitMQ 3.10 moves the consumers of the old queue over
 /// to the new one instead of cancelling them, and then drops what it should deliver to them as already delivered.
 const DECLARE_AFTER: Duration = Duration::from_secs(1);
@@ -108,6 +111,7 @@ impl Link {
     /// Begins to connect. `name` is what the broker's operators see.
     pub(super) fn start(mut uri: AMQPUri, name: &str, topology: Topology) -> Self {
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
+        uri.query.frame_max.get_or_insert(FRAME_MAX);
         uri.query.connection_timeout.get_or_insert(u64::try_from(ANSWER_WITHIN.as_millis()).unwrap_or(u64::MAX));
         let why = QueueError::Unavailable("not connected yet".to_owned());
         let (sender, state) = watch::channel(State::Down { why, hopeless: false });
