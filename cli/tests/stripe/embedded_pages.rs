@@ -96,8 +96,8 @@ async fn what_is_cancelled_or_not_paid_in_time_can_be_paid_no_more(studio: &Stud
     }
 }
 
-/// Whoever charges dies while he waits for what Stripe made of it: the same page is found again, with the same secret. (Whoever lives to see the
-/// connection cut does not know what came of it, and takes the page back: nobody waits for it any more.)
+/// Whoever charges dies while he waits for what Stripe made of it: the same page is found again, with the same secret. (So is it by whoever lives to
+/// see the connection cut: `lost_pages`.)
 pub async fn killed(studio: &mut Studio) {
     let effect = Effect::SilenceAfter;
     studio.stripe.faults().order(Fault::new(effect).on("POST", SESSIONS));

@@ -5,6 +5,7 @@
 mod after;
 mod embedded_pages;
 mod killed;
+mod lost_pages;
 mod pages;
 mod reconcile;
 mod routes;
@@ -45,6 +46,7 @@ stories! {
     sales::story as every_way_a_card_ends_at_stripe_is_told_and_captured_once_at_most;
     pages::story as customers_confirm_and_pay_on_stripes_pages_and_come_back;
     embedded_pages::story as customers_pay_on_stripes_page_within_the_shops_own;
+    lost_pages::story as customers_are_sent_to_a_page_whose_address_was_lost_on_the_way;
     after::story as what_comes_after_the_charge_is_in_the_books_and_told;
     reconcile::story as two_books_are_held_against_each_other_and_what_differs_is_told_or_mended;
     routes::story as a_charge_goes_where_the_rules_send_it_and_elsewhere_behind_a_definite_no;

@@ -25,6 +25,10 @@ const PATIENT_REFUSALS: u32 = 2;
 /// How often the same is tried at one account by itself.
 const CHARGES_AT_ONE: usize = 2;
 
+/// With less time than this left nobody is sent to a provider's page whose address was lost on the way. *Because* nobody confirms or pays so
+/// fast, and the page would be taken back under his hands.
+const LEAST_TURN: Duration = Duration::from_secs(30);
+
 /// What a provider is given to take the money with.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Means {
@@ -35,6 +39,28 @@ pub(super) struct Means {
     pub(super) page: Option<bool>,
     /// The customer is not there.
     pub(super) off_session: bool,
+}
+
+/// Whether a customer whom the provider asks after all, although its first answer was lost, may still act: what is asked again under the same key
+/// leads to the same page, nobody wants the end, and its time goes on as it was.
+pub(super) fn may_be_asked_after_all(checkout: &Checkout, leg: usize) -> bool {
+    is_in_doubt(checkout) && !is_too_late_to_ask(checkout) && !checkout.has_asked_to_void(leg)
+}
+
+/// Whether it is the clock that keeps such a customer from acting. Our own page says so by itself.
+pub(super) fn comes_too_late(checkout: &Checkout) -> bool {
+    is_in_doubt(checkout) && checkout.order.hosted().is_none() && is_too_late_to_ask(checkout)
+}
+
+/// Whether what became of a charge is not known, and nobody wants the end.
+fn is_in_doubt(checkout: &Checkout) -> bool {
+    checkout.status == Status::Reconciling && checkout.closing.is_none() && checkout.error.is_none()
+}
+
+fn is_too_late_to_ask(checkout: &Checkout) -> bool {
+    // On our own page he is there, and waits.
+    let needs = if checkout.order.hosted().is_some() { Duration::ZERO } else { LEAST_TURN };
+    checkout.updated_at.after(needs) >= checkout.expires_at
 }
 
 /// Why nobody is asked for the money.

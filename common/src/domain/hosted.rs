@@ -308,12 +308,6 @@ pub(super) fn waits_for_void(checkout: &Checkout) -> Option<&Attempt> {
     checkout.open_attempt().filter(|open| is_open && open.request.kind == AttemptKind::Void)
 }
 
-/// Whether a customer whom the provider asks after all, although its first answer was lost, may still answer: the page is open and waits.
-pub(super) fn may_be_asked(checkout: &Checkout, leg: usize) -> bool {
-    let is_open = checkout.closing.is_none() && checkout.error.is_none() && checkout.updated_at < checkout.expires_at;
-    checkout.status == Status::Reconciling && checkout.order.hosted().is_some() && is_open && !checkout.has_asked_to_void(leg)
-}
-
 /// Why it is not paid when the provider has confirmed that it takes nothing any more. On our page it was the customer's own wish.
 pub(super) fn called_off(checkout: &Checkout) -> CodedError {
     let error = CodedError::new(Code::PaymentFailed, "the payment was called off before it was made");

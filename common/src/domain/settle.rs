@@ -3,7 +3,7 @@
 use super::{
     attempt::{Attempt, AttemptKind, AttemptStatus, CustomerAction, Decline, MAX_REFUSALS, Outcome, Receipt},
     charge,
-    checkout::Checkout,
+    checkout::{Checkout, Closing},
     effects::{DecideError, Effects},
     error::{Code, CodedError},
     event::EventType,
@@ -290,7 +290,7 @@ fn customers_turn(
     let url = action.as_ref().and_then(CustomerAction::url).map(str::to_owned);
     attempt.action = action;
     attempt.provider_reference = Some(provider_reference.to_owned());
-    let is_their_turn = effects.checkout.status == Status::Processing || hosted::may_be_asked(&effects.checkout, leg);
+    let is_their_turn = effects.checkout.status == Status::Processing || charge::may_be_asked_after_all(&effects.checkout, leg);
     match effects.checkout.status {
         Status::Processing | Status::Reconciling if is_their_turn => {
             effects.step(Step::Await)?;
@@ -307,9 +307,12 @@ fn customers_turn(
         | Status::Failed
         | Status::Canceled
         | Status::Expired => {
-            // It is being closed, or its first answer was lost and the customer does not wait at our page: nobody is sent anywhere any
-            // more. Once a void was refused, all that is left is to look again.
+            // It is being closed, or its first answer was lost and its time is as good as over: nobody is sent anywhere any more. Once a
+            // void was refused, all that is left is to look again.
             let asked = effects.checkout.has_asked_to_void(leg);
+            if charge::comes_too_late(&effects.checkout) {
+                effects.checkout.closing = Some(Closing::Expire);
+            }
             let waits = asked && !effects.checkout.open_attempt().is_some_and(is_fresh);
             effects.checkout.due_at = Some(if waits { due } else { now });
             if !asked {

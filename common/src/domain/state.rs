@@ -6,7 +6,7 @@
 //!         │               ├─► awaiting_payment ─┬─► processing
 //!         │               │                     └─► reconciling
 //!         │               └─► reconciling ─────┬─► succeeded | failed | canceled | expired
-//!         │                                    ├─► awaiting_payment    (on our own page: a no leaves another try)
+//!         │                                    ├─► awaiting_payment    (asked again, the provider asks the customer; on our page a no leaves another try)
 //!         │                                    └─► needs_review ─► succeeded | failed   (an operator decides)
 //!         └─► succeeded | failed | canceled | expired       (no outside call was needed, or none was made)
 //! ```

@@ -10,12 +10,14 @@
 //! | `events` | what the provider tells of its own accord |
 //! | `balance` | payments of which a balance pays a part, at random |
 //! | `hosted` | payments on our own page, suspected and at random |
+//! | `asked_after_all` | a customer who is asked, and the answer that says so is lost |
 //! | `late_money` | money that is nobody's and does not go back by itself |
 //! | `routing` | several accounts, of which some say no for themselves |
 //! | `take_back` | a customer who is asked, and wants to pay in another way |
 //! | `shop` | a whole shop in memory, and what must hold in it after every sale and refund |
 //! | `shop_property` | such shops at random |
 
+mod asked_after_all;
 mod attacks;
 mod balance;
 mod events;

@@ -65,11 +65,15 @@ impl Machine {
             let end = EventType::of(status).unwrap();
             assert_eq!(self.events.iter().filter(|event| **event == end).count(), 1, "one event for the end");
         }
+        let has_no_address = |a: &Attempt| a.status == AttemptStatus::Pending || a.open_form().is_some();
         assert_eq!(
             checkout.payment_url.is_some(),
-            status == Status::AwaitingPayment
-                && (checkout.order.hosted().is_some() || !checkout.attempts.iter().any(|a| a.status == AttemptStatus::Pending)),
+            status == Status::AwaitingPayment && (checkout.order.hosted().is_some() || !checkout.attempts.iter().any(has_no_address)),
             "a page to pay on while it may be paid: {checkout:#?}"
+        );
+        assert!(
+            status != Status::AwaitingPayment || checkout.closing.is_none(),
+            "nobody is asked behind a wish for the end: {checkout:#?}"
         );
         let unpaid_end = matches!(status, Status::Failed | Status::Canceled | Status::Expired);
         if unpaid_end && !before.status.is_terminal() && self.resolved.is_none() {
