@@ -53,6 +53,8 @@ pub mod refund_credits;
 pub mod refund_membership;
 pub mod refund_part;
 pub mod refund_resolve;
+mod refund_terms;
+pub mod refund_view;
 pub mod replace;
 pub mod routing;
 pub mod saga;

@@ -15,6 +15,7 @@ use super::{
     money::{Amount, Currency, MoneyError},
     refund_credits, refund_membership,
     refund_part::{self, PENDING, RefundPart},
+    refund_terms,
     state::Status,
     time::Timestamp,
 };
@@ -122,65 +123,6 @@ impl From<CodedError> for Refusal {
     }
 }
 
-/// The object `refund` of the API.
-#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
-#[schema(as = Refund)]
-pub struct RefundView<'a> {
-    id: &'a RefundId,
-    object: &'static str,
-    checkout: &'a CheckoutId,
-    status: RefundStatus,
-    amount: Amount,
-    currency: Currency,
-    lines: &'a [LineId],
-    /// Whether it is about money that came too late, and not about what was sold.
-    late_payment: bool,
-    parts: Vec<RefundPartView<'a>>,
-    reason: Option<&'a str>,
-    release_seats: bool,
-    /// Whether the credits that paid for those places stay used.
-    keep_credits: bool,
-    error: Option<&'a CodedError>,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-}
-
-/// What one leg gives back.
-#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
-#[schema(as = RefundPart)]
-pub struct RefundPartView<'a> {
-    /// How it was paid: `card`, `custom`, ….
-    method: &'a str,
-    amount: Amount,
-    status: RefundStatus,
-}
-
-impl<'a> From<&'a Refund> for RefundView<'a> {
-    fn from(refund: &'a Refund) -> Self {
-        Self {
-            id: &refund.id,
-            object: "refund",
-            checkout: &refund.checkout,
-            status: refund.status,
-            amount: refund.amount,
-            currency: refund.currency,
-            lines: &refund.lines,
-            late_payment: refund.late_payment,
-            parts: refund
-                .parts
-                .iter()
-                .map(|part| RefundPartView { method: &part.method, amount: part.amount, status: part.status })
-                .collect(),
-            reason: refund.reason.as_deref(),
-            release_seats: refund.release_seats,
-            keep_credits: refund.keep_credits,
-            error: refund.error.as_ref(),
-            created_at: refund.created_at,
-            updated_at: refund.updated_at,
-        }
-    }
-}
-
 impl Refund {
     /// Whether it gave its money back, or may yet.
     pub fn counts(&self) -> bool {
@@ -193,7 +135,8 @@ impl Refund {
         !self.amount.is_zero() || (left.is_zero() && !self.kept_credits_of(checkout, line))
     }
 
-    fn kept_credits_of(&self, checkout: &Checkout, line: &LineId) -> bool {
+    /// Whether the credits that paid for a line stay used for it.
+    pub(super) fn kept_credits_of(&self, checkout: &Checkout, line: &LineId) -> bool {
         self.keep_credits && refund_credits::pay_for(checkout, line)
     }
 
@@ -209,6 +152,10 @@ impl Refund {
         let is_freed = |line: &&Line| self.release_seats && (self.lines.is_empty() || self.lines.contains(&line.id));
         places(checkout).filter(is_freed)
     }
+}
+
+fn places(checkout: &Checkout) -> impl Iterator<Item = &Line> {
+    checkout.order.lines.iter().filter(|line| matches!(line.item, Item::Session { .. }) || line.item.bought_membership().is_some())
 }
 
 /// What can still be promised back of the sale: what was paid without what went back and what is on its way, or may be, and without late
@@ -261,7 +208,7 @@ pub fn open(
     if checkout.status != Status::Succeeded {
         return Ok(Err(Refusal::NotSold(checkout.status)));
     }
-    let terms = match terms(&checkout, id, ask, now)? {
+    let terms = match refund_terms::terms(&checkout, id, ask, now)? {
         Ok(terms) => terms,
         Err(refused) => return Ok(Err(refused.into())),
     };
@@ -275,116 +222,6 @@ pub fn open(
     effects.add_refund(refund);
     finish(&mut effects, id, None)?;
     Ok(Ok(effects))
-}
-
-/// Everything about it but the attempts, checked.
-fn terms(checkout: &Checkout, id: &RefundId, ask: &RefundAsk, now: Timestamp) -> Result<Result<Refund, CodedError>, MoneyError> {
-    let worth = match worth(checkout, ask)? {
-        Ok(worth) => worth,
-        Err(refused) => return Ok(Err(refused)),
-    };
-    let left = refundable(checkout)?;
-    let about_lines = !ask.lines.is_empty();
-    let is_whole = !about_lines && ask.amount.is_none_or(|amount| amount == left);
-    let release_seats = ask.release_seats.unwrap_or(about_lines || is_whole);
-    // Credits that were kept then can still go back.
-    let gave = |other: &Refund, id: &LineId| other.counts() && !other.keep_credits && other.freed(checkout).any(|line| line.id == *id);
-    let gone = |id: &LineId| checkout.refunds.iter().any(|other| gave(other, id));
-    let goes_back = |id: &LineId| release_seats && (!about_lines || ask.lines.contains(id)) && !gone(id);
-    let mut credits = refund_credits::of_lines(checkout, goes_back)?;
-    let by_credits = credits.iter().map(|(_, amount)| *amount).try_fold(Amount::ZERO, Amount::plus)?;
-    // Where they are kept, what they paid of the lines does not go back in any other way.
-    let worth = if ask.keep_credits && about_lines { worth.minus(by_credits)? } else { worth };
-    let amount = match ask.amount {
-        Some(amount) => amount,
-        None if about_lines => worth,
-        // Credits go back with their places: where either is kept, all of the money is all there is.
-        None if !release_seats || ask.keep_credits => refund_part::money_left(checkout)?.min(left),
-        None => left,
-    };
-    if ask.keep_credits {
-        credits.clear();
-    }
-    let by_credits = if ask.keep_credits { Amount::ZERO } else { by_credits };
-    let parts = refund_part::split(checkout, amount, &credits)?;
-    let is_there = parts.is_some();
-    let refund = Refund {
-        id: id.clone(),
-        checkout: checkout.id.clone(),
-        parts: parts.unwrap_or_default(),
-        amount,
-        currency: checkout.order.currency,
-        lines: ask.lines.clone(),
-        late_payment: false,
-        reason: ask.reason.clone(),
-        release_seats,
-        keep_credits: ask.keep_credits,
-        status: RefundStatus::Pending,
-        error: None,
-        created_at: now,
-        updated_at: now,
-    };
-    let exceeds = |words: String| CodedError::new(Code::RefundExceedsPaid, words).at("amount");
-    let refused = if checkout.refunds.len() >= MAX_REFUNDS {
-        Some(CodedError::new(Code::Unsupported, format!("a checkout has {MAX_REFUNDS} refunds at the most")))
-    } else if release_seats && !about_lines && !is_whole {
-        Some(CodedError::new(Code::ParameterInvalid, "a part frees the places of its lines: name them").at("release_seats"))
-    } else if ask.keep_credits && !release_seats {
-        Some(CodedError::new(Code::ParameterInvalid, "credits are kept where places come free").at("keep_credits"))
-    } else if amount < Amount::ZERO {
-        Some(CodedError::new(Code::ParameterInvalid, "an amount is not negative").at("amount"))
-    } else if about_lines && amount > worth {
-        Some(exceeds(format!("{amount} is more than what is left of the lines, which is {worth} minor units")))
-    } else if by_credits > amount {
-        let words = format!("credits have paid {by_credits} minor units of it, and go back with their places");
-        Some(CodedError::new(Code::ParameterInvalid, words).at("amount"))
-    } else if amount > left {
-        Some(exceeds(format!("{amount} is more than what is left, which is {left} minor units")))
-    } else if !is_there {
-        Some(exceeds("more than what is left beside credits, which go back with their places only".to_owned()))
-    } else if amount.is_zero() && !frees_anything(checkout, &refund) {
-        Some(exceeds("nothing is left to be given back".to_owned()))
-    } else {
-        refund_membership::check_parts(checkout, &refund).err()
-    };
-    Ok(refused.map_or(Ok(refund), Err))
-}
-
-/// What lines came to, as far as it has not gone back; each may be given back by name once.
-fn worth(checkout: &Checkout, ask: &RefundAsk) -> Result<Result<Amount, CodedError>, MoneyError> {
-    let lines = &ask.lines;
-    let frees_for_nothing = ask.amount.is_some_and(Amount::is_zero) && ask.release_seats == Some(true);
-    let left = refund_part::left_by_line(checkout)?;
-    let mut worth = Amount::ZERO;
-    for (at, id) in lines.iter().enumerate() {
-        let param = format!("lines[{at}]");
-        let Some(left) = left.get(id) else {
-            return Ok(Err(CodedError::new(Code::ResourceMissing, "the checkout has no such line").at(param)));
-        };
-        if lines.iter().take(at).any(|before| before == id) {
-            return Ok(Err(CodedError::new(Code::ParameterInvalid, "a line stands there twice").at(param)));
-        }
-        // Places that were kept then may still be freed, for nothing more; and money may still go back of places that were freed for nothing.
-        let is_it = |refund: &Refund| if frees_for_nothing { refund.release_seats } else { refund.gave_back(checkout, id, *left) };
-        let was_given = |refund: &Refund| refund.counts() && refund.lines.contains(id) && is_it(refund);
-        if checkout.refunds.iter().any(was_given) {
-            return Ok(Err(CodedError::new(Code::RefundExceedsPaid, "this line was given back already, or is being").at(param)));
-        }
-        worth = worth.plus(*left)?;
-    }
-    Ok(Ok(worth))
-}
-
-fn places(checkout: &Checkout) -> impl Iterator<Item = &Line> {
-    checkout.order.lines.iter().filter(|line| matches!(line.item, Item::Session { .. }) || line.item.bought_membership().is_some())
-}
-
-/// Whether it frees places that no other refund frees, or gives back credits that were kept when theirs came free.
-fn frees_anything(checkout: &Checkout, refund: &Refund) -> bool {
-    let is_less = |other: &Refund, line: &LineId| !refund.keep_credits && other.kept_credits_of(checkout, line);
-    let others = || checkout.refunds.iter().filter(|other| other.counts());
-    let is_done = |other: &Refund, line: &Line| other.freed(checkout).any(|freed| freed.id == line.id) && !is_less(other, &line.id);
-    refund.freed(checkout).any(|line| !others().any(|other| is_done(other, line)))
 }
 
 /// The provider gave back what attempt `n` carries. `false`: no client asked for it.

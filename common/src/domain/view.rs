@@ -9,7 +9,7 @@ use super::{
     line::Line,
     money::{Amount, Currency},
     push::{Phone, PushKind},
-    refund::RefundView,
+    refund_view::RefundView,
     secret::Secret,
     state::Status,
     time::Timestamp,

@@ -15,7 +15,7 @@ use crate::{
         event::{EventFormat, EventType},
         id::{DeliveryId, Entropy, EventId, SpaceId},
         monime::SessionEvent,
-        refund::RefundView,
+        refund_view::RefundView,
         scope::Scope,
         time::Timestamp,
         view::{CheckoutView, EventView},
