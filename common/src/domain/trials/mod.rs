@@ -9,8 +9,9 @@
 //! | `property` | moves at random |
 //! | `events` | what the provider tells of its own accord |
 //! | `balance` | payments of which a balance pays a part, at random |
-//! | `hosted` | payments on our own page, suspected and at random |
 //! | `asked_after_all` | a customer who is asked, and the answer that says so is lost |
+//! | `hosted` | payments on our own page, a promise each |
+//! | `hosted_property` | the same with moves at random |
 //! | `late_money` | money that is nobody's and does not go back by itself |
 //! | `routing` | several accounts, of which some say no for themselves |
 //! | `take_back` | a customer who is asked, and wants to pay in another way |
@@ -22,6 +23,7 @@ mod attacks;
 mod balance;
 mod events;
 mod hosted;
+mod hosted_property;
 mod late_money;
 mod machine;
 mod must_hold;
