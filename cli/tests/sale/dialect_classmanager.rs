@@ -1,21 +1,18 @@
 //! A client that is written for ClassManager's basket checkout changes its base URL and its key.
 
+use super::{
+    classmanager_school::{MOUNTS, authorized, authorized_by, basket, check_out, enrolment, morning, quote, refused, school, trial},
+    dialect_classmanager_intents::{a_client_that_heard_nothing_is_not_charged_again, a_key_and_no_key, an_intent_pays_one_basket_once},
+};
 use crate::support::{
     catalogue::{put, with},
     client::{Client, Reply, fresh_key},
     system::System,
 };
 use boxoffice_testkit::snapshot::steady;
-use futures::future::join_all;
 use insta::assert_json_snapshot;
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::time::Duration;
-
-/// A provider is waited for longer than an answer waits.
-pub const SLOW: &[(&str, &str)] = &[("BOXOFFICE_PROVIDER_TIMEOUT_MS", "12000"), ("BOXOFFICE_LEASE_MS", "20000")];
-/// Where it is mounted: as published, and whole.
-const MOUNTS: [&str; 2] = ["", "/classmanager"];
 
 pub async fn story(system: &System) {
     let shop = system.shop();
@@ -33,67 +30,6 @@ pub async fn story(system: &System) {
     a_client_that_heard_nothing_is_not_charged_again(&shop).await;
     the_books_are_read_by_family(system, &shop).await;
     the_books_are_the_same_as_of_a_sale_of_ours(&shop).await;
-}
-
-/// A school in Berlin with a class, its occurrences, and two families.
-async fn school(shop: &Client) {
-    assert_eq!(shop.put("/v1/settings", &json!({"time_zone": "Europe/Berlin"})).await.status, 200);
-    let plans =
-        json!([{"id": "pp_term", "name": "Whole term", "unit_amount": 12_000}, {"id": "pp_free", "name": "Scholarship", "unit_amount": 0}]);
-    let class = json!({"name": "Ballet", "starts_at": "2060-08-16T07:00:00Z", "capacity": 90, "unit_amount": 1500, "currency": "usd", "pricing_plans": plans});
-    put(shop, "sessions", "cls_ballet", with(&class, json!({"tax_rate_bp": 1000}))).await;
-    put(shop, "sessions", "cls_full", with(&class, json!({"capacity": 0}))).await;
-    put(shop, "sessions", "cls_yen", with(&class, json!({"currency": "jpy"}))).await;
-    put(shop, "sessions", "cls_infants", with(&class, json!({"max_age": 5}))).await;
-    let trial = json!({"name": "Ballet, a morning", "class": "cls_ballet", "starts_at": "2060-08-20T07:00:00Z", "capacity": 50, "unit_amount": 500, "currency": "usd"});
-    put(shop, "sessions", "ses_paid", trial.clone()).await;
-    // Called off, and first by its id.
-    put(shop, "sessions", "ses_off", with(&trial, json!({"status": "canceled"}))).await;
-    put(shop, "sessions", "ses_free", with(&trial, json!({"starts_at": "2060-08-27T07:00:00Z", "unit_amount": 0, "capacity": 9}))).await;
-    put(shop, "sessions", "ses_passed", with(&trial, json!({"starts_at": "2020-08-20T07:00:00Z"}))).await;
-    for (id, external, family, name) in [
-        ("cus_lily", "mum", "fml_potter", "Lily Potter"),
-        ("cus_harry", "stu_harry", "fml_potter", "Harry Potter"),
-        ("cus_ginny", "stu_ginny", "fml_weasley", "Ginny Weasley"),
-    ] {
-        let person = json!({"external_id": external, "family": family, "name": name, "date_of_birth": "2014-01-01"});
-        put(shop, "customers", id, person).await;
-    }
-}
-
-async fn authorized(shop: &Client, token: &str, amount: i64) -> Value {
-    authorized_by(shop, token, amount, "family:fml_potter").await
-}
-
-async fn authorized_by(shop: &Client, token: &str, amount: i64, owner: &str) -> Value {
-    let intent = json!({"token": token, "amount": amount, "currency": "usd", "owner": owner});
-    shop.post("/sandbox/payment-intents", &intent).await.expect(201)["id"].clone()
-}
-
-fn enrolment(class: &str, student: &str, plan: &str) -> Value {
-    json!({"classId": class, "studentId": student, "pricingPlanId": plan})
-}
-
-fn trial(date: &str, time: &str) -> Value {
-    json!({"classId": "cls_ballet", "studentId": "stu_harry", "trialAt": date, "time": time})
-}
-
-fn basket(enrolments: &[Value], trials: &[Value], intent: Value) -> Value {
-    json!({"items": {"enrolments": enrolments, "trials": trials}, "paymentIntentId": intent})
-}
-
-/// A trial that costs 500.
-fn morning(intent: Value) -> Value {
-    basket(&[], &[trial("2060-08-20", "09:00")], intent)
-}
-
-async fn check_out(shop: &Client, mount: &str, body: &Value) -> Reply {
-    shop.post(&format!("{mount}/v1/basket/fml_potter/checkout"), body).await
-}
-
-async fn quote(shop: &Client, mount: &str, family: &str, items: &Value) -> Reply {
-    let items: String = items.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();
-    shop.get(&format!("{mount}/v1/basket/{family}/quote?items={items}")).await
 }
 
 /// Every documented field is there, of a documented type.
@@ -168,15 +104,6 @@ async fn what_is_published_is_answered_as_published(shop: &Client, mount: &str, 
     let comes: Vec<_> =
         lines.iter().map(|line| (line["session"].as_str().unwrap(), line["participants"][0]["customer"].as_str().unwrap())).collect();
     assert_eq!((comes, &checkout["customer"]), (vec![("cls_ballet", "cus_harry"), ("ses_paid", "cus_harry")], &json!("cus_harry")));
-}
-
-#[track_caller]
-fn refused(reply: &Reply, status: u16, exception: &str) -> String {
-    let body = reply.json();
-    assert_eq!((reply.status, body["exception"].as_str()), (status, Some(exception)), "{}", reply.text);
-    assert_eq!(reply.header("content-type"), Some("application/json"));
-    assert_eq!((&body["statusCode"], body.as_object().unwrap().len()), (&json!(status), 3), "{body}");
-    body["messages"][0].as_str().unwrap().to_owned()
 }
 
 async fn what_cannot_be_done_is_said_in_their_words(system: &System, shop: &Client, mount: &str) {
@@ -296,131 +223,6 @@ async fn a_trial_is_at_the_time_of_day_where_the_school_is(shop: &Client) {
     assert_eq!((shop.left("ses_first").await.0, shop.left("ses_again").await.0), (3, 0));
 }
 
-async fn an_intent_pays_one_basket_once(system: &System, shop: &Client) {
-    let not_with = async |intent: Value, exception: &str| {
-        refused(&check_out(shop, "", &morning(intent)).await, 422, exception);
-    };
-    not_with(authorized(shop, "tok_visa", 499).await, "payment_intent_amount_mismatch").await;
-    not_with(authorized_by(shop, "tok_visa", 500, "family:fml_weasley").await, "payment_intent_owner_mismatch").await;
-    let euros = json!({"token": "tok_visa", "amount": 500, "currency": "eur", "owner": "family:fml_potter"});
-    not_with(shop.post("/sandbox/payment-intents", &euros).await.expect(201)["id"].clone(), "payment_intent_currency_mismatch").await;
-    let stranger = system.newcomer("other-school", &[]).await;
-    not_with(authorized(&stranger, "tok_visa", 500).await, "payment_intent_not_found").await;
-    not_with(authorized(shop, "tok_timeout_declined", 500).await, "generic_decline").await;
-    let card = shop.post("/sandbox/payment-intents", &with(&euros, json!({"token": "tok_declined"}))).await;
-    assert_eq!(card.expect_problem(422, "card_declined")["param"], "token");
-    let intent = authorized(shop, "tok_visa", 500).await;
-    check_out(shop, "", &morning(intent.clone())).await.expect(200);
-    let another = basket(&[], &[trial("2060-08-20", "09:00:00")], intent);
-    refused(&check_out(shop, "", &another).await, 422, "payment_intent_used");
-    // By any name of who pays, too.
-    for owner in ["external_id:stu_harry", "customer:cus_harry"] {
-        check_out(shop, "", &morning(authorized_by(shop, "tok_visa", 500, owner).await)).await.expect(200);
-    }
-    // Of eight who come with one at the same time one pays, and the places of the others are free again.
-    let (intent, before) = (authorized(shop, "tok_visa", 500).await, shop.left("ses_paid").await);
-    let keyed = || {
-        let request = shop.request(Method::POST, "/v1/basket/fml_potter/checkout");
-        shop.send(request.header("idempotency-key", fresh_key()).json(&morning(intent.clone())))
-    };
-    let replies = join_all((0..8).map(|_| keyed())).await;
-    assert_eq!(replies.iter().filter(|reply| reply.status == 200).count(), 1, "{replies:?}");
-    replies.iter().filter(|reply| reply.status != 200).for_each(|reply| drop(refused(reply, 422, "payment_intent_used")));
-    assert_eq!(shop.left("ses_paid").await.0, before.0 + 1);
-    a_native_checkout_pays_with_one(shop).await;
-}
-
-async fn a_native_checkout_pays_with_one(shop: &Client) {
-    let methods = |intent: &Value, rest: &[Value]| {
-        let mut methods = vec![json!({"type": "payment_intent", "id": intent})];
-        methods.extend(rest.iter().cloned());
-        json!({"currency": "usd", "customer": "cus_harry", "lines": [{"type": "custom", "name": "Shoes", "unit_amount": 800}], "payment": {"methods": methods}})
-    };
-    let sale = shop.buy(&methods(&authorized(shop, "tok_visa", 800).await, &[])).await;
-    assert_eq!((&sale["status"], &sale["amount_paid"]), (&json!("succeeded"), &json!(800)), "{sale}");
-    let id = sale["id"].as_str().unwrap();
-    let refund = shop
-        .request(Method::POST, &format!("/v1/checkouts/{id}/refunds"))
-        .header("idempotency-key", fresh_key())
-        .json(&json!({"amount": 300}));
-    let refund = shop.send(refund).await.expect(202);
-    shop.eventually(&format!("/v1/refunds/{}", refund["id"].as_str().unwrap()), |refund| refund["status"] == "succeeded").await;
-    assert_eq!(shop.charges(id).await[0]["amount_refunded"], 300);
-    let lost = shop.buy(&methods(&authorized(shop, "tok_timeout_not_charged", 800).await, &[])).await;
-    assert_eq!((&lost["status"], shop.charged(lost["id"].as_str().unwrap()).await), (&json!("succeeded"), vec!["captured".to_owned()]));
-    // Beside a card that is refused it is given up, and beside one that is not both are taken.
-    let split = |token: &str| json!({"type": "card", "token": token, "amount": 300});
-    let both = shop.buy(&methods(&authorized(shop, "tok_visa", 500).await, &[split("tok_visa")])).await;
-    assert_eq!((&both["status"], shop.charged(both["id"].as_str().unwrap()).await.len()), (&json!("succeeded"), 2), "{both}");
-    let undone = shop.buy(&methods(&authorized(shop, "tok_visa", 500).await, &[split("tok_declined")])).await;
-    assert_eq!(undone["status"], "failed", "{undone}");
-    let charged = shop.charged(undone["id"].as_str().unwrap()).await;
-    assert!(charged.iter().any(|status| status == "voided") && !charged.iter().any(|status| status == "captured"), "{charged:?}");
-    let used = shop.buy(&methods(&json!("pi_1_0000000000000000"), &[])).await;
-    assert_eq!((&used["error"]["code"], &used["error"]["decline_code"]), (&json!("payment_failed"), &json!("payment_intent_not_found")));
-    let guest = json!({"currency": "usd", "lines": [{"type": "custom", "name": "Shoes", "unit_amount": 800}], "payment": {"methods": [{"type": "payment_intent", "id": "pi_1"}]}});
-    shop.refused(&guest).await.expect_problem(400, "parameter_missing");
-}
-
-async fn a_key_and_no_key(shop: &Client) {
-    let body = morning(authorized(shop, "tok_visa", 500).await);
-    let key = fresh_key();
-    let keyed = async |mount: &str, body: &Value| {
-        let request = shop.request(Method::POST, &format!("{mount}/v1/basket/fml_potter/checkout"));
-        shop.send(request.header("idempotency-key", &key).json(body)).await
-    };
-    let first = keyed("", &body).await.expect(200);
-    let again = keyed("/classmanager", &body).await;
-    assert_eq!(again.header("idempotent-replayed"), Some("true"));
-    assert_eq!(again.expect(200), first, "wherever it is mounted");
-    let other = morning(authorized(shop, "tok_visa", 500).await);
-    refused(&keyed("", &other).await, 422, "idempotency_key_reused");
-    // What was sold is told, whatever has become of the family since.
-    let harry = |family: &str| json!({"external_id": "stu_harry", "family": family, "name": "Harry Potter", "date_of_birth": "2014-01-01"});
-    put(shop, "customers", "cus_harry", harry("fml_dursley")).await;
-    assert_eq!(keyed("", &body).await.expect(200)[0]["transaction"]["orderId"], first[0]["transaction"]["orderId"]);
-    refused(&check_out(shop, "", &other).await, 403, "participant_not_in_family");
-    put(shop, "customers", "cus_harry", harry("fml_potter")).await;
-    // An intent pays once: the same request without a key can mean nothing but that sale.
-    let sold = check_out(shop, "", &other).await.expect(200);
-    assert_eq!(check_out(shop, "", &other).await.expect(200), sold);
-}
-
-/// The provider takes its time, and the client's patience ends first, twice.
-async fn a_client_that_heard_nothing_is_not_charged_again(shop: &Client) {
-    let (intent, before) = (authorized(shop, "tok_timeout_charged", 500).await, shop.left("ses_paid").await.0);
-    let body = morning(intent);
-    for _ in 0..2 {
-        let request = shop.request(Method::POST, "/v1/basket/fml_potter/checkout").timeout(Duration::from_millis(700)).json(&body);
-        assert!(request.send().await.is_err(), "the provider is slower than this");
-    }
-    let (told, twin) = tokio::join!(check_out(shop, "", &body), check_out(shop, "/classmanager", &body));
-    let (told, twin) = (told.expect(200), twin.expect(200));
-    assert_eq!(told, twin);
-    assert_eq!(shop.left("ses_paid").await.0, before + 1);
-    assert_eq!(shop.charged(told[0]["transaction"]["orderId"].as_str().unwrap()).await, ["captured"]);
-}
-
-/// A provider that takes longer than an answer waits: the answer leaves the request open, and the same one finds the same sale.
-pub async fn slow(system: &System) {
-    let shop = system.shop();
-    school(&shop).await;
-    let body = morning(authorized(&shop, "tok_timeout_charged", 500).await);
-    let first = check_out(&shop, "", &body).await;
-    refused(&first, 503, "processing");
-    assert!(first.header("retry-after").is_some());
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
-    let told = loop {
-        let reply = check_out(&shop, "/classmanager", &body).await;
-        assert!(matches!(reply.status, 200 | 503) && tokio::time::Instant::now() < deadline, "{}", reply.text);
-        if reply.status == 200 {
-            break reply.json();
-        }
-    };
-    assert_eq!(shop.charged(told[0]["transaction"]["orderId"].as_str().unwrap()).await, ["captured"]);
-    assert_eq!(shop.left("ses_paid").await.0, 1);
-}
-
 async fn the_books_are_read_by_family(system: &System, shop: &Client) {
     put(shop, "customers", "cus_luna", json!({"external_id": "stu_luna", "family": "fml_lovegood", "name": "Luna Lovegood"})).await;
     let of = async |path: &str, more: &str| shop.get(&format!("{path}?familyId=fml_lovegood{more}")).await;
@@ -472,17 +274,8 @@ async fn the_books_are_read_by_family(system: &System, shop: &Client) {
 
 async fn the_books_are_the_same_as_of_a_sale_of_ours(shop: &Client) {
     let told = check_out(shop, "", &morning(authorized(shop, "tok_visa", 500).await)).await.expect(200);
-    let theirs = told[0]["transaction"]["orderId"].as_str().unwrap().to_owned();
     let line = json!({"type": "session", "session": "ses_paid", "participants": [{"customer": "cus_harry"}]});
     let methods = json!({"methods": [{"type": "payment_intent", "id": authorized(shop, "tok_visa", 500).await}]});
     let ours = shop.buy(&json!({"currency": "usd", "customer": "cus_harry", "lines": [line], "payment": methods})).await;
-    let mut books = Vec::new();
-    for id in [theirs.as_str(), ours["id"].as_str().unwrap()] {
-        let found = shop.get(&format!("/v1/ledger/transactions?checkout={id}")).await.expect(200);
-        let data = found["data"].as_array().unwrap().clone();
-        let entries = data.iter().flat_map(|transaction| transaction["entries"].as_array().unwrap().clone());
-        books.push(entries.map(|entry| (entry["type"].clone(), entry["account"].clone(), entry["amount"].clone())).collect::<Vec<_>>());
-    }
-    assert!(!books[0].is_empty());
-    assert_eq!(books[0], books[1]);
+    shop.books_agree(&told[0]["transaction"]["orderId"], &ours["id"]).await;
 }

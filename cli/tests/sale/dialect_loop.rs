@@ -246,19 +246,5 @@ async fn the_books_are_the_same_as_of_a_sale_of_ours(shop: &Client) {
     let theirs = pay(shop, "", &json!({"customer_id": "member-7", "amount_cents": 1300})).await.expect(201);
     let methods = json!({"methods": [{"type": "saved_method", "id": "pm_1"}]});
     let ours = shop.buy(&with(&custom(1300, "tok_visa"), json!({"customer": "cus_7", "payment": methods}))).await;
-    let mut books = Vec::new();
-    for id in [&theirs["id"], &ours["id"]] {
-        let found = shop.get(&format!("/v1/ledger/transactions?checkout={}", id.as_str().unwrap())).await.expect(200);
-        let entries = found["data"].as_array().unwrap().iter().flat_map(|transaction| {
-            let kind = transaction["type"].clone();
-            transaction["entries"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(move |entry| (kind.clone(), entry["account"].clone(), entry["amount"].clone()))
-        });
-        books.push(entries.collect::<Vec<_>>());
-    }
-    assert!(!books[0].is_empty());
-    assert_eq!(books[0], books[1]);
+    shop.books_agree(&theirs["id"], &ours["id"]).await;
 }

@@ -310,17 +310,7 @@ async fn the_books_are_the_same_as_of_a_sale_of_ours(shop: &Client) {
     let methods = json!({"methods": [{"type": "saved_method", "id": "5155"}]});
     let line = json!({"type": "session", "session": "200", "total_amount": 1200});
     let ours = shop.buy(&json!({"customer": MEMBER, "currency": "usd", "lines": [line], "payment": methods})).await;
-    let mut books = Vec::new();
-    for id in [&theirs["id"], &ours["id"]] {
-        let found = shop.get(&format!("/v1/ledger/transactions?checkout={}", id.as_str().unwrap())).await.expect(200);
-        let told = |transaction: &Value| {
-            let entries = transaction["entries"].as_array().unwrap().iter();
-            (transaction["type"].clone(), entries.map(|entry| (entry["account"].clone(), entry["amount"].clone())).collect::<Vec<_>>())
-        };
-        books.push(found["data"].as_array().unwrap().iter().map(told).collect::<Vec<_>>());
-    }
-    assert!(!books[0].is_empty());
-    assert_eq!(books[0], books[1]);
+    shop.books_agree(&theirs["id"], &ours["id"]).await;
 }
 
 async fn a_key_and_no_key(shop: &Client) {

@@ -1,27 +1,20 @@
 //! A client that is written for Monime's checkout sessions changes its base URL and its key.
 
-use crate::{
-    hosted::{Browser, at_the_bank},
-    support::{
-        catalogue::with,
-        client::{Client, PATIENCE, Reply, fresh_key},
-        system::System,
-    },
+use super::{
+    dialect_monime_ends::{a_session_is_called_off, a_space_is_told_of_the_end_signed_their_way, what_ends_natively_ends_in_their_words},
+    hosted::at_the_bank,
+    monime_client::{MOUNTS, Monime, SPACE, refused},
 };
-use boxoffice_testkit::{Delivery, Receiver, snapshot::steady};
+use crate::support::{catalogue::with, client::fresh_key, system::System};
+use boxoffice_testkit::snapshot::steady;
 use data_encoding::HEXLOWER;
 use insta::assert_json_snapshot;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::time::Instant;
 
 /// Two requests of a key a second.
 pub const BUSY: &[(&str, &str)] = &[("BOXOFFICE_RATE_LIMIT", "1")];
-/// Where it is mounted: as published, and whole.
-const MOUNTS: [&str; 2] = ["", "/monime"];
-const SPACE: &str = "spc-north";
-
 pub async fn story(system: &System) {
     let shop = system.shop();
     let published: Value = serde_json::from_str(include_str!("../fixtures/monime_session.json")).unwrap();
@@ -40,43 +33,6 @@ pub async fn story(system: &System) {
     a_space_is_told_of_the_end_signed_their_way(&client, &published["request"]).await;
     what_ends_natively_ends_in_their_words(&client, &published["request"]).await;
     the_books_are_the_same_as_of_a_sale_of_ours(&client, &published["request"]).await;
-}
-
-/// A client of theirs.
-#[derive(Clone, Copy)]
-struct Monime<'s> {
-    shop: &'s Client,
-    mount: &'static str,
-    space: &'static str,
-}
-
-impl Monime<'_> {
-    fn request(&self, method: Method, rest: &str) -> reqwest::RequestBuilder {
-        self.shop.request(method, &format!("{}/v1/checkout-sessions{rest}", self.mount)).header("Monime-Space-Id", self.space)
-    }
-
-    async fn ask(&self, method: Method, rest: &str) -> Reply {
-        self.shop.send(self.request(method, rest)).await
-    }
-
-    async fn submit(&self, key: &str, body: &Value) -> Reply {
-        self.shop.send(self.request(Method::POST, "").header("Idempotency-Key", key).json(body)).await
-    }
-
-    async fn make(&self, body: &Value) -> Value {
-        let made = self.submit(&fresh_key(), body).await.expect(200);
-        assert_eq!((&made["success"], &made["messages"]), (&json!(true), &json!([])), "{made}");
-        made["result"].clone()
-    }
-
-    async fn session(&self, id: &Value) -> Value {
-        self.ask(Method::GET, &format!("/{}", id.as_str().unwrap())).await.expect(200)["result"].clone()
-    }
-
-    fn browser(&self, session: &Value) -> Browser {
-        let text = |field: &str| session[field].as_str().unwrap().to_owned();
-        Browser { http: self.shop.with_key(None), url: text("redirectUrl"), id: text("id"), from: None }
-    }
 }
 
 /// Every documented field is there, of a documented type.
@@ -124,20 +80,6 @@ fn snapped(client: &Monime<'_>, session: &Value) -> Value {
     *owner = json!("<tenant>");
     session["redirectUrl"] = json!("<page>");
     session
-}
-
-#[track_caller]
-fn refused(reply: &Reply, status: u16, reason: &str, field: Option<&str>) {
-    let body = reply.json();
-    let error = &body["error"];
-    let told = (reply.status, &body["success"], &error["code"], error["reason"].as_str(), error["details"][0]["field"].as_str());
-    assert_eq!(told, (status, &json!(false), &json!(status), Some(reason), field), "{}", reply.text);
-    assert_eq!(reply.header("content-type"), Some("application/json"));
-    assert_eq!(body["messages"], json!([error["message"]]));
-    assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()) && error["details"].is_array(), "{body}");
-    assert_eq!((body.as_object().unwrap().len(), error.as_object().unwrap().len()), (3, 4), "{body}");
-    assert_eq!(reply.header("monime-request-id"), reply.header("request-id"));
-    assert_eq!(reply.header("monime-request-checksum").map(str::len), Some(64));
 }
 
 async fn what_cannot_be_done_is_said_in_their_words(system: &System, client: &Monime<'_>, request: &Value) {
@@ -337,37 +279,6 @@ async fn the_page_offers_what_was_asked_for_and_leads_back(client: &Monime<'_>, 
     assert!(!page.contains("tok_visa") && !page.contains("value=\"m1") && page.contains("value=\"slb002\""), "{page}");
 }
 
-async fn a_session_is_called_off(client: &Monime<'_>, request: &Value) {
-    let session = client.make(request).await;
-    let browser = client.browser(&session);
-    for _ in 0..2 {
-        let off = client.ask(Method::DELETE, &format!("/{}", browser.id)).await.expect(200);
-        assert_eq!((&off["success"], &off["result"]["status"], &off["result"]["id"]), (&json!(true), &json!("cancelled"), &session["id"]));
-    }
-    assert!(browser.load("").await.html.contains("The order was canceled"));
-    // By the customer it is the same, and leads back.
-    let session = client.make(request).await;
-    let browser = client.browser(&session);
-    let page = browser.load("").await;
-    assert_eq!(browser.send(&page.html, "cancel", "").await.status, 303);
-    browser.follow("?after=submit").await.leads_to_the_shop(client.shop, &browser, "https://shop.example/cart?", "canceled").await;
-    assert_eq!(client.session(&session["id"]).await["status"], "cancelled");
-    // Somebody asks the customer on the phone: the question is taken back first.
-    let session = client.make(request).await;
-    let browser = client.browser(&session);
-    let page = browser.load("").await;
-    // The owner of this one never looks.
-    assert_eq!(browser.send(&page.html, "pay", "method=mobile_money&provider=m17&phone=%2B23270000003").await.status, 303);
-    let deadline = Instant::now() + PATIENCE;
-    while !browser.load("?after=submit").await.html.contains("Confirm on your phone") {
-        assert!(Instant::now() < deadline, "nobody asks");
-    }
-    let off = client.ask(Method::DELETE, &format!("/{}", browser.id)).await.expect(202);
-    assert_eq!((&off["success"], &off["result"]["status"]), (&json!(true), &json!("pending")), "{off}");
-    assert_eq!(client.shop.until(&browser.id, "canceled").await["status"], "canceled");
-    assert_eq!(client.session(&session["id"]).await["status"], "cancelled");
-}
-
 async fn the_first_answer_is_given_again(client: &Monime<'_>, request: &Value) {
     let key = fresh_key();
     let first = client.submit(&key, request).await;
@@ -386,91 +297,6 @@ async fn the_first_answer_is_given_again(client: &Monime<'_>, request: &Value) {
     assert_eq!(ids.len(), 1, "{ids:?}");
 }
 
-async fn heard(receiver: &Receiver, name: &str, id: &Value) -> Delivery {
-    let is_it = |delivery: &&Delivery| delivery.json()["event"]["name"] == name && delivery.json()["object"]["id"] == *id;
-    let found = receiver.wait_for(PATIENCE, |deliveries| deliveries.iter().find(is_it).cloned()).await;
-    found.unwrap_or_else(|| panic!("no {name} of {id} among {:?}", receiver.deliveries()))
-}
-
-async fn a_space_is_told_of_the_end_signed_their_way(client: &Monime<'_>, request: &Value) {
-    let (shop, client) = (client.shop, Monime { space: "spc-told", ..*client });
-    let (theirs, all, ours) = (Receiver::start().await.unwrap(), Receiver::start().await.unwrap(), Receiver::start().await.unwrap());
-    let put = async |id: &str, receiver: &Receiver, more: Value| {
-        let body = with(&json!({"url": receiver.url(), "events": ["*"]}), more);
-        shop.put(&format!("/v1/webhook-endpoints/{id}"), &body).await.expect(201)["secret"].as_str().unwrap().to_owned()
-    };
-    let secret = put("theirs", &theirs, json!({"format": "monime", "space": "spc-told"})).await;
-    put("all", &all, json!({"format": "monime"})).await;
-    let standard = put("ours", &ours, json!({"space": "spc-told"})).await;
-    let shown = shop.get("/v1/webhook-endpoints/theirs").await.expect(200);
-    assert_eq!((&shown["format"], &shown["space"]), (&json!("monime"), &json!("spc-told")));
-    let elsewhere = Monime { space: "spc-elsewhere", ..client }.make(request).await;
-    let (paid, off) = (client.make(request).await, client.make(request).await);
-    Monime { space: "spc-elsewhere", ..client }.ask(Method::DELETE, &format!("/{}", elsewhere["id"].as_str().unwrap())).await.expect(200);
-    client.browser(&paid).pay("tok_visa").await;
-    client.ask(Method::DELETE, &format!("/{}", off["id"].as_str().unwrap())).await.expect(200);
-    let told = heard(&theirs, "checkout_session.completed", &paid["id"]).await;
-    told.verify_monime(&secret).unwrap();
-    assert!(told.verify_monime(&standard).is_err() && told.id().is_empty());
-    let event = told.json();
-    assert_eq!(event["data"], client.session(&paid["id"]).await);
-    assert_eq!((&event["data"]["callbackState"], &event["object"]["type"]), (&json!("cart 7"), &json!("checkout_session")));
-    let fields: std::collections::BTreeSet<&str> = event.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(fields.into_iter().collect::<Vec<_>>(), ["apiVersion", "data", "event", "object"]);
-    let canceled = heard(&theirs, "checkout_session.cancelled", &off["id"]).await;
-    canceled.verify_monime(&secret).unwrap();
-    // Another space's endpoint hears nothing of it; one of no space hears of all; and the standard one in our words.
-    heard(&all, "checkout_session.cancelled", &elsewhere["id"]).await;
-    heard(&all, "checkout_session.completed", &paid["id"]).await;
-    crate::support::client::callback(&ours, "checkout.succeeded", paid["id"].as_str().unwrap()).await.verify(&standard).unwrap();
-    assert!(theirs.deliveries().iter().all(|delivery| delivery.json()["object"]["id"] != elsewhere["id"]));
-    assert!(ours.deliveries().iter().all(|delivery| delivery.json()["data"]["id"] != elsewhere["id"]));
-    // Sent once more it is the same, byte for byte, with both secrets while one is being rotated.
-    let listed = shop.get(&format!("/v1/deliveries?checkout={}&limit=100", paid["id"].as_str().unwrap())).await.expect(200);
-    let of = |delivery: &&Value| delivery["endpoint"] == "theirs" && delivery["event_type"] == "checkout_session.completed";
-    let delivery = listed["data"].as_array().unwrap().iter().find(of).unwrap_or_else(|| panic!("{listed}")).clone();
-    assert_eq!(delivery["event"], event["event"]["id"]);
-    let new = shop.post("/v1/webhook-endpoints/theirs/rotate-secret", &json!({})).await.expect(200)["secret"].as_str().unwrap().to_owned();
-    // What was written in one format stays in it.
-    shop.put("/v1/webhook-endpoints/theirs", &json!({"url": theirs.url(), "events": ["*"], "enabled": false})).await.expect(200);
-    shop.post(&format!("/v1/deliveries/{}/replay", delivery["id"].as_str().unwrap()), &json!({})).await.expect(202);
-    let same = |deliveries: &[Delivery]| deliveries.iter().filter(|sent| sent.body == told.body).nth(1).cloned();
-    let again = theirs.wait_for(PATIENCE, same).await.unwrap();
-    again.verify_monime(&secret).unwrap();
-    again.verify_monime(&new).unwrap();
-    for id in ["all", "ours"] {
-        assert_eq!(shop.send(shop.request(Method::DELETE, &format!("/v1/webhook-endpoints/{id}"))).await.status, 204);
-    }
-}
-
-/// A session that nobody pays in time, and one that is paid with ten cards in vain. Made under `/v1`, because theirs last for a day.
-async fn what_ends_natively_ends_in_their_words(client: &Monime<'_>, request: &Value) {
-    let (shop, client) = (client.shop, Monime { space: "spc-ends", ..*client });
-    let receiver = Receiver::start().await.unwrap();
-    shop.put("/v1/webhook-endpoints/ends", &json!({"url": receiver.url(), "events": ["*"], "format": "monime", "space": "spc-ends"}))
-        .await
-        .expect(201);
-    let lines = json!([{"type": "custom", "name": "Bread", "unit_amount": 250}]);
-    let brief = json!({"space": "spc-ends", "currency": "sle", "lines": lines, "payment": {"hosted": {}}, "expires_in": 10});
-    let brief = shop.order(&brief).await;
-    let tried = client.make(request).await;
-    let browser = client.browser(&tried);
-    for n in 1..=10 {
-        let seen = browser.pay("tok_declined").await;
-        assert!((seen.status == 303) == (n == 10), "{n}: {}", seen.html);
-    }
-    assert_eq!(shop.checkout(&browser.id).await["status"], "failed");
-    heard(&receiver, "checkout_session.cancelled", &tried["id"]).await;
-    let off = client.ask(Method::DELETE, &format!("/{}", browser.id)).await.expect(200);
-    assert_eq!(off["result"]["status"], "cancelled", "it is off already");
-    heard(&receiver, "checkout_session.expired", &json!(brief)).await;
-    assert_eq!(client.session(&json!(brief)).await["status"], "expired");
-    refused(&client.ask(Method::DELETE, &format!("/{brief}")).await, 409, "not_cancelable", None);
-    let of = async |status: &str| client.ask(Method::GET, &format!("?status={status}")).await.expect(200)["result"][0]["id"].clone();
-    assert_eq!((of("expired").await, of("cancelled").await), (json!(brief), tried["id"].clone()));
-    assert_eq!(shop.send(shop.request(Method::DELETE, "/v1/webhook-endpoints/ends")).await.status, 204);
-}
-
 async fn the_books_are_the_same_as_of_a_sale_of_ours(client: &Monime<'_>, request: &Value) {
     let session = client.make(request).await;
     client.browser(&session).pay("tok_visa").await;
@@ -479,14 +305,7 @@ async fn the_books_are_the_same_as_of_a_sale_of_ours(client: &Monime<'_>, reques
     let payment = json!({"methods": [{"type": "card", "token": "tok_visa"}]});
     let ours = json!({"currency": "sle", "lines": [line("Bread", 1500, 2), line("Salt", 250, 1)], "payment": payment});
     let ours = client.shop.buy(&ours).await;
-    let mut books = Vec::new();
-    for id in [&session["id"], &ours["id"]] {
-        let found = client.shop.get(&format!("/v1/ledger/transactions?checkout={}", id.as_str().unwrap())).await.expect(200);
-        let entries = found["data"].as_array().unwrap().iter().flat_map(|transaction| transaction["entries"].as_array().unwrap());
-        books.push(entries.map(|entry| (entry["account"].clone(), entry["amount"].clone())).collect::<Vec<_>>());
-    }
-    assert!(!books[0].is_empty());
-    assert_eq!(books[0], books[1]);
+    client.shop.books_agree(&session["id"], &ours["id"]).await;
 }
 
 /// Who comes too often is told so in their words, and when to come back.

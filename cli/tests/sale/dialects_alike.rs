@@ -4,6 +4,7 @@ use super::hosted::Browser;
 use crate::support::{
     catalogue::{put, session},
     client::{Client, fresh_key},
+    ledger::{Entry, entries},
     system::System,
 };
 use reqwest::Method;
@@ -48,16 +49,11 @@ async fn stock(shop: &Client) {
     assert_eq!(shop.put("/v1/customers/cus_7/payment-methods/9", &card).await.status, 201);
 }
 
-/// Every entry of every transaction, and what each account comes to.
-async fn book(shop: &Client) -> (Vec<[Value; 4]>, Value) {
+/// Every entry of every transaction, and what each account comes to. What is sold is a line of its own kind in each API.
+async fn book(shop: &Client) -> (Vec<Entry>, Value) {
     let transactions = shop.get("/v1/ledger/transactions?limit=100").await.expect(200);
-    let mut entries = Vec::new();
-    for transaction in transactions["data"].as_array().unwrap() {
-        for entry in transaction["entries"].as_array().unwrap() {
-            entries.push([&transaction["type"], &transaction["currency"], &entry["account"], &entry["amount"]].map(Value::clone));
-        }
-    }
-    (entries, shop.get("/v1/ledger/balances").await.expect(200)["data"].clone())
+    let booked = entries(&transactions).into_iter().map(|entry| Entry { is: String::new(), ..entry }).collect();
+    (booked, shop.get("/v1/ledger/balances").await.expect(200)["data"].clone())
 }
 
 async fn native(shop: &Client) -> String {

@@ -63,9 +63,7 @@ fn stands(status: &str, paid: i64, refunded: i64, charged: &[&str]) -> (String, 
 
 /// What nobody is entitled to yet, of one checkout. Minor units.
 async fn unapplied(shop: &Client, id: &str) -> i64 {
-    let transactions = shop.get(&format!("/v1/ledger/transactions?checkout={id}")).await.expect(200);
-    let entries = transactions["data"].as_array().unwrap().iter().flat_map(|transaction| transaction["entries"].as_array().unwrap());
-    entries.filter(|entry| entry["account"] == "unapplied").map(|entry| entry["amount"].as_i64().unwrap()).sum()
+    shop.booked_on(id, "unapplied").await.iter().sum()
 }
 
 async fn late_money_that_was_refused_goes_back_when_it_is_asked_for(system: &System, shop: &Client, receiver: &Receiver) {

@@ -4,4 +4,5 @@
 
 pub mod catalogue;
 pub mod client;
+pub mod ledger;
 pub mod system;
