@@ -180,11 +180,7 @@ fn parts(key: &str, secrets: &[&str]) -> CredentialParts {
 
 fn request(n: u32) -> MoneyRequest {
     let reference = CheckoutId::parse(format!("chk_{n}")).unwrap();
-    serde_json::from_value(serde_json::json!({
-        "kind": AttemptKind::Charge, "key": format!("{reference}_1"), "reference": reference,
-        "amount": Amount::from_minor(100), "currency": Currency::parse("usd").unwrap(),
-    }))
-    .unwrap()
+    MoneyRequest::new(AttemptKind::Charge, reference, 1, Amount::from_minor(100), Currency::USD)
 }
 
 /// With which key the account is charged.

@@ -67,8 +67,8 @@ pub(crate) async fn act(
             outcome
         }
     };
-    tracing::debug!(attempt = n, outcome = name(&outcome), "answered");
-    metrics::counter!("boxoffice_attempts_total", "kind" => attempt.request.kind.as_str(), "outcome" => name(&outcome)).increment(1);
+    tracing::debug!(attempt = n, outcome = outcome.name(), "answered");
+    metrics::counter!("boxoffice_attempts_total", "kind" => attempt.request.kind.as_str(), "outcome" => outcome.name()).increment(1);
     let retry_in = retry_in(attempt, &outcome);
     Ok(Settlement { checkout: checkout.id.clone(), n, lease_token: lease.token.clone(), outcome, retry_in, routing, known: Some(checkout) })
 }
@@ -80,17 +80,5 @@ fn retry_in(attempt: &Attempt, outcome: &Outcome) -> Duration {
         Outcome::NotSent { retry_after, .. } => retry::REFUSED.wait(next, *retry_after),
         Outcome::RequiresAction { .. } | Outcome::RequiresForm { .. } | Outcome::Pending { .. } => retry::POLL.wait(next, None),
         Outcome::Unknown(_) | Outcome::Approved(_) | Outcome::Authorized(_) | Outcome::Declined(_) => retry::RECONCILE.wait(next, None),
-    }
-}
-
-fn name(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Approved(_) => "approved",
-        Outcome::Authorized(_) => "authorized",
-        Outcome::Declined(_) => "declined",
-        Outcome::RequiresAction { .. } | Outcome::RequiresForm { .. } => "requires_action",
-        Outcome::Pending { .. } => "pending",
-        Outcome::Unknown(_) => "unknown",
-        Outcome::NotSent { .. } => "not_sent",
     }
 }

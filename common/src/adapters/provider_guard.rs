@@ -104,7 +104,7 @@ impl<P: PaymentProvider> Guarded<P> {
         if judge.verdict(&outcome) == Verdict::Failed {
             self.note_failure(&outcome);
         }
-        metrics::counter!("boxoffice_provider_calls_total", self.whose.labels([("outcome", outcome_name(&outcome))])).increment(1);
+        metrics::counter!("boxoffice_provider_calls_total", self.whose.labels([("outcome", outcome.name())])).increment(1);
         metrics::histogram!("boxoffice_provider_call_seconds", self.whose.labels([])).record(started.elapsed().as_secs_f64());
         Ok(outcome)
     }
@@ -153,18 +153,6 @@ impl<P: PaymentProvider> PaymentProvider for Guarded<P> {
         let call = self.guarded(attempt.request.reference.as_str(), self.inner.look_up(attempt), Judge::LookUp).await;
         // The request may have been sent long ago: a question that was not put leaves it unknown.
         call.unwrap_or_else(|refusal| Outcome::Unknown(refusal.cause.to_owned()))
-    }
-}
-
-const fn outcome_name(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Approved(_) => "approved",
-        Outcome::Authorized(_) => "authorized",
-        Outcome::Declined(_) => "declined",
-        Outcome::RequiresAction { .. } | Outcome::RequiresForm { .. } => "requires_action",
-        Outcome::Pending { .. } => "pending",
-        Outcome::Unknown(_) => "unknown",
-        Outcome::NotSent { .. } => "not_sent",
     }
 }
 

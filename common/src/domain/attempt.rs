@@ -96,6 +96,29 @@ pub struct MoneyRequest {
     pub off_session: bool,
 }
 
+impl MoneyRequest {
+    /// What attempt `n` of a checkout asks, with nothing but what every request has.
+    pub fn new(kind: AttemptKind, reference: CheckoutId, n: u32, amount: Amount, currency: Currency) -> Self {
+        Self {
+            kind,
+            key: Attempt::key(&reference, n),
+            reference,
+            amount,
+            currency,
+            token: None,
+            push: None,
+            intent: None,
+            target: None,
+            leg: 0,
+            capture_later: false,
+            account: None,
+            visit: None,
+            keep_card: false,
+            off_session: false,
+        }
+    }
+}
+
 /// A customer at a provider's page: to confirm a payment, or to make it there.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Visit {
@@ -254,6 +277,28 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// As it is recorded, before anybody may send it.
+    pub const fn recorded(id: AttemptId, n: u32, provider: String, request: MoneyRequest, now: Timestamp) -> Self {
+        Self {
+            id,
+            n,
+            provider,
+            request,
+            status: AttemptStatus::Started,
+            provider_reference: None,
+            decline_code: None,
+            action: None,
+            lease_token: None,
+            lease_until: None,
+            takeovers: 0,
+            tries: 0,
+            request_id: None,
+            fee: None,
+            reusable: None,
+            created_at: now,
+        }
+    }
+
     /// The idempotency key of attempt `n`: at most 36 characters for ids that we made.
     pub fn key(checkout: &CheckoutId, n: u32) -> String {
         format!("{checkout}_{n}")
@@ -356,6 +401,19 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// As it stands in logs and metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Approved(_) => "approved",
+            Self::Authorized(_) => "authorized",
+            Self::Declined(_) => "declined",
+            Self::RequiresAction { .. } | Self::RequiresForm { .. } => "requires_action",
+            Self::Pending { .. } => "pending",
+            Self::Unknown(_) => "unknown",
+            Self::NotSent { .. } => "not_sent",
+        }
+    }
+
     /// As the answer to a question about an earlier request: that the question was not put says nothing about the request.
     pub fn of_a_question(self) -> Self {
         match self {

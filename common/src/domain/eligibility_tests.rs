@@ -8,7 +8,6 @@ use crate::domain::{
     money::{Amount, Currency},
     order::{Order, Totals},
     scope::Mode,
-    state::Status,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -81,44 +80,14 @@ fn checkout(n: u64, customer: Option<CustomerId>, lines: &[(&str, u32, &[&str])]
         discount_amount: Amount::ZERO,
         tax_amount: Amount::ZERO,
     };
-    Checkout {
-        id: CheckoutId::generate(&entropy, NOW),
-        scope: scope(),
-        status: Status::Queued,
-        version: 1,
-        order: Order {
-            customer,
-            currency: Currency::parse("usd").unwrap(),
-            lines: lines.iter().map(line).collect(),
-            totals: Totals::default(),
-            promo_code: promo.then(|| CatalogueId::parse("CODE").unwrap()),
-            promo_uses_counted: promo,
-            legs: vec![Leg { amount: Amount::ZERO, tender: Tender::Free {} }],
-            success_url: None,
-            cancel_url: None,
-            callback_url: None,
-            callback_state: None,
-            space: None,
-            reference: None,
-            replaces_open: false,
-            origin: None,
-            metadata: serde_json::Map::new(),
-        },
-        amount_paid: Amount::ZERO,
-        amount_refunded: Amount::ZERO,
-        error: None,
-        payment_url: None,
-        closing: None,
-        due_at: None,
-        rescues: 0,
-        expires_at: NOW,
-        created_at: NOW,
-        updated_at: NOW,
-        completed_at: None,
-        attempts: Vec::new(),
-        refunds: Vec::new(),
-        disputes: Vec::new(),
-    }
+    let legs = vec![Leg { amount: Amount::ZERO, tender: Tender::Free {} }];
+    let order = Order {
+        customer,
+        promo_code: promo.then(|| CatalogueId::parse("CODE").unwrap()),
+        promo_uses_counted: promo,
+        ..Order::of(Currency::USD, lines.iter().map(line).collect(), Totals::default(), legs)
+    };
+    Checkout { due_at: None, ..Checkout::queued(CheckoutId::generate(&entropy, NOW), scope(), order, NOW, NOW) }
 }
 
 fn yoga(quantity: u32) -> Checkout {

@@ -61,6 +61,28 @@ pub struct Order {
 }
 
 impl Order {
+    /// What is bought, for how much, and how it is paid; and of all else that an order may have, nothing.
+    pub fn of(currency: Currency, lines: Vec<Line>, totals: Totals, legs: Vec<Leg>) -> Self {
+        Self {
+            customer: None,
+            currency,
+            lines,
+            totals,
+            promo_code: None,
+            promo_uses_counted: false,
+            legs,
+            success_url: None,
+            cancel_url: None,
+            origin: None,
+            callback_url: None,
+            callback_state: None,
+            reference: None,
+            replaces_open: false,
+            space: None,
+            metadata: serde_json::Map::new(),
+        }
+    }
+
     /// What was paid outside: its name, the note for people, and minor units.
     pub fn custom_payments(&self) -> impl Iterator<Item = (&str, Option<&str>, Amount)> {
         self.legs.iter().filter_map(|leg| match &leg.tender {

@@ -14,80 +14,12 @@ fn usd() -> Currency {
 
 fn checkout(status: Status, attempt: AttemptStatus) -> Checkout {
     let (now, id) = (Timestamp::from_millis(1), CheckoutId::parse("chk_1").unwrap());
-    let order = Order {
-        customer: None,
-        currency: usd(),
-        lines: Vec::new(),
-        totals: Totals::default(),
-        promo_code: None,
-        promo_uses_counted: false,
-        legs: Vec::new(),
-        success_url: None,
-        cancel_url: None,
-        callback_url: None,
-        callback_state: None,
-        space: None,
-        reference: None,
-        replaces_open: false,
-        origin: None,
-        metadata: Default::default(),
-    };
-    let request = MoneyRequest {
-        kind: AttemptKind::Charge,
-        reference: id.clone(),
-        key: "chk_1_1".to_owned(),
-        amount: Amount::from_minor(1500),
-        currency: usd(),
-        token: None,
-        push: None,
-        intent: None,
-        target: None,
-        leg: 0,
-        capture_later: false,
-        account: None,
-        visit: None,
-        keep_card: false,
-        off_session: false,
-    };
-    let attempt = Attempt {
-        id: AttemptId::generate(&Entropy::from_seed(1), now),
-        n: 1,
-        provider: "sandbox".to_owned(),
-        request,
-        status: attempt,
-        provider_reference: Some("ch_1".to_owned()),
-        decline_code: None,
-        action: None,
-        lease_token: None,
-        lease_until: None,
-        takeovers: 0,
-        tries: 0,
-        request_id: None,
-        fee: None,
-        reusable: None,
-        created_at: now,
-    };
-    Checkout {
-        id,
-        scope: Scope::new("studio", Mode::Test).unwrap(),
-        status,
-        version: 1,
-        order,
-        amount_paid: Amount::ZERO,
-        amount_refunded: Amount::ZERO,
-        error: None,
-        payment_url: None,
-        closing: None,
-        due_at: None,
-        rescues: 0,
-        expires_at: now,
-        created_at: now,
-        updated_at: now,
-        completed_at: None,
-        attempts: vec![attempt],
-        refunds: Vec::new(),
-        disputes: Vec::new(),
-    }
+    let request = MoneyRequest::new(AttemptKind::Charge, id.clone(), 1, Amount::from_minor(1500), usd());
+    let recorded = Attempt::recorded(AttemptId::generate(&Entropy::from_seed(1), now), 1, "sandbox".to_owned(), request, now);
+    let attempt = Attempt { status: attempt, provider_reference: Some("ch_1".to_owned()), ..recorded };
+    let order = Order::of(usd(), Vec::new(), Totals::default(), Vec::new());
+    let queued = Checkout::queued(id, Scope::new("studio", Mode::Test).unwrap(), order, now, now);
+    Checkout { status, due_at: None, attempts: vec![attempt], ..queued }
 }
 
 fn account() -> EventAccount {

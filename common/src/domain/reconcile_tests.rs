@@ -27,41 +27,15 @@ fn fee(minor: i64) -> Fee {
 
 fn attempt(n: u32, kind: AttemptKind, status: AttemptStatus) -> Attempt {
     let reference = CheckoutId::parse("chk_1").unwrap();
-    let request = MoneyRequest {
-        kind,
-        key: Attempt::key(&reference, n),
-        reference,
-        amount: Amount::from_minor(1500),
-        currency: Currency::USD,
-        token: None,
-        push: None,
-        intent: None,
-        target: None,
-        leg: 0,
-        capture_later: false,
-        account: Some(ProviderAccountId::parse("pac_1").unwrap()),
-        visit: None,
-        keep_card: false,
-        off_session: false,
-    };
+    let (amount, account) = (Amount::from_minor(1500), Some(ProviderAccountId::parse("pac_1").unwrap()));
+    let request = MoneyRequest { account, ..MoneyRequest::new(kind, reference, n, amount, Currency::USD) };
     let is_fee = (kind, status) == (AttemptKind::Charge, AttemptStatus::Approved);
+    let attempt_id = AttemptId::generate(&Entropy::from_seed(1), NOW);
     Attempt {
-        id: AttemptId::generate(&Entropy::from_seed(1), NOW),
-        n,
-        provider: "stripe".to_owned(),
-        request,
         status,
         provider_reference: (status != AttemptStatus::Started && status != AttemptStatus::NotSent).then(|| id(n)),
-        decline_code: None,
-        action: None,
-        lease_token: None,
-        lease_until: None,
-        takeovers: 0,
-        tries: 0,
-        request_id: None,
         fee: is_fee.then(|| fee(74)),
-        reusable: None,
-        created_at: Timestamp::from_millis(HOUR),
+        ..Attempt::recorded(attempt_id, n, "stripe".to_owned(), request, Timestamp::from_millis(HOUR))
     }
 }
 
@@ -71,24 +45,7 @@ fn id(n: u32) -> String {
 
 fn checkout(attempts: Vec<Attempt>) -> Checkout {
     let (now, id) = (Timestamp::from_millis(HOUR), CheckoutId::parse("chk_1").unwrap());
-    let order = Order {
-        customer: None,
-        currency: Currency::USD,
-        lines: Vec::new(),
-        totals: Totals::default(),
-        promo_code: None,
-        promo_uses_counted: false,
-        legs: Vec::new(),
-        success_url: None,
-        cancel_url: None,
-        callback_url: None,
-        callback_state: None,
-        space: None,
-        reference: None,
-        replaces_open: false,
-        origin: None,
-        metadata: Default::default(),
-    };
+    let order = Order::of(Currency::USD, Vec::new(), Totals::default(), Vec::new());
     let mut checkout = Checkout::queued(id, Scope::new("studio", Mode::Test).unwrap(), order, now, now);
     checkout.status = Status::Failed;
     checkout.attempts = attempts;

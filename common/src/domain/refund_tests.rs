@@ -51,32 +51,11 @@ impl Sale {
     fn of(tender: Tender, prices: &[i64]) -> Self {
         let (entropy, now) = (Entropy::from_seed(3), Timestamp::from_millis(1_000_000));
         let total = Amount::from_minor(prices.iter().sum());
-        let order: Order = serde_json::from_value(serde_json::json!({
-            "currency": "usd", "lines": prices.iter().enumerate().map(|(at, price)| line(&entropy, at, *price)).collect::<Vec<_>>(),
-            "totals": Totals { subtotal: total, total, ..Totals::default() }, "legs": [],
-        }))
-        .unwrap();
-        let checkout = Checkout {
-            id: CheckoutId::generate(&entropy, now),
-            scope: Scope::new("studio", Mode::Test).unwrap(),
-            status: Status::Processing,
-            version: 1,
-            order: Order { legs: vec![Leg { amount: total, tender: tender.clone() }], ..order },
-            amount_paid: Amount::ZERO,
-            amount_refunded: Amount::ZERO,
-            error: None,
-            payment_url: None,
-            closing: None,
-            due_at: None,
-            rescues: 0,
-            expires_at: now.after(DAY),
-            created_at: now,
-            updated_at: now,
-            completed_at: None,
-            attempts: Vec::new(),
-            refunds: Vec::new(),
-            disputes: Vec::new(),
-        };
+        let lines = prices.iter().enumerate().map(|(at, price)| line(&entropy, at, *price)).collect();
+        let totals = Totals { subtotal: total, total, ..Totals::default() };
+        let order = Order::of(Currency::USD, lines, totals, vec![Leg { amount: total, tender: tender.clone() }]);
+        let (id, scope) = (CheckoutId::generate(&entropy, now), Scope::new("studio", Mode::Test).unwrap());
+        let checkout = Checkout { status: Status::Processing, due_at: None, ..Checkout::queued(id, scope, order, now, now.after(DAY)) };
         let mut effects = Effects::start(checkout, now);
         if matches!(tender, Tender::Card { .. }) {
             let n = saga::open_charge(&mut effects, 0, &Route::sandbox(), Means::default(), &entropy);

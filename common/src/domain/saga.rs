@@ -45,41 +45,20 @@ fn open(effects: &mut Effects, what: NewAttempt<'_>, means: Means, entropy: &Ent
     let is_charge = what.kind == AttemptKind::Charge;
     let Means { token, push, intent, page, off_session } = means;
     let visit = if is_charge && !off_session { charge::visit(checkout, what.leg, what.route, page, entropy) } else { None };
-    let attempt = Attempt {
-        id: AttemptId::generate(entropy, now),
-        n,
-        provider: what.route.provider.clone(),
-        request: MoneyRequest {
-            kind: what.kind,
-            reference: checkout.id.clone(),
-            key: Attempt::key(&checkout.id, n),
-            amount: what.amount,
-            currency: checkout.order.currency,
-            token,
-            intent,
-            target: what.target,
-            leg: what.leg,
-            capture_later: is_charge && checkout.is_split() && push.is_none() && page.is_none(),
-            push,
-            account: what.route.account.clone(),
-            keep_card: is_charge && what.route.account.is_some() && subscription::starts(checkout),
-            visit,
-            off_session,
-        },
-        status: AttemptStatus::Started,
-        provider_reference: None,
-        decline_code: None,
-        action: None,
-        lease_token: None,
-        lease_until: None,
-        takeovers: 0,
-        tries: 0,
-        request_id: None,
-        fee: None,
-        reusable: None,
-        created_at: now,
+    let request = MoneyRequest {
+        token,
+        intent,
+        target: what.target,
+        leg: what.leg,
+        capture_later: is_charge && checkout.is_split() && push.is_none() && page.is_none(),
+        push,
+        account: what.route.account.clone(),
+        keep_card: is_charge && what.route.account.is_some() && subscription::starts(checkout),
+        visit,
+        off_session,
+        ..MoneyRequest::new(what.kind, checkout.id.clone(), n, what.amount, checkout.order.currency)
     };
-    effects.add_attempt(attempt);
+    effects.add_attempt(Attempt::recorded(AttemptId::generate(entropy, now), n, what.route.provider.clone(), request, now));
     effects.checkout.due_at = Some(now);
     n
 }

@@ -337,23 +337,13 @@ impl Subscription {
     fn checkout(&self, line: Line, token: Secret<String>, now: Timestamp, entropy: &Entropy) -> Result<Checkout, MoneyError> {
         let (subtotal, tax) = (line.amount, line.tax_amount);
         let total = subtotal.plus(tax)?;
+        let legs = vec![Leg { amount: total, tender: Tender::SavedMethod { id: self.method.clone(), token: Some(token), owner: None } }];
+        let totals = Totals { subtotal, discount: Amount::ZERO, tax, total };
         let order = Order {
             customer: Some(self.customer.clone()),
-            currency: self.agreement.currency,
-            lines: vec![line],
-            totals: Totals { subtotal, discount: Amount::ZERO, tax, total },
-            promo_code: None,
-            promo_uses_counted: false,
-            legs: vec![Leg { amount: total, tender: Tender::SavedMethod { id: self.method.clone(), token: Some(token), owner: None } }],
-            success_url: None,
-            cancel_url: None,
             callback_url: self.agreement.callback_url.clone(),
             callback_state: self.agreement.callback_state.clone(),
-            space: None,
-            reference: None,
-            replaces_open: false,
-            origin: None,
-            metadata: serde_json::Map::new(),
+            ..Order::of(self.agreement.currency, vec![line], totals, legs)
         };
         let expires_at = now.after(RENEWAL_DEADLINE);
         Ok(Checkout::queued(CheckoutId::generate(entropy, now), self.scope.clone(), order, now, expires_at))

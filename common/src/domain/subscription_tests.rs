@@ -40,23 +40,14 @@ pub(in crate::domain) fn sale(changes: &Value, now: Timestamp, gives: Option<Giv
     let amount = if period.n == 0 { Amount::ZERO } else { plan.unit_amount };
     let zero = Amount::ZERO;
     let line = Line { id, item, name: plan.name, quantity: 1, unit_amount: amount, amount, discount_amount: zero, tax_amount: zero };
+    let totals = Totals { subtotal: amount, discount: zero, tax: zero, total: amount };
+    let legs = vec![Leg { amount, tender: Tender::card(token().unwrap()) }];
     let order = Order {
         customer: Some(CustomerId::parse("cus_1").unwrap()),
-        currency: plan.currency,
-        totals: Totals { subtotal: amount, discount: zero, tax: zero, total: amount },
-        lines: vec![line],
-        promo_code: None,
-        promo_uses_counted: false,
-        legs: vec![Leg { amount, tender: Tender::card(token().unwrap()) }],
-        success_url: None,
-        cancel_url: None,
         callback_url: Some("https://shop.example/hooks".to_owned()),
         callback_state: Some("state".to_owned()),
-        space: None,
         reference: Some("order-77".to_owned()),
-        replaces_open: false,
-        origin: None,
-        metadata: serde_json::Map::new(),
+        ..Order::of(plan.currency, vec![line], totals, legs)
     };
     let scope = Scope::new("studio", Mode::Test).unwrap();
     let mut checkout = Checkout::queued(CheckoutId::generate(&entropy, now), scope, order, now, now);

@@ -33,44 +33,11 @@ pub fn sale() -> Checkout {
         pricing_plan: None,
         class: None,
     };
-    Checkout {
-        id: CheckoutId::generate(&entropy, NOW),
-        scope: Scope::new("demo", Mode::Test).unwrap(),
-        status: Status::Succeeded,
-        version: 3,
-        order: Order {
-            customer: Some(CustomerId::parse("ada").unwrap()),
-            currency: Currency::parse("usd").unwrap(),
-            lines: vec![line(session("yoga", &[]), 3), line(Item::Custom(Default::default()), 2), line(session("gala", &["A1", "B2"]), 2)],
-            totals: Totals::default(),
-            promo_code: None,
-            promo_uses_counted: false,
-            legs: Vec::new(),
-            success_url: None,
-            cancel_url: None,
-            callback_url: None,
-            callback_state: None,
-            space: None,
-            reference: None,
-            replaces_open: false,
-            origin: None,
-            metadata: serde_json::Map::new(),
-        },
-        amount_paid: Amount::ZERO,
-        amount_refunded: Amount::ZERO,
-        error: None,
-        payment_url: None,
-        closing: None,
-        due_at: None,
-        rescues: 0,
-        expires_at: NOW,
-        created_at: NOW,
-        updated_at: NOW,
-        completed_at: Some(NOW),
-        attempts: Vec::new(),
-        refunds: Vec::new(),
-        disputes: Vec::new(),
-    }
+    let lines = vec![line(session("yoga", &[]), 3), line(Item::Custom(Default::default()), 2), line(session("gala", &["A1", "B2"]), 2)];
+    let order =
+        Order { customer: Some(CustomerId::parse("ada").unwrap()), ..Order::of(Currency::USD, lines, Totals::default(), Vec::new()) };
+    let queued = Checkout::queued(CheckoutId::generate(&entropy, NOW), Scope::new("demo", Mode::Test).unwrap(), order, NOW, NOW);
+    Checkout { status: Status::Succeeded, version: 3, due_at: None, completed_at: Some(NOW), ..queued }
 }
 
 /// For seat B2 of the gala.

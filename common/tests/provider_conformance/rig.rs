@@ -29,21 +29,8 @@ pub const SHORT: Duration = Duration::from_millis(300);
 pub fn charge(entropy: &Entropy, currency: &str, token: &str) -> MoneyRequest {
     let reference = CheckoutId::generate(entropy, Timestamp::from_millis(1_800_000_000_000));
     MoneyRequest {
-        kind: AttemptKind::Charge,
-        key: Attempt::key(&reference, 1),
-        reference,
-        amount: Amount::from_minor(1500),
-        currency: Currency::parse(currency).unwrap(),
         token: Some(Secret::new(token.to_owned())),
-        push: None,
-        intent: None,
-        target: None,
-        leg: 0,
-        capture_later: false,
-        account: None,
-        visit: None,
-        keep_card: false,
-        off_session: false,
+        ..MoneyRequest::new(AttemptKind::Charge, reference, 1, Amount::from_minor(1500), Currency::parse(currency).unwrap())
     }
 }
 
@@ -158,24 +145,8 @@ pub fn about(charge: &MoneyRequest, n: u32, kind: AttemptKind, amount: i64, targ
 }
 
 pub fn attempt(request: &MoneyRequest, status: AttemptStatus) -> Attempt {
-    Attempt {
-        id: AttemptId::parse("pat_1").unwrap(),
-        n: 1,
-        provider: "sandbox".to_owned(),
-        request: request.clone(),
-        status,
-        provider_reference: None,
-        decline_code: None,
-        action: None,
-        lease_token: None,
-        lease_until: None,
-        takeovers: 0,
-        tries: 0,
-        request_id: None,
-        fee: None,
-        reusable: None,
-        created_at: Timestamp::from_millis(0),
-    }
+    let (id, at) = (AttemptId::parse("pat_1").unwrap(), Timestamp::from_millis(0));
+    Attempt { status, ..Attempt::recorded(id, 1, "sandbox".to_owned(), request.clone(), at) }
 }
 
 pub async fn look_up(provider: &SandboxProvider, request: &MoneyRequest) -> Outcome {

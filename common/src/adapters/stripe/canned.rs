@@ -59,21 +59,8 @@ async fn answer(State(script): State<Script>, method: Method, uri: Uri, headers:
 
 pub(super) fn charge(token: &str) -> MoneyRequest {
     MoneyRequest {
-        kind: AttemptKind::Charge,
-        reference: CheckoutId::parse("chk_1").unwrap(),
-        key: "chk_1_1".to_owned(),
-        amount: Amount::from_minor(1500),
-        currency: Currency::USD,
         token: Some(Secret::new(token.to_owned())),
-        push: None,
-        intent: None,
-        target: None,
-        leg: 0,
-        capture_later: false,
-        account: None,
-        visit: None,
-        keep_card: false,
-        off_session: false,
+        ..MoneyRequest::new(AttemptKind::Charge, CheckoutId::parse("chk_1").unwrap(), 1, Amount::from_minor(1500), Currency::USD)
     }
 }
 
@@ -99,23 +86,12 @@ pub(super) fn about(kind: AttemptKind, target: &str, amount: i64) -> MoneyReques
 }
 
 pub(super) fn attempt(request: MoneyRequest, provider_reference: Option<&str>) -> Attempt {
+    let (id, at) = (AttemptId::parse("pat_1").unwrap(), Timestamp::from_millis(1_800_000_000_000));
     Attempt {
-        id: AttemptId::parse("pat_1").unwrap(),
-        n: 1,
-        provider: "stripe".to_owned(),
-        request,
         status: AttemptStatus::Unknown,
         provider_reference: provider_reference.map(str::to_owned),
-        decline_code: None,
-        action: None,
-        lease_token: None,
-        lease_until: None,
-        takeovers: 0,
         tries: 1,
-        request_id: None,
-        fee: None,
-        reusable: None,
-        created_at: Timestamp::from_millis(1_800_000_000_000),
+        ..Attempt::recorded(id, 1, "stripe".to_owned(), request, at)
     }
 }
 

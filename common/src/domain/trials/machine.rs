@@ -25,7 +25,6 @@ use crate::domain::{
     scope::{Mode, Scope},
     secret::Secret,
     settle::{self, Settlement},
-    state::Status,
     time::Timestamp,
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -354,43 +353,8 @@ fn queued(legs: Vec<Leg>, entropy: &Entropy, now: Timestamp) -> Checkout {
         discount_amount: Amount::ZERO,
         tax_amount: Amount::ZERO,
     };
-    let order = Order {
-        customer: None,
-        currency: Currency::parse("usd").unwrap(),
-        lines: vec![line],
-        totals: Totals { subtotal: total, total, ..Totals::default() },
-        promo_code: None,
-        promo_uses_counted: false,
-        legs,
-        success_url: None,
-        cancel_url: None,
-        callback_url: None,
-        callback_state: None,
-        space: None,
-        reference: None,
-        replaces_open: false,
-        origin: None,
-        metadata: serde_json::Map::new(),
-    };
-    Checkout {
-        id: CheckoutId::generate(entropy, now),
-        scope: Scope::new("studio", Mode::Test).unwrap(),
-        status: Status::Queued,
-        version: 1,
-        order,
-        amount_paid: Amount::ZERO,
-        amount_refunded: Amount::ZERO,
-        error: None,
-        payment_url: None,
-        closing: None,
-        due_at: Some(now),
-        rescues: 0,
-        expires_at: now.after(Duration::from_secs(1800)),
-        created_at: now,
-        updated_at: now,
-        completed_at: None,
-        attempts: Vec::new(),
-        refunds: Vec::new(),
-        disputes: Vec::new(),
-    }
+    let totals = Totals { subtotal: total, total, ..Totals::default() };
+    let order = Order::of(Currency::USD, vec![line], totals, legs);
+    let expires_at = now.after(Duration::from_secs(1800));
+    Checkout::queued(CheckoutId::generate(entropy, now), Scope::new("studio", Mode::Test).unwrap(), order, now, expires_at)
 }

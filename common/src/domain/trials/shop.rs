@@ -28,7 +28,6 @@ use crate::domain::{
     tender::{self, Asked},
     time::Timestamp,
 };
-use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -156,31 +155,9 @@ impl Shop {
         redeem::cover(&mut asked, &on).ok()?;
         let legs = tender::legs(&asked, total).ok()?;
         assert_eq!(legs.iter().map(|leg| leg.amount.minor()).sum::<i64>(), total.minor(), "the methods pay the total");
-        let order: Order = serde_json::from_value(json!({
-            "customer": ada, "currency": "usd", "lines": priced.lines, "totals": priced.totals, "promo_code": priced.promo_code, "legs": [],
-        }))
-        .unwrap();
-        Some(Checkout {
-            id: CheckoutId::generate(&self.entropy, NOW),
-            scope: Self::scope(),
-            status: Status::Queued,
-            version: 1,
-            order: Order { legs, ..order },
-            amount_paid: Amount::ZERO,
-            amount_refunded: Amount::ZERO,
-            error: None,
-            payment_url: None,
-            closing: None,
-            due_at: Some(NOW),
-            rescues: 0,
-            expires_at: NOW.after(Duration::from_secs(1_800)),
-            created_at: NOW,
-            updated_at: NOW,
-            completed_at: None,
-            attempts: Vec::new(),
-            refunds: Vec::new(),
-            disputes: Vec::new(),
-        })
+        let order = Order { customer: Some(ada), promo_code: priced.promo_code, ..Order::of(usd(), priced.lines, priced.totals, legs) };
+        let expires_at = NOW.after(Duration::from_secs(1_800));
+        Some(Checkout::queued(CheckoutId::generate(&self.entropy, NOW), Self::scope(), order, NOW, expires_at))
     }
 
     fn world(&self, checkout: &Checkout) -> World {
