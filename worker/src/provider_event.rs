@@ -5,15 +5,15 @@ use crate::{
     lane::{Done, StepError, caught},
 };
 use boxoffice_common::{
-    adapters::provider_events::{AskError, EventSource},
+    adapters::provider_events::{AskError, EventSource, note_end},
     domain::{
         attempt::Outcome,
         checkout::Checkout,
         dispute::{self, ToldDispute},
         id::ProviderEventId,
         provider_event::{
-            About, EventAccount, EventStatus, FeeVerdict, MAX_TRIES, ProviderEvent, Told, ToldFee, ToldMoney, Verdict, Word, judge,
-            judge_fee,
+            About, EventAccount, EventStatus, FeeVerdict, MAX_TRIES, OF_NO_USE, ProviderEvent, Told, ToldFee, ToldMoney, Verdict, Word,
+            is_being_answered, judge, judge_fee,
         },
         settle::Settlement,
     },
@@ -28,6 +28,8 @@ use std::time::Duration;
 
 /// Not a lease that anybody has: a provider's word needs none.
 const NO_LEASE: &str = "provider event";
+/// How long whoever asks the provider just now is given to record its answer, in steps: nothing is lost if he is dead.
+const PATIENCE: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(200), Duration::from_millis(400)];
 
 /// Works on the event, if nobody has.
 pub(crate) async fn run(context: &WorkerContext, work: &Work) -> Result<Done, StepError> {
@@ -48,13 +50,7 @@ pub(crate) async fn run(context: &WorkerContext, work: &Work) -> Result<Done, St
     if !context.store.close_event(&id, status, note).await? {
         return Ok(Done::Finished);
     }
-    let (provider, account) = (event.provider, event.account);
-    if status == EventStatus::NeedsReview {
-        tracing::warn!(event = %id, provider, account, note, "what the provider told changed nothing; somebody has to look");
-    } else {
-        tracing::info!(event = %id, provider, account, status = status.as_str(), note, "told by the provider");
-    }
-    metrics::counter!("boxoffice_provider_events_total", "provider" => provider, "status" => status.as_str()).increment(1);
+    note_end(&id, &event.provider, &event.account, status, note);
     Ok(Done::Finished)
 }
 
@@ -67,6 +63,7 @@ enum End {
 
 const MOVED_NOTE: &str = "it moved its checkout";
 const MOVED: End = End::Now(EventStatus::Done, MOVED_NOTE);
+const NOT_THERE: End = End::Now(EventStatus::Ignored, "there is no such checkout");
 
 /// Decides, and says later of what no other try can be hoped to mend: a row that cannot be read, or our bug. An event has no lease of which
 /// take-overs would count, so each try of it counts here, until a person has to look.
@@ -93,13 +90,14 @@ async fn decide(context: &WorkerContext, event: &ProviderEvent, trace: Option<&s
     };
     match source.read(&event.body) {
         Ok(Told::Ask(about)) => ask(context, event, &*source, &about, trace).await,
-        Ok(told) => {
-            let end = hold_against(context, source.account(), &told, trace).await?;
-            if let (Told::Money(told), End::Now(EventStatus::Done, _)) = (&told, &end) {
-                look_for_fee(context, source.account(), told, trace).await?;
+        Ok(Told::Money(told)) => {
+            let Judged { end, known } = moved(context, source.account(), &told, trace).await?;
+            if let End::Now(EventStatus::Done, _) = &end {
+                look_for_fee(context, source.account(), &told, known, trace).await?;
             }
             Ok(end)
         }
+        Ok(told) => hold_against(context, source.account(), &told, trace).await,
         // The library's words may quote the body.
         Err(_) => Ok(End::Now(EventStatus::NeedsReview, "it cannot be read")),
     }
@@ -108,11 +106,14 @@ async fn decide(context: &WorkerContext, event: &ProviderEvent, trace: Option<&s
 /// Holds what was told against what we have asked for.
 async fn hold_against(context: &WorkerContext, account: &EventAccount, told: &Told, trace: Option<&str>) -> Result<End, StepError> {
     match told {
-        Told::Money(told) => moved(context, account, told, trace).await,
+        Told::Money(told) => Ok(moved(context, account, told, trace).await?.end),
         Told::Dispute(told) => disputed(context, account, told, trace).await,
-        Told::Fee(told) => fee(context, account, told, trace).await,
+        Told::Fee(told) => match context.store.checkout(&told.reference).await? {
+            Some(checkout) => fee(context, account, told, &checkout, trace).await,
+            None => Ok(NOT_THERE),
+        },
         // Whoever was asked has nothing more to say.
-        Told::Ask(_) | Told::Other => Ok(End::Now(EventStatus::Ignored, "of a kind that we do nothing about")),
+        Told::Ask(_) | Told::Other => Ok(End::Now(EventStatus::Ignored, OF_NO_USE)),
     }
 }
 
@@ -162,16 +163,36 @@ impl End {
     }
 }
 
+/// What came of a provider's word on a charge or a refund.
+struct Judged {
+    end: End,
+    /// The checkout as it was read, where nothing was changed because as much is known.
+    known: Option<Checkout>,
+}
+
 /// A provider's word on a charge or a refund: held against its attempt, and settled.
-async fn moved(context: &WorkerContext, account: &EventAccount, told: &ToldMoney, trace: Option<&str>) -> Result<End, StepError> {
-    let Some(checkout) = context.store.checkout(&told.reference).await? else {
-        return Ok(End::Now(EventStatus::Ignored, "there is no such checkout"));
+async fn moved(context: &WorkerContext, account: &EventAccount, told: &ToldMoney, trace: Option<&str>) -> Result<Judged, StepError> {
+    let Some((checkout, verdict)) = judged(context, account, told).await? else { return Ok(Judged { end: NOT_THERE, known: None }) };
+    let end = match carry_out(context, &checkout, verdict, trace).await? {
+        Carried::Known => return Ok(Judged { end: End::Now(EventStatus::Done, "known already"), known: Some(checkout) }),
+        Carried::Moved => MOVED,
+        Carried::Review(why) => End::Now(EventStatus::NeedsReview, why),
+        Carried::Later(why) => End::Later(why),
     };
-    match carry_out(context, &checkout, judge(&checkout, account, told), trace).await? {
-        Carried::Moved => Ok(MOVED),
-        Carried::Known => Ok(End::Now(EventStatus::Done, "known already")),
-        Carried::Review(why) => Ok(End::Now(EventStatus::NeedsReview, why)),
-        Carried::Later(why) => Ok(End::Later(why)),
+    Ok(Judged { end, known: None })
+}
+
+/// Reads what a provider's word is about, and judges. A provider tells of a charge while its answer is on the way to whoever sent it: he settles it, with its fee,
+/// and is given a moment for that. `None`: there is no such checkout.
+async fn judged(context: &WorkerContext, account: &EventAccount, told: &ToldMoney) -> Result<Option<(Checkout, Verdict)>, StoreError> {
+    let mut patience = PATIENCE.into_iter();
+    loop {
+        let Some(checkout) = context.store.checkout(&told.reference).await? else { return Ok(None) };
+        let verdict = judge(&checkout, account, told);
+        match patience.next().filter(|_| is_being_answered(&checkout, &verdict, context.clock.now())) {
+            Some(moment) => tokio::time::sleep(moment).await,
+            None => return Ok(Some((checkout, verdict))),
+        }
     }
 }
 
@@ -207,14 +228,25 @@ pub(crate) async fn carry_out(
     Ok(Carried::Moved)
 }
 
-/// An event tells of a sale and not of what the provider keeps of it: it is asked once, behind the sale. Where it does not know yet, an event
-/// of its own tells when it does.
-async fn look_for_fee(context: &WorkerContext, account: &EventAccount, told: &ToldMoney, trace: Option<&str>) -> Result<(), StepError> {
-    if (told.about, &told.word) == (About::Charge, &Word::Moved) {
-        let told =
-            ToldFee { reference: told.reference.clone(), key: told.key.clone(), provider_reference: told.provider_reference.clone() };
-        fee(context, account, &told, trace).await?;
+/// An event tells of a sale and not of what the provider keeps of it: it is asked once, behind the sale, unless that is in the books. Where it does
+/// not know yet, an event of its own tells when it does. `known` is the checkout as it was just read.
+async fn look_for_fee(
+    context: &WorkerContext,
+    account: &EventAccount,
+    told: &ToldMoney,
+    known: Option<Checkout>,
+    trace: Option<&str>,
+) -> Result<(), StepError> {
+    if (told.about, &told.word) != (About::Charge, &Word::Moved) {
+        return Ok(());
     }
+    let known = match known {
+        None => context.store.checkout(&told.reference).await?,
+        known => known,
+    };
+    let Some(checkout) = known else { return Ok(()) };
+    let told = ToldFee { reference: told.reference.clone(), key: told.key.clone(), provider_reference: told.provider_reference.clone() };
+    fee(context, account, &told, &checkout, trace).await?;
     Ok(())
 }
 
@@ -236,11 +268,14 @@ async fn disputed(context: &WorkerContext, account: &EventAccount, told: &ToldDi
 }
 
 /// A provider knows by now what it keeps of a charge: it is asked, unless that is in the books.
-async fn fee(context: &WorkerContext, account: &EventAccount, told: &ToldFee, trace: Option<&str>) -> Result<End, StepError> {
-    let Some(checkout) = context.store.checkout(&told.reference).await? else {
-        return Ok(End::Now(EventStatus::Ignored, "there is no such checkout"));
-    };
-    let n = match judge_fee(&checkout, account, told) {
+async fn fee(
+    context: &WorkerContext,
+    account: &EventAccount,
+    told: &ToldFee,
+    checkout: &Checkout,
+    trace: Option<&str>,
+) -> Result<End, StepError> {
+    let n = match judge_fee(checkout, account, told) {
         FeeVerdict::Ask(n) => n,
         FeeVerdict::Known => return Ok(End::Now(EventStatus::Done, "known already")),
         FeeVerdict::Later => return Ok(End::Later("its charge is not settled yet")),
@@ -253,7 +288,7 @@ async fn fee(context: &WorkerContext, account: &EventAccount, told: &ToldFee, tr
     if !matches!(&outcome, Outcome::Approved(receipt) if receipt.fee.is_some()) {
         return Ok(End::Later("the provider does not say yet what it keeps"));
     }
-    let Some(moved) = settle(context, &checkout, n, outcome).await? else { return Ok(End::Now(EventStatus::Done, "known already")) };
+    let Some(moved) = settle(context, checkout, n, outcome).await? else { return Ok(End::Now(EventStatus::Done, "known already")) };
     follow::follow(context, moved, trace).await?;
     Ok(MOVED)
 }

@@ -11,8 +11,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 const DRAIN_PATIENCE: Duration = Duration::from_secs(25);
 /// Voids and refunds in hand at once: fewer than new sales, so that they do not hold those up, and enough to share transactions.
 const MONEY_PREFETCH: u16 = 128;
-/// What providers told us, in hand at once.
-const EVENT_PREFETCH: u16 = 32;
+/// What providers told us, in hand at once: enough to share transactions, also while some wait for what whoever asked is about to say.
+const EVENT_PREFETCH: u16 = 128;
 /// Callbacks in hand at once. They wait for strangers most of the time.
 const DELIVERY_PREFETCH: u16 = 256;
 

@@ -182,6 +182,7 @@ impl Site {
             provider: MOLLIE.to_owned(),
             event: payment.to_owned(),
             body: format!("id={payment}"),
+            ignored: None,
         };
         let kept = self.store.keep_hint(hint, payment).await.unwrap();
         if kept == HintKept::Kept {

@@ -16,18 +16,31 @@ use boxoffice_common::{
     },
     config::Config,
     domain::{
-        id::{CheckoutId, Entropy, ProviderEventId},
+        attempt::{Outcome, Receipt},
+        begin::Begin,
+        catalogue::Kind,
+        id::{CatalogueId, CheckoutId, Entropy, LineId, ProviderEventId},
+        leg::{Leg, Tender},
+        line::{Item, Line},
         money::{Amount, Currency},
+        order::{Order, Totals},
         provider_event::{About, EventAccount, EventStatus, MAX_TRIES, ProviderEvent, Told, ToldMoney, Word},
+        routing::to_the_sandbox,
         scope::{Mode, Scope},
         secret::Secret,
+        settle::Settlement,
+        state::Status,
         time::Timestamp,
+        view::QueueEstimate,
     },
     ports::{
         clock::{Clock, SystemClock},
         queue::{DeadLetterOffice, Lane, Queue, Work},
         routes::SandboxOnly,
-        store::{CheckoutStore, NewProviderEvent, ProviderEventStore, UpkeepStore},
+        store::{
+            Accepted, BeginAnswer, CatalogueStore, CheckoutStore, IdempotencyRow, NewCheckout, NewProviderEvent, Next, ProviderEventStore,
+            UpkeepStore,
+        },
     },
 };
 use boxoffice_worker::{Worker, WorkerContext, WorkerSettings};
@@ -37,6 +50,8 @@ use std::{sync::Arc, time::Duration};
 const DAMAGED: &str = "chk_damaged";
 /// What makes the work on an event panic.
 const POISON: &str = "poison";
+/// Whoever asks the provider holds it.
+const LEASE: &str = "whoever asks";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Tells of the checkout that the body names, and panics at poison.
@@ -115,12 +130,80 @@ impl Site {
     async fn keep(&self, body: &str, tries: u32) -> ProviderEventId {
         let id = ProviderEventId::generate(&self.entropy, SystemClock::default().now());
         let (provider, scope) = ("sandbox".to_owned(), Scope::new("test", Mode::Test).unwrap());
-        let new = NewProviderEvent { id: id.clone(), provider, scope, event: id.to_string(), body: body.to_owned() };
+        let new = NewProviderEvent { id: id.clone(), provider, scope, event: id.to_string(), body: body.to_owned(), ignored: None };
         assert!(self.store.keep_event(new).await.unwrap());
         for _ in 0..tries {
             assert!(self.store.put_event_off(&id, Duration::from_secs(3600), "not yet").await.unwrap());
         }
         id
+    }
+
+    /// A place for 15.00 dollars, for which somebody asks the sandbox just now.
+    async fn asked(&self) -> (CheckoutId, u32) {
+        let scope = Scope::new("studio", Mode::Test).unwrap();
+        let session = CatalogueId::parse("yoga").unwrap();
+        let doc = r#"{"name": "Yoga", "starts_at": "2099-01-01T10:00:00Z", "unit_amount": 1500, "currency": "usd", "capacity": 5}"#;
+        self.store.put(&scope, Kind::Session, &session, doc, Some(5), None).await.unwrap();
+        let (now, amount) = (SystemClock::default().now(), Amount::from_minor(1500));
+        let item = Item::Session { session, seats: Vec::new(), offer: None, participants: Vec::new(), pricing_plan: None, class: None };
+        let line = Line {
+            id: LineId::generate(&self.entropy, now),
+            item,
+            name: "Yoga".to_owned(),
+            quantity: 1,
+            unit_amount: amount,
+            amount,
+            discount_amount: Amount::ZERO,
+            tax_amount: Amount::ZERO,
+        };
+        let id = CheckoutId::generate(&self.entropy, now);
+        let order = Order {
+            customer: None,
+            currency: Currency::parse("usd").unwrap(),
+            lines: vec![line],
+            totals: Totals { subtotal: amount, total: amount, ..Totals::default() },
+            promo_code: None,
+            promo_uses_counted: false,
+            legs: vec![Leg { amount, tender: Tender::card(Secret::new("tok_visa".to_owned())) }],
+            success_url: None,
+            cancel_url: None,
+            callback_url: None,
+            callback_state: None,
+            space: None,
+            reference: None,
+            replaces_open: false,
+            origin: None,
+            metadata: serde_json::Map::new(),
+        };
+        let new = NewCheckout {
+            id: id.clone(),
+            scope,
+            order,
+            customer: None,
+            expires_in: Duration::from_secs(1800),
+            idempotency: IdempotencyRow { route: "POST /v1/checkouts".to_owned(), key: id.to_string(), body_hash: "hash".to_owned() },
+            queue: QueueEstimate { position: 0, estimated_wait_ms: 0 },
+        };
+        assert!(matches!(self.store.accept(new).await.unwrap(), Accepted::Created { .. }));
+        let begin = Begin {
+            checkout: id.clone(),
+            lease_token: LEASE.to_owned(),
+            lease_for: PATIENCE,
+            routing: to_the_sandbox(),
+            key_window: Duration::from_secs(3600),
+        };
+        match self.store.begin(begin).await.unwrap() {
+            BeginAnswer { next: Next::Act { n, .. }, .. } => (id, n),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The sandbox's answer to whoever asked.
+    async fn answer(&self, checkout: &CheckoutId, n: u32) {
+        let receipt = Receipt::of("ch_1".to_owned(), Amount::from_minor(1500), Currency::parse("usd").unwrap());
+        let (checkout, lease_token, outcome) = (checkout.clone(), LEASE.to_owned(), Outcome::Approved(receipt));
+        let (retry_in, routing) = (Duration::from_secs(60), to_the_sandbox());
+        self.store.settle(Settlement { checkout, n, lease_token, outcome, retry_in, routing, known: None }).await.unwrap();
     }
 
     /// Hands events to a worker, and answers what has become of each when it has been worked on.
@@ -188,4 +271,25 @@ async fn after_so_many_tries_a_person_has_to_look() {
     assert_eq!(rules.iter().filter(|rule| *rule == "event_needs_review").count(), 2, "{rules:?}");
     // Nobody comes for them any more.
     assert_eq!(site.store.rescue(Lane::Events, Duration::ZERO, None, 10).await.unwrap().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_asks_the_provider_just_now_settles_it_by_its_answer_and_where_none_comes_the_event_does() {
+    let site = Site::open().await;
+    let ((answered, n), (silent, _)) = (site.asked().await, site.asked().await);
+    let (known, moves) = (site.keep(answered.as_str(), 0).await, site.keep(silent.as_str(), 0).await);
+    let answer = async {
+        // The provider told of it before its answer came through.
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        site.answer(&answered, n).await;
+    };
+    let ids = [&known, &moves];
+    let (worked, ()) = tokio::join!(site.work(&ids), answer);
+    let notes: Vec<_> = worked.iter().map(|event| (event.status, event.note.as_deref())).collect();
+    assert_eq!(notes, [(EventStatus::Done, Some("known already")), (EventStatus::Done, Some("it moved its checkout"))]);
+    for id in [&answered, &silent] {
+        let told: Vec<String> = site.store.timeline(id).await.unwrap().into_iter().map(|entry| entry.what).collect();
+        assert_eq!(site.store.checkout(id).await.unwrap().unwrap().status, Status::Succeeded, "{told:?}");
+        assert_eq!(told.iter().filter(|what| *what == "charge.approved").count(), 1, "{told:?}");
+    }
 }

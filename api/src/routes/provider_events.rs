@@ -8,8 +8,13 @@ use axum::{
     response::Response,
 };
 use boxoffice_common::{
-    adapters::provider_events::EventSource,
-    domain::{id::ProviderEventId, provider_event::EventAccount, scope::Scope, time::Timestamp},
+    adapters::provider_events::{EventSource, note_end, of_no_use},
+    domain::{
+        id::ProviderEventId,
+        provider_event::{EventAccount, EventStatus},
+        scope::Scope,
+        time::Timestamp,
+    },
     ports::{
         queue::Lane,
         store::{HintKept, NewProviderEvent},
@@ -89,7 +94,8 @@ pub(crate) struct Kept {
     pub(crate) is_new: bool,
 }
 
-/// Keeps an event of this source, if it is genuine, and has it worked on. Or says why not, for our own log only.
+/// Keeps an event of this source, if it is genuine, and has it worked on, unless its kind says that there is nothing to do. Or says why not, for
+/// our own log only.
 pub(crate) async fn keep(
     ctx: &ApiContext,
     source: &dyn EventSource,
@@ -104,16 +110,20 @@ pub(crate) async fn keep(
     let id = ProviderEventId::generate(ctx.entropy(), ctx.clock().now());
     let EventAccount { provider, account, mode, .. } = source.account();
     let scope = Scope::new(account, *mode).map_err(|_| Problem::Internal)?;
+    let ignored = of_no_use(source, &body);
     let new = NewProviderEvent {
         id: id.clone(),
         scope: scope.clone(),
         provider: (*provider).to_owned(),
         event: event.clone(),
         body: body.clone(),
+        ignored,
     };
     let is_new = ctx.store().keep_event(new).await?;
-    if is_new {
-        ctx.hand_on(Lane::Events, id.as_str(), &scope, trace.as_str());
+    match ignored {
+        _ if !is_new => {}
+        Some(note) => note_end(&id, provider, account, EventStatus::Ignored, note),
+        None => ctx.hand_on(Lane::Events, id.as_str(), &scope, trace.as_str()),
     }
     Ok(Ok(Kept { id, event, body, is_new }))
 }
@@ -141,6 +151,7 @@ async fn take_hint(
         provider: (*provider).to_owned(),
         event: about.to_owned(),
         body: body.to_owned(),
+        ignored: None,
     };
     match ctx.store().keep_hint(new, about).await? {
         HintKept::Kept => ctx.hand_on(Lane::Events, id.as_str(), &scope, trace.as_str()),

@@ -71,6 +71,22 @@ async fn an_event_that_was_signed_just_now_is_kept_once_and_handed_on_once() {
 }
 
 #[tokio::test]
+async fn an_event_of_a_kind_that_we_do_nothing_about_is_kept_once_and_handed_to_nobody() {
+    let server = Server::start().await;
+    let body = r#"{"id": "sev_0", "type": "balance.available"}"#;
+    for _ in 0..2 {
+        let (status, answer) = tell(&server, Told { id: "sev_0", body, sent: body.into(), ..told() }).await;
+        assert_eq!((status, &answer["received"]), (StatusCode::OK, &Value::Bool(true)), "{answer}");
+    }
+    // One behind it that is of use is the first that is handed on.
+    assert_eq!(tell(&server, told()).await.0, StatusCode::OK);
+    let work = server.queued(Lane::Events, 1).await;
+    let handed_on = server.store.provider_event(&ProviderEventId::parse(work[0].id.as_str()).unwrap()).await.unwrap().unwrap();
+    assert_eq!((handed_on.event.as_str(), work.len()), ("sev_1", 1));
+    assert_eq!(server.store.forget_events(Duration::ZERO, 10).await.unwrap(), 1, "it is kept, and done with");
+}
+
+#[tokio::test]
 async fn whatever_is_wrong_with_an_event_it_is_one_and_the_same_refusal_and_nothing_is_kept() {
     let server = Server::start().await;
     let (now, stranger) = (told().at, generate_secret(&Entropy::from_os()));
@@ -85,6 +101,7 @@ async fn whatever_is_wrong_with_an_event_it_is_one_and_the_same_refusal_and_noth
         ("no such account", Told { path: "/webhooks/sandbox/live", ..told() }),
         ("no such provider", Told { path: "/webhooks/stripe/test", ..told() }),
         ("no text as an account", Told { path: "/webhooks/sandbox/%ff", ..told() }),
+        ("a NUL, of which no database keeps a text", Told { body: "{\"id\": \"\0\"}", sent: "{\"id\": \"\0\"}".into(), ..told() }),
         ("too large", Told { body: &large, sent: large.clone().into(), ..told() }),
         ("too long an id", Told { id: &long_id, ..told() }),
         ("no id", Told { id: "", ..told() }),

@@ -98,7 +98,7 @@ impl EventSource for Fake {
     }
 
     fn read(&self, _: &str) -> Result<Told, serde_json::Error> {
-        Ok(Told::Other)
+        Ok(Told::Ask("pi_1".to_owned()))
     }
 }
 

@@ -267,6 +267,7 @@ async fn what_cannot_be_worked_on_is_tried_so_often_and_then_shown(system: &Syst
         provider: "sandbox".to_owned(),
         event: event.to_owned(),
         body: "{}".to_owned(),
+        ignored: None,
     });
     store.keep_event(fresh.clone()).await.unwrap();
     store.keep_event(tried.clone()).await.unwrap();

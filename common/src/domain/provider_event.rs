@@ -20,6 +20,9 @@ use serde::{Deserialize, Serialize};
 /// come to an end by then.
 pub const MAX_TRIES: u32 = 16;
 
+/// What is said of an event of a kind that we do nothing about ([`Told::Other`]).
+pub const OF_NO_USE: &str = "of a kind that we do nothing about";
+
 /// Where an event stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -294,6 +297,13 @@ pub fn judge(checkout: &Checkout, account: &EventAccount, told: &ToldMoney) -> V
             }
         }
     }
+}
+
+/// Whether somebody is asking the provider just now for what a verdict would settle: that answer says as much, and more (its fee).
+pub fn is_being_answered(checkout: &Checkout, verdict: &Verdict, now: Timestamp) -> bool {
+    let Verdict::Settle { n, .. } = verdict else { return false };
+    let is_asking = |attempt: &Attempt| attempt.n == *n && attempt.status == AttemptStatus::Started && attempt.is_leased(now);
+    checkout.attempts.iter().any(is_asking)
 }
 
 /// Decides whether a provider is asked what it keeps of a charge. The answer settles nothing else.

@@ -57,6 +57,23 @@ fn a_word_that_fits_in_every_part_settles_the_attempt() {
 }
 
 #[test]
+fn whoever_asks_just_now_is_about_to_know_as_much_and_whoever_asked_before_is_not() {
+    let (before, now) = (Timestamp::from_millis(1), Timestamp::from_millis(2));
+    let mut asked = checkout(Status::Processing, AttemptStatus::Started);
+    let verdict = judge(&asked, &account(), &told(Word::Moved));
+    assert!(!is_being_answered(&asked, &verdict, before), "nobody holds it");
+    asked.attempts[0].lease_until = Some(now);
+    assert!(is_being_answered(&asked, &verdict, before));
+    assert!(!is_being_answered(&asked, &verdict, now), "his lease is over");
+    assert!(!is_being_answered(&asked, &Verdict::Known, before));
+    for status in [AttemptStatus::Pending, AttemptStatus::RequiresAction, AttemptStatus::Unknown] {
+        let mut waiting = checkout(Status::AwaitingPayment, status);
+        waiting.attempts[0].lease_until = Some(now);
+        assert!(!is_being_answered(&waiting, &verdict, before), "it is not his answer that settles it: {status:?}");
+    }
+}
+
+#[test]
 fn a_fee_is_asked_for_once_of_a_charge_that_an_event_has_settled() {
     let theirs = EventAccount { provider: "stripe", account: "pac_1".to_owned(), mode: Mode::Test, tenant: Some("studio".to_owned()) };
     let told = ToldFee { reference: CheckoutId::parse("chk_1").unwrap(), key: "chk_1_1".to_owned(), provider_reference: "ch_1".to_owned() };

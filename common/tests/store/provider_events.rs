@@ -29,6 +29,7 @@ fn event(shop: &Shop, account: &str, id: &str) -> NewProviderEvent {
         provider: "sandbox".to_owned(),
         event: id.to_owned(),
         body: format!("{{\"id\": \"{id}\", \"who\": \"Zoë 🎫\"}}"),
+        ignored: None,
     }
 }
 
@@ -264,6 +265,68 @@ over_both! {
         assert_eq!((found.body, found.status, found.tries), (first.body.clone(), EventStatus::Pending, 0), "as it came");
         let other = twins.iter().find(|twin| twin.id != first.id).unwrap();
         assert_eq!(shop.store.provider_event(&other.id).await.unwrap(), None);
+    }
+
+    async fn of_many_that_are_kept_together_each_is_told_for_itself(shop) {
+        let before = event(&shop, "test", "sev_before");
+        assert!(shop.store.keep_event(before.clone()).await.unwrap());
+        let twins: Vec<_> = (0..3).map(|_| event(&shop, "test", "sev_twin")).collect();
+        // The first goes by itself, and the others share what follows. One of them was kept before, and its answer was lost.
+        let mut all = vec![event(&shop, "test", "sev_first"), before, event(&shop, "test", "sev_before")];
+        all.extend(twins);
+        all.extend([event(&shop, "test", "sev_alone"), event(&shop, "other", "sev_twin")]);
+        let kept: Vec<bool> = join_all(all.iter().map(|new| shop.store.keep_event(new.clone()))).await.into_iter().map(Result::unwrap).collect();
+        assert_eq!(kept[..3], [true, true, false]);
+        assert_eq!((kept[3..6].iter().filter(|kept| **kept).count(), &kept[6..]), (1, &[true, true][..]), "{kept:?}");
+        for (new, kept) in all.iter().zip(kept) {
+            assert_eq!(shop.store.provider_event(&new.id).await.unwrap().is_some(), kept, "{}", new.event);
+        }
+    }
+
+    async fn events_that_are_large_are_kept_together_all_the_same(shop) {
+        let large = |n: usize| NewProviderEvent { body: "x".repeat(400_000 + n), ..event(&shop, "test", &format!("sev_{n}")) };
+        let all: Vec<_> = (0..8).map(large).collect();
+        assert!(join_all(all.iter().map(|new| shop.store.keep_event(new.clone()))).await.into_iter().all(Result::unwrap));
+        let read = join_all(all.iter().map(|new| shop.store.provider_event(&new.id))).await;
+        for (new, read) in all.iter().zip(read) {
+            assert!(read.unwrap().unwrap().body == new.body, "as it came");
+        }
+    }
+
+    async fn what_is_of_no_use_is_kept_once_and_nobody_comes_for_it(shop) {
+        let new = NewProviderEvent { ignored: Some("of a kind that we do nothing about"), ..event(&shop, "test", "sev_1") };
+        for _ in 0..2 {
+            assert!(shop.store.keep_event(new.clone()).await.unwrap());
+        }
+        assert!(!shop.store.keep_event(event(&shop, "test", "sev_1")).await.unwrap());
+        let kept = shop.store.provider_event(&new.id).await.unwrap().unwrap();
+        assert_eq!((kept.status, kept.note.as_deref(), kept.body), (EventStatus::Ignored, new.ignored, new.body));
+        shop.sql("UPDATE provider_events SET received_at = 1").await;
+        assert_eq!(shop.store.rescue(Lane::Events, Duration::ZERO, None, 10).await.unwrap().len(), 0);
+        assert_eq!(shop.store.repair().await.unwrap(), [""; 0]);
+        shop.assert_clean().await;
+        assert!(!shop.store.close_event(&new.id, EventStatus::Done, "it moved its checkout").await.unwrap(), "an end never changes");
+        assert_eq!(shop.store.forget_events(Duration::ZERO, 10).await.unwrap(), 1);
+    }
+
+    async fn of_many_that_end_together_each_ends_once_and_one_that_cannot_be_read_keeps_no_other_from_being_read(shop) {
+        let all: Vec<_> = (0..6).map(|n| event(&shop, "test", &format!("sev_{n}"))).collect();
+        for new in &all {
+            shop.store.keep_event(new.clone()).await.unwrap();
+        }
+        shop.sql("UPDATE provider_events SET status = 'odd' WHERE event = 'sev_5'").await;
+        let read = join_all(all.iter().map(|new| shop.store.provider_event(&new.id))).await;
+        let is_read: Vec<bool> = read.iter().map(Result::is_ok).collect();
+        assert_eq!(is_read, [true, true, true, true, true, false], "{read:?}");
+        let stranger = event(&shop, "test", "sev_stranger");
+        let ends = [(&all[0], "a"), (&all[1], "b"), (&all[2], "c"), (&all[1], "d"), (&stranger, "e"), (&all[3], "f"), (&all[3], "g")];
+        let ended = join_all(ends.map(|(new, note)| shop.store.close_event(&new.id, EventStatus::Done, note))).await;
+        assert_eq!(ended.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [true, true, true, false, false, true, false]);
+        let mut notes = Vec::new();
+        for new in &all[..5] {
+            notes.push(shop.store.provider_event(&new.id).await.unwrap().unwrap().note);
+        }
+        assert_eq!(notes.iter().map(Option::as_deref).collect::<Vec<_>>(), [Some("a"), Some("b"), Some("c"), Some("f"), None]);
     }
 
     async fn an_event_that_nobody_worked_on_is_found_by_the_rescuer_and_by_the_audit_until_it_is_closed(shop) {

@@ -23,6 +23,7 @@
 //! | `numbers` | numbers for things whose ids are none |
 //! | `provider_accounts`, `provider_health` | accounts with payment providers, and how they do |
 //! | `provider_events` | what providers tell us of their own accord |
+//! | `provider_event_batches` | keeping, reading and ending of such events, many at once |
 //! | `replace` | checkouts that take the place of earlier ones of their reference |
 //! | `settings` | a tenant's settings |
 //! | `tickets` | tickets of which something has become, and their keys |
@@ -58,6 +59,7 @@ mod open;
 mod pay;
 mod payment_methods;
 mod provider_accounts;
+mod provider_event_batches;
 mod provider_events;
 mod provider_health;
 mod read;

@@ -8,6 +8,7 @@ use super::{
     look::Looks,
     numbers::Counts,
     pay::Pays,
+    provider_event_batches::{Ends, EventsById, Keeps},
     read::Checkouts,
     refund::RefundsById,
     refund_open::Refunds,
@@ -37,7 +38,7 @@ static SQLITE: Migrator = sqlx::migrate!("../migrations/sqlite");
 
 /// How long to wait for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections to PostgreSQL per process. Nine of them stay with whoever uses them all the time.
+/// Connections to PostgreSQL per process. Eleven of them at the most stay with whoever uses them all the time.
 const POSTGRES_CONNECTIONS: u32 = 16;
 /// How long a batch waits for company in a crowd. A transaction takes about as long, and costs several times what a row in it does.
 const POSTGRES_LINGER: Duration = Duration::from_millis(8);
@@ -49,6 +50,8 @@ const SQLITE_ROW_BUFFER: usize = 1024;
 /// How long a transaction may stand still between two statements. Nothing is called outside the database in one, so a process that
 /// does is stopped or cut off, and others wait for its locks: checkouts, places. When it goes on it runs its transaction again.
 const IDLE_IN_TRANSACTION_MS: &str = "4000";
+/// How many events of providers one look brings: each may have half a megabyte.
+const EVENTS_AT_ONCE: usize = 32;
 /// Reading connections to SQLite. Two of them stay with whoever uses them all the time.
 const SQLITE_READERS: u32 = 6;
 /// What a reading connection to SQLite may keep of the pages that it has read, in KiB (with a minus, as SQLite counts). Whenever somebody has written since, it forgets
@@ -71,6 +74,9 @@ pub struct SqlStore {
     pub(super) spendables: Batcher<Looks<Spendables>>,
     pub(super) takes: Batcher<Takes>,
     pub(super) records: Batcher<Records>,
+    pub(super) keeps: Batcher<Keeps>,
+    pub(super) ends: Batcher<Ends>,
+    pub(super) event_looks: Batcher<Looks<EventsById>>,
 }
 
 impl SqlStore {
@@ -96,7 +102,9 @@ impl SqlStore {
         let (refunds, refunding) = Batcher::new(Refunds::new(db.seated(), Arc::clone(&entropy)), writes, place());
         let (takes, taking) = Batcher::new(Takes::new(db.seated(), Arc::clone(&entropy)), writes, place());
         let (records, recording) = Batcher::new(Records::new(db.seated()), writes, place());
-        let writing = async move { tokio::join!(accepting, beginning, settling, paying, refunding, taking, recording) };
+        let (keeps, keeping) = Batcher::new(Keeps::new(db.seated()), writes, place());
+        let (ends, ending) = Batcher::new(Ends::new(db.seated()), writes, place());
+        let writing = async move { tokio::join!(accepting, beginning, settling, paying, refunding, taking, recording, keeping, ending) };
         match &db {
             Db::Postgres { .. } => drop(tokio::spawn(writing)),
             Db::Sqlite { .. } => on_its_own_thread(writing)?,
@@ -106,6 +114,7 @@ impl SqlStore {
         let refund_looks = Batcher::start(Looks::new(db.clone()), reads);
         let settings_looks = Batcher::start(Looks::new(db.clone()), reads);
         let spendables = Batcher::start(Looks::new(db.clone()), reads);
+        let event_looks = Batcher::start(Looks::new(db.clone()), BatchLimits { max_items: EVENTS_AT_ONCE, ..reads });
         let counts = Batcher::start(Counts::new(db.clone(), Arc::clone(&entropy)), writes);
         Ok(Self {
             accepts,
@@ -120,6 +129,9 @@ impl SqlStore {
             spendables,
             takes,
             records,
+            keeps,
+            ends,
+            event_looks,
             db,
             entropy,
         })

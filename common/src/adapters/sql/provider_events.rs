@@ -4,8 +4,9 @@ use super::{
     SqlStore,
     apply::apply,
     bulk::Rows,
-    db::{Tx, transact},
+    db::transact,
     jobs_again, load,
+    provider_event_batches::insert,
     value::{Row, Value, corrupt},
 };
 use crate::{
@@ -22,9 +23,9 @@ use crate::{
 };
 use std::time::Duration;
 
-const COLUMNS: &str = "e.id, e.provider, e.account, e.event, e.body, e.status, e.note, e.tries, e.received_at";
+pub(super) const COLUMNS: &str = "e.id, e.provider, e.account, e.event, e.body, e.status, e.note, e.tries, e.received_at";
 
-fn read(row: &Row) -> Result<ProviderEvent, StoreError> {
+pub(super) fn read(row: &Row) -> Result<ProviderEvent, StoreError> {
     let status = row.text(5)?;
     Ok(ProviderEvent {
         id: ProviderEventId::parse(row.text(0)?).map_err(corrupt)?,
@@ -39,39 +40,7 @@ fn read(row: &Row) -> Result<ProviderEvent, StoreError> {
     })
 }
 
-/// Whether it is new.
-async fn insert(tx: &mut Tx<'_>, new: &NewProviderEvent) -> Result<bool, StoreError> {
-    let now = tx.now().await?;
-    let sql = "INSERT INTO provider_events (id, scope, provider, account, event, body, status, tries, rescues, due_at, received_at) \
-               VALUES ({1}, {2}, {3}, {4}, {5}, {6}, 'pending', 0, 0, {7}, {7}) ON CONFLICT (provider, account, event) DO NOTHING";
-    let args: [Value; 7] = [
-        new.id.as_str().into(),
-        new.scope.as_str().into(),
-        new.provider.as_str().into(),
-        new.scope.tenant().into(),
-        new.event.as_str().into(),
-        new.body.as_str().into(),
-        now.into(),
-    ];
-    if tx.execute(sql, None, &args).await? == 1 {
-        return Ok(true);
-    }
-    // This may have run before, and its COMMIT's answer been lost: our own row is no twin.
-    let own = "SELECT 1 FROM provider_events WHERE id = {1}";
-    Ok(!tx.fetch(own, None, &[new.id.as_str().into()]).await?.is_empty())
-}
-
 impl SqlStore {
-    pub(super) async fn insert_event(&self, new: &NewProviderEvent) -> Result<bool, StoreError> {
-        let kept = transact!(self.db, tx => {
-            let fresh = insert(tx, new).await?;
-            failpoint::cross("event.before_commit").await?;
-            Ok(fresh)
-        })?;
-        let _ = failpoint::cross("event.after_commit").await;
-        Ok(kept)
-    }
-
     /// Of two that come at the same moment both may be kept, which costs a question more.
     pub(super) async fn insert_hint(&self, mut hint: NewProviderEvent, about: &str) -> Result<HintKept, StoreError> {
         hint.event = format!("{about}/{}", hint.id);
@@ -96,24 +65,13 @@ impl SqlStore {
             if tx.fetch(waiting, None, &args).await?.len() >= MAX_PENDING_HINTS as usize {
                 return Ok(HintKept::TooMany);
             }
-            insert(tx, &hint).await?;
+            let now = tx.now().await?;
+            insert(tx, &[&hint], now).await?;
             failpoint::cross("event.before_commit").await?;
             Ok(HintKept::Kept)
         })?;
         let _ = failpoint::cross("event.after_commit").await;
         Ok(kept)
-    }
-
-    pub(super) async fn read_event(&self, id: &ProviderEventId) -> Result<Option<ProviderEvent>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM provider_events e WHERE e.id = {{1}}");
-        self.db.read(&sql, None, &[id.as_str().into()]).await?.first().map(read).transpose()
-    }
-
-    pub(super) async fn end_event(&self, id: &ProviderEventId, status: EventStatus, note: &str) -> Result<bool, StoreError> {
-        let sql = "UPDATE provider_events SET status = {2}, note = {3}, due_at = NULL WHERE id = {1} AND status = 'pending'";
-        transact!(self.db, tx => {
-            Ok(tx.execute(sql, None, &[id.as_str().into(), status.as_str().into(), note.into()]).await? == 1)
-        })
     }
 
     pub(super) async fn delay_event(&self, id: &ProviderEventId, by: Duration, note: &str) -> Result<bool, StoreError> {

@@ -1,6 +1,6 @@
 //! The ports' methods, each handed to the file that owns its subject.
 
-use super::{SqlStore, deliveries::Take};
+use super::{SqlStore, deliveries::Take, provider_event_batches::EndOfEvent};
 use crate::{
     domain::{
         attempt::Decline,
@@ -536,7 +536,7 @@ impl ProviderAccountStore for SqlStore {
 #[async_trait]
 impl ProviderEventStore for SqlStore {
     async fn keep_event(&self, event: NewProviderEvent) -> Result<bool, StoreError> {
-        self.insert_event(&event).await
+        self.keeps.call(Arc::new(event)).await
     }
 
     async fn keep_hint(&self, hint: NewProviderEvent, about: &str) -> Result<HintKept, StoreError> {
@@ -544,11 +544,11 @@ impl ProviderEventStore for SqlStore {
     }
 
     async fn provider_event(&self, id: &ProviderEventId) -> Result<Option<ProviderEvent>, StoreError> {
-        self.read_event(id).await
+        self.event_looks.call(id.clone()).await
     }
 
     async fn close_event(&self, id: &ProviderEventId, status: EventStatus, note: &str) -> Result<bool, StoreError> {
-        self.end_event(id, status, note).await
+        self.ends.call(EndOfEvent { id: id.clone(), status, note: note.to_owned() }).await
     }
 
     async fn put_event_off(&self, id: &ProviderEventId, by: Duration, note: &str) -> Result<bool, StoreError> {

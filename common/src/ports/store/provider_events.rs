@@ -25,6 +25,8 @@ pub struct NewProviderEvent {
     pub event: String,
     /// As it came.
     pub body: String,
+    /// Why nothing is to be done about it, where its kind says so: it is kept as ignored, and nobody works on it. `None`: it is due.
+    pub ignored: Option<&'static str>,
 }
 
 /// The most hints of one account that wait to be asked about. One more than that, and whoever sends them is asked to come again.
@@ -44,7 +46,7 @@ pub enum HintKept {
 /// What providers tell us.
 #[async_trait]
 pub trait ProviderEventStore: Send + Sync {
-    /// Makes an event durable and due. `false` when the same one (by provider, account and the provider's id) was kept before.
+    /// Makes an event durable, and due unless it is ignored. `false` when the same one (by provider, account and the provider's id) was kept before.
     async fn keep_event(&self, event: NewProviderEvent) -> Result<bool, StoreError>;
 
     /// Keeps an unsigned notice, of which nothing is believed, as a hint to ask the provider about `about`. Its id is made of `about` and our
