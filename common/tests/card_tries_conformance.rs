@@ -72,6 +72,18 @@ async fn what_is_paid_gives_one_no_back_and_once(tries: Arc<dyn CardTries>) {
     assert_eq!((here.declined.len(), here.open, here.tenant_declined, here.tenant_paid), (2, 0, 3, 1));
 }
 
+async fn what_is_paid_elsewhere_counts_though_nobody_waited_for_it(tries: Arc<dyn CardTries>) {
+    declined(&*tries, "asked", "here", "a").await;
+    let asked = card_try("asked", "here", "b");
+    tries.begin(&asked).await;
+    tries.end(&asked, End::Neither).await;
+    for _ in 0..2 {
+        tries.end(&asked, End::Paid).await;
+    }
+    let here = look(&*tries, "asked", "here").await;
+    assert_eq!((here.declined.len(), here.open, here.tenant_declined, here.tenant_paid), (0, 0, 1, 1));
+}
+
 async fn what_is_under_way_is_known_and_the_same_one_twice_is_one(tries: Arc<dyn CardTries>) {
     for (id, others) in [("a", 0), ("b", 1), ("b", 1), ("a", 1), ("c", 2)] {
         assert_eq!(tries.begin(&card_try("open", "here", id)).await.open, others, "{id}");
@@ -118,6 +130,7 @@ macro_rules! conformance {
 conformance! {
     a_no_counts_once_for_its_network_and_its_tenant_and_is_forgotten
     what_is_paid_gives_one_no_back_and_once
+    what_is_paid_elsewhere_counts_though_nobody_waited_for_it
     what_is_under_way_is_known_and_the_same_one_twice_is_one
     one_after_the_other_has_its_turn
 }

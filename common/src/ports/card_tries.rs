@@ -25,8 +25,9 @@ pub trait CardTries: Send + Sync {
     /// Notes that a try is under way, and tells what is known beside it. Whoever does not let it go on ends it with [`End::Neither`].
     async fn begin(&self, card_try: &CardTry) -> Facts;
 
-    /// Notes what came of it. A refusal counts once, however often it is told. What is paid gives the oldest refusal of its network back:
-    /// where many customers share an address, some mistype.
+    /// Notes what came of it. A refusal counts once, and so does a sale, however often it is told, and whether or not the try is still under
+    /// way: a customer who was asked elsewhere pays, too. What is paid gives the oldest refusal of its network back: where many customers
+    /// share an address, some mistype.
     async fn end(&self, card_try: &CardTry, end: End);
 
     /// Takes a turn among all tries of a tenant, one in every `gap`. `Some`: it is not its turn; how long until then.

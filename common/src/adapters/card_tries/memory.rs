@@ -39,6 +39,7 @@ struct State {
 #[derive(Default)]
 struct Network {
     declined: VecDeque<(String, Instant)>,
+    paid: VecDeque<(String, Instant)>,
     open: VecDeque<(String, Instant)>,
 }
 
@@ -62,13 +63,22 @@ impl Network {
         let keep =
             |list: &mut VecDeque<(String, Instant)>, life: Duration| list.retain(|(_, at)| now.saturating_duration_since(*at) < life);
         keep(&mut self.declined, window);
+        keep(&mut self.paid, window);
         keep(&mut self.open, OPEN_FOR);
     }
 
-    fn close(&mut self, id: &str) -> bool {
-        let before = self.open.len();
+    fn close(&mut self, id: &str) {
         self.open.retain(|(open, _)| open != id);
-        self.open.len() < before
+    }
+
+    /// Whether this try is not in the list yet: the same one told twice counts once.
+    fn is_new_in(list: &mut VecDeque<(String, Instant)>, id: &str, now: Instant) -> bool {
+        let is_new = !list.iter().any(|(known, _)| known == id);
+        if is_new {
+            list.push_back((id.to_owned(), now));
+            list.drain(..list.len().saturating_sub(MOST_KEPT));
+        }
+        is_new
     }
 }
 
@@ -154,22 +164,16 @@ impl CardTries for MemoryCardTries {
         let (now, window) = (Instant::now(), self.window);
         let mut state = self.state();
         let Some(network) = state.network(card_try, now, window) else { return };
-        let was_open = network.close(&card_try.id);
+        network.close(&card_try.id);
         let counts = match end {
             End::Neither => false,
-            End::Declined => {
-                let is_new = !network.declined.iter().any(|(id, _)| *id == card_try.id);
-                if is_new {
-                    network.declined.push_back((card_try.id.clone(), now));
-                    network.declined.drain(..network.declined.len().saturating_sub(MOST_KEPT));
-                }
-                is_new
-            }
+            End::Declined => Network::is_new_in(&mut network.declined, &card_try.id, now),
             End::Paid => {
-                if was_open {
+                let is_new = Network::is_new_in(&mut network.paid, &card_try.id, now);
+                if is_new {
                     network.declined.pop_front();
                 }
-                was_open
+                is_new
             }
         };
         if let Some(tenant) = state.tenant(&card_try.scope, now, window).filter(|_| counts) {

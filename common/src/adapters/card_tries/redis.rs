@@ -38,8 +38,9 @@ impl RedisCardTries {
     /// All keys of a call carry the tag `{tenant/mode}`, so that a cluster keeps them together.
     async fn ask(&self, what: &str, scope: &Scope, network: &str, id: &str, gap: Duration) -> Option<Vec<u64>> {
         let mut cmd: Cmd = redis::cmd("EVALSHA");
-        cmd.arg(self.script.get_hash()).arg(3);
+        cmd.arg(self.script.get_hash()).arg(4);
         cmd.arg(format!("bo:{{{scope}}}:ct:r:{network}")).arg(format!("bo:{{{scope}}}:ct:o:{network}")).arg(format!("bo:{{{scope}}}:ct:t"));
+        cmd.arg(format!("bo:{{{scope}}}:ct:s:{network}"));
         cmd.arg(what).arg(millis(self.window)).arg(millis(OPEN_FOR)).arg(MOST_KEPT).arg(2 * MOST_KEPT).arg(id).arg(millis(gap));
         let answer = self.link.ask(Ask::One(&cmd)).await;
         let numbers = answer
