@@ -144,6 +144,39 @@ async fn heavy_a_subscription_renews_month_by_month_is_tried_again_waits_for_its
     server.process.program().terminate(PATIENCE).await.unwrap();
 }
 
+/// A trial charges nothing, and has a card all the same: the one that was saved is charged when it is over, and no other of its customer's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trial_that_is_begun_with_a_saved_card_is_charged_to_that_card_when_it_is_over() {
+    let mut server = Server::start().await;
+    let plan = json!({"name": "Gym", "unit_amount": 3100, "currency": "usd", "interval": "month", "trial_days": 7});
+    put(&server.shop, "plans", "pln_trial", plan).await;
+    let mut begun = Vec::new();
+    // Each has a card of the other kind, too.
+    for (customer, saved, other) in [("cus_rich", "tok_visa", "tok_declined"), ("cus_poor", "tok_declined", "tok_visa")] {
+        put(&server.shop, "customers", customer, json!({})).await;
+        for (method, token) in [("pm_other", other), ("pm_saved", saved), ("pm_later", other)] {
+            let card = json!({"type": "card", "token": token, "brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2030});
+            server.shop.put(&format!("/v1/customers/{customer}/payment-methods/{method}"), &card).await.expect(201);
+        }
+        let lines = json!([{"type": "plan", "plan": "pln_trial"}]);
+        let saved = json!({"methods": [{"type": "saved_method", "id": "pm_saved"}]});
+        let sale = server.shop.buy(&with(&order(lines, ""), json!({"customer": customer, "payment": saved}))).await;
+        assert_eq!((&sale["status"], &sale["amount_total"]), (&json!("succeeded"), &json!(0)), "{sale}");
+        let trial = server.shop.get(&path(sale["lines"][0]["subscription"].as_str().unwrap(), "")).await.expect(200);
+        assert_eq!((&trial["status"], &trial["payment_method"]), (&json!("trialing"), &json!("pm_saved")));
+        assert_eq!(server.charged(&trial).await, [""; 0], "a trial charges nothing");
+        begun.push(trial);
+    }
+    server.go_to(later(time(&begun[1]["due_at"]), 0)).await;
+    let paid = server.until(&begun[0], |now| now["period"]["n"] == 1).await;
+    assert_eq!((&paid["status"], &paid["period"]["from"]), (&json!("active"), &begun[0]["period"]["until"]));
+    assert_eq!(server.charged(&begun[0]).await, ["captured"]);
+    let refused = server.until(&begun[1], |now| now["failed_renewals"] == 1).await;
+    assert_eq!((&refused["status"], &refused["error"]["code"]), (&json!("past_due"), &json!("card_declined")));
+    assert!(!server.charged(&begun[1]).await.contains(&"captured".to_owned()));
+    server.process.program().terminate(PATIENCE).await.unwrap();
+}
+
 /// The commands of the page, as they stand there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_about_subscriptions_does_what_it_says() {

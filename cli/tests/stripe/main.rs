@@ -13,6 +13,7 @@ mod sales;
 mod studio;
 #[path = "../support/mod.rs"]
 mod support;
+mod trials;
 
 use studio::Studio;
 use support::system::Deployment;
@@ -58,6 +59,15 @@ async fn whoever_dies_at_whichever_byte_a_sale_is_captured_once() {
         let mut studio = Studio::open(deployment).await;
         killed::story(&mut studio).await;
         embedded_pages::killed(&mut studio).await;
+        studio.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trial_is_begun_with_a_card_that_is_kept_and_what_follows_is_charged_to_it() {
+    for deployment in [Deployment::Embedded, Deployment::Distributed] {
+        let mut studio = Studio::open(deployment).await;
+        trials::story(&mut studio).await;
         studio.close().await;
     }
 }
