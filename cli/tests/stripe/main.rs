@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod accounts;
 mod after;
 mod embedded_pages;
 mod killed;
@@ -50,6 +51,7 @@ stories! {
     lost_pages::story as customers_are_sent_to_a_page_whose_address_was_lost_on_the_way;
     after::story as what_comes_after_the_charge_is_in_the_books_and_told;
     reconcile::story as two_books_are_held_against_each_other_and_what_differs_is_told_or_mended;
+    accounts::story as keys_of_the_same_account_take_the_place_of_its_own_and_no_others;
     routes::story as a_charge_goes_where_the_rules_send_it_and_elsewhere_behind_a_definite_no;
 }
 

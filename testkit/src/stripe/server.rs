@@ -47,7 +47,12 @@ const MAX_CONNECTIONS: usize = 16_384;
 /// Everything that the connections share.
 #[derive(Debug)]
 pub(super) struct Shared {
+    /// The key that it began with.
     pub(super) secret_key: String,
+    /// The keys that are good now.
+    pub(super) good_keys: Mutex<Vec<String>>,
+    /// Other accounts whose keys are taken at this address, too.
+    pub(super) neighbours: Mutex<Vec<Arc<Self>>>,
     pub(super) account: Arc<Mutex<Account>>,
     pub(super) clock: Arc<StripeClock>,
     pub(super) keys: Mutex<Keys>,
@@ -150,6 +155,7 @@ async fn answer(shared: Arc<Shared>, shears: Shears, request: Request<Incoming>)
         shared.wake();
         return Ok(respond(answer));
     }
+    let shared = shared.whose(&head.headers);
     let _inside = shared.at_once.enter();
     let mut arrived = shared.arrive(head.method.as_str(), head.uri.path(), head.headers);
     let params = read_params(&arrived.method, query, &body, &arrived.headers);
@@ -218,6 +224,17 @@ fn html(status: u16) -> Answer {
 }
 
 impl Shared {
+    fn takes(&self, secret: &String) -> bool {
+        lock(&self.good_keys).contains(secret)
+    }
+
+    /// The account that a call is for: its key says so. What no account takes is refused by this one.
+    fn whose(self: Arc<Self>, headers: &HeaderMap) -> Arc<Self> {
+        let Some(secret) = secret_of(headers) else { return self };
+        let neighbour = lock(&self.neighbours).iter().find(|neighbour| neighbour.takes(&secret)).cloned();
+        neighbour.unwrap_or(self)
+    }
+
     fn arrive(&self, method: &str, path: &str, headers: HeaderMap) -> Arrived {
         let request = format!("req_{}", lock(&self.requests).secret(14));
         let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).map(str::to_owned);
@@ -330,7 +347,7 @@ impl Shared {
     fn begin(&self, arrived: &Arrived) -> Begun {
         let refused = |refusal: Refusal| Begun::Answered(self.refuse(arrived, &refusal));
         match secret_of(&arrived.headers) {
-            Some(secret) if secret == self.secret_key => {}
+            Some(secret) if self.takes(&secret) => {}
             Some(secret) => {
                 let end = secret.get(secret.len().saturating_sub(4)..).unwrap_or_default();
                 return refused(Refusal::unauthenticated(format!("Invalid API Key provided: ****{end}")));

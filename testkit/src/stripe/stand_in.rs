@@ -77,6 +77,8 @@ impl StripeStandIn {
         let mut requests = Ids::new();
         let secret_key = settings.secret_key.unwrap_or_else(|| format!("sk_test_{}", requests.secret(24)));
         let shared = Arc::new(Shared {
+            good_keys: Mutex::new(vec![secret_key.clone()]),
+            neighbours: Mutex::default(),
             secret_key,
             account,
             clock,
@@ -99,9 +101,28 @@ impl StripeStandIn {
         &self.url
     }
 
-    /// `sk_test_…`.
+    /// `sk_test_…`: the key that it began with.
     pub fn secret_key(&self) -> &str {
         &self.shared.secret_key
+    }
+
+    /// Makes one more key of this account, as rolling it at Stripe's dashboard does: the others are good until they are ended.
+    pub fn roll_key(&self) -> String {
+        let key = format!("sk_test_{}", lock(&self.shared.requests).secret(24));
+        lock(&self.shared.good_keys).push(key.clone());
+        key
+    }
+
+    /// A key is good no more.
+    pub fn end_key(&self, key: &str) {
+        lock(&self.shared.good_keys).retain(|good| good != key);
+    }
+
+    /// Another account, with a book, faults and events of its own, whose keys are taken at this one's address, too. Its pages are at its own.
+    pub async fn neighbour(&self) -> Result<Self, StartError> {
+        let neighbour = Self::start().await?;
+        lock(&self.shared.neighbours).push(Arc::clone(&neighbour.shared));
+        Ok(neighbour)
     }
 
     /// The account's id, `acct_…`.
