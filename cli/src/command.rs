@@ -288,6 +288,9 @@ pub struct Reconcile {
     /// Mends what the provider's own word mends, as if it had come as an event. Needs what a worker needs
     #[arg(long)]
     pub repair: bool,
+    /// Tells it as JSON lines: one for each difference, and a summary in the end
+    #[arg(long)]
+    pub json: bool,
     /// What is younger than this may be under way, and is no difference: 90s, 5m, 1h
     #[arg(long, default_value = "5m")]
     pub grace: String,

@@ -1,5 +1,6 @@
 //! `boxoffice reconcile`: a provider's book held against ours, and what differs mended where that is safe.
 
+mod json;
 mod progress;
 mod report;
 mod seen;
@@ -10,11 +11,16 @@ mod when;
 use crate::{command::Reconcile, exit::Failure, log, wire};
 use boxoffice_common::{
     adapters::{provider_registry::ProviderRegistry, sql::SqlStore},
-    domain::{id::ProviderAccountId, provider_account::ProviderKind, reconcile::Moment},
+    domain::{
+        id::ProviderAccountId,
+        provider_account::{ProviderAccount, ProviderKind},
+        reconcile::Moment,
+    },
     ports::store::{CheckoutStore, ProviderAccountStore, StoredAccount, UpkeepStore},
 };
 use boxoffice_worker::WorkerContext;
 use std::{process::ExitCode, sync::Arc};
+use tally::Tally;
 use walk::{Walk, Window};
 
 /// How many accounts are read at once.
@@ -28,6 +34,28 @@ struct Office {
     registry: Arc<ProviderRegistry>,
     /// Only with `--repair`.
     mender: Option<Arc<WorkerContext>>,
+}
+
+/// For whom it is told, on standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// A report of each account when it was gone through.
+    People,
+    /// JSON lines, as it is found.
+    Json,
+}
+
+/// What came of looking at one account.
+struct Looked {
+    account: ProviderAccount,
+    /// For people.
+    name: String,
+    /// However far it came.
+    tally: Tally,
+    /// Why there was nothing to be looked at: it is disabled, and does not work here.
+    passed_over: Option<String>,
+    /// What kept it from its end.
+    failure: Option<Failure>,
 }
 
 /// Reports what differs; exit 0 when nothing does, or all of it was mended, 1 when something is left, 2 when it could not be looked at.
@@ -59,44 +87,53 @@ async fn reconciled(args: Reconcile) -> Result<bool, Failure> {
         return Err(Failure::Setup("--since has to be before --until, and not in the future".to_owned()));
     }
     let accounts = accounts(&office.store, provider, args.account.as_deref()).await?;
-    let (mut agree, mut failed) = (true, None);
+    let form = if args.json { Form::Json } else { Form::People };
+    let mut looked = Vec::with_capacity(accounts.len());
+    // Whichever fails, the others are looked at all the same.
     for stored in accounts {
-        match one(&office, stored, window, Moment { now, grace }).await {
-            Ok(agrees) => agree &= agrees,
-            // The others are looked at all the same.
-            Err(failure) => {
-                if let Some(before) = failed.replace(failure) {
-                    eprintln!("error: {before}");
-                }
-            }
+        let one = one(&office, stored, window, Moment { now, grace }, form).await;
+        if form == Form::People {
+            report::print(&one);
         }
+        looked.push(one);
     }
-    if let Some(failure) = failed {
-        return Err(failure);
+    if form == Form::Json {
+        json::summary(provider, window, &looked)?;
     }
-    println!("{}", if agree { "the books agree" } else { "the books differ" });
+    let agree = looked.iter().all(|looked| looked.tally.agrees());
+    let mut failed = looked.into_iter().filter_map(|looked| looked.failure).peekable();
+    while let Some(failure) = failed.next() {
+        if failed.peek().is_none() {
+            return Err(failure);
+        }
+        eprintln!("error: {failure}");
+    }
+    if form == Form::People {
+        println!("{}", if agree { "the books agree" } else { "the books differ" });
+    }
     Ok(agree)
 }
 
-/// Whether the books of one account agree in the end. One that is disabled and does not work is told, and is no failure.
-async fn one(office: &Office, stored: StoredAccount, window: Window, moment: Moment) -> Result<bool, Failure> {
+/// Looks at one account. One that is disabled and does not work is told, and is no failure.
+async fn one(office: &Office, stored: StoredAccount, window: Window, moment: Moment, form: Form) -> Looked {
     let opened = office.registry.open(stored);
     let account = opened.account();
     let name = format!("{} ({}, {}, {:?})", account.id, account.provider.as_str(), account.scope, account.name);
+    let mut looked = Looked { account: account.clone(), name, tally: Tally::default(), passed_over: None, failure: None };
     let Some(book) = opened.book() else {
         let problem = opened.problem().unwrap_or("its book cannot be read");
-        let words = format!("{name} does not work here: {problem}; `boxoffice doctor` says what to do");
+        let words = format!("{} does not work here: {problem}; `boxoffice doctor` says what to do", looked.name);
         if account.enabled {
-            return Err(Failure::Setup(words));
+            looked.failure = Some(Failure::Setup(words));
+        } else {
+            looked.passed_over = Some(words);
         }
-        println!("{words}");
-        return Ok(true);
+        return looked;
     };
-    let (tally, gone) = Walk::new(office, book, account, window, moment).run().await;
-    // What was found and mended is told, however far it came.
-    report::print(&name, &tally);
-    gone.map_err(|failure| Failure::Reconcile(name, Box::new(failure)))?;
-    Ok(tally.agrees())
+    let (tally, gone) = Walk::new(office, book, account, window, moment, form).run().await;
+    looked.tally = tally;
+    looked.failure = gone.err().map(|failure| Failure::Reconcile(looked.name.clone(), Box::new(failure)));
+    looked
 }
 
 /// With `--repair` all that a worker has: what is mended is followed up like an event. Otherwise the store and the accounts.

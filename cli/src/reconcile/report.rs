@@ -1,14 +1,25 @@
 //! What is said in the end, on standard output.
 
-use super::tally::{Sides, State, Tally, Totals};
+use super::{
+    Looked,
+    tally::{Sides, State, Totals},
+};
+use crate::exit::Failure;
 use boxoffice_common::domain::{
     money::{Amount, Currency},
     provider_event::About,
     reconcile::{Finding, Sum},
 };
 
-/// Prints what the walk over an account's book came to.
-pub(super) fn print(name: &str, tally: &Tally) {
+/// Prints what the walk over an account's book came to, however far it came. What could not be begun is told as an error.
+pub(super) fn print(Looked { name, tally, passed_over, failure, .. }: &Looked) {
+    if let Some(words) = passed_over {
+        println!("{words}");
+        return;
+    }
+    if matches!(failure, Some(Failure::Setup(_))) {
+        return;
+    }
     println!("{name}: {} payments and {} refunds, {} of somebody else", tally.payments, tally.refunds, tally.others);
     for (finding, state) in &tally.findings {
         println!("  {}", line(finding, *state));

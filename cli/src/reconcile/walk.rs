@@ -1,7 +1,7 @@
 //! The way through one account's book: every row against our attempts, and every attempt of ours that is done against the rows.
 
 use super::{
-    Office,
+    Form, Office, json,
     progress::Progress,
     seen::Seen,
     tally::{Kind, State, Tally},
@@ -57,13 +57,21 @@ pub(super) struct Walk<'o> {
     ours: DoneAt,
     window: Window,
     moment: Moment,
+    form: Form,
     progress: Progress,
     seen: Seen,
     tally: Tally,
 }
 
 impl<'o> Walk<'o> {
-    pub(super) fn new(office: &'o Office, book: Arc<dyn ProviderBook>, account: &ProviderAccount, window: Window, moment: Moment) -> Self {
+    pub(super) fn new(
+        office: &'o Office,
+        book: Arc<dyn ProviderBook>,
+        account: &ProviderAccount,
+        window: Window,
+        moment: Moment,
+        form: Form,
+    ) -> Self {
         let ours = DoneAt {
             provider: account.provider.as_str().to_owned(),
             account: account.id.clone(),
@@ -72,7 +80,7 @@ impl<'o> Walk<'o> {
             until: window.until.min(moment.now.before(moment.grace)),
         };
         let (seen, tally, progress) = (Seen::default(), Tally::default(), Progress::new(account.id.to_string()));
-        Self { office, book, account: EventAccount::of(account), ours, window, moment, progress, seen, tally }
+        Self { office, book, account: EventAccount::of(account), ours, window, moment, form, progress, seen, tally }
     }
 
     /// Goes all the way; what it came to, and what kept it from its end.
@@ -150,9 +158,15 @@ impl<'o> Walk<'o> {
             }
         };
         self.count(about, row, checkout.as_ref());
-        if let Some((finding, state)) = state {
-            self.tally.found(finding, state);
+        state.map_or(Ok(()), |(finding, state)| self.found(finding, state))
+    }
+
+    /// Programs are told at once, and of all; for people it is kept until the account was gone through.
+    fn found(&mut self, finding: Finding, state: State) -> Result<(), Failure> {
+        if self.form == Form::Json {
+            json::difference(&self.account, &finding, state)?;
         }
+        self.tally.found(finding, state);
         Ok(())
     }
 
@@ -181,8 +195,7 @@ impl<'o> Walk<'o> {
             let charged = self.office.store.charged_as(self.account.provider, payment).await?;
             if let Some(finding) = reconcile::unasked(row, &self.account, &charged) {
                 self.tally.theirs(Kind::Refunded, row.money);
-                self.tally.found(finding, State::Left(None));
-                return Ok(());
+                return self.found(finding, State::Left(None));
             }
         }
         self.tally.others += 1;
@@ -257,14 +270,13 @@ impl<'o> Walk<'o> {
             self.count_ours(about, &checkout, &attempt);
             let finding = reconcile::not_in_book(&checkout.id, &attempt, self.moment);
             let state = if finding.is_under_way { State::UnderWay } else { State::Left(None) };
-            self.tally.found(finding, state);
-            return Ok(());
+            return self.found(finding, state);
         };
         // Of another time, its money is none of this window's: neither theirs nor ours is counted.
         let compared = reconcile::compare(&row, about, &self.account, Some(&checkout), self.moment);
         if let Some(finding) = compared.finding {
             let (_, finding, state) = self.mended(about, &row, Some(checkout.clone()), finding).await?;
-            self.tally.found(finding, state);
+            return self.found(finding, state);
         }
         Ok(())
     }

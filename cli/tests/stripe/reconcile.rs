@@ -13,8 +13,33 @@ use boxoffice_testkit::{
     stripe::{Effect, Fault},
 };
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
+/// The members of a difference.
+const DIFFERENCE: [&str; 14] = [
+    "object",
+    "difference",
+    "state",
+    "account",
+    "tenant",
+    "mode",
+    "kind",
+    "provider_reference",
+    "checkout",
+    "attempt",
+    "theirs",
+    "ours",
+    "reason",
+    "advice",
+];
+/// The members of the summary.
+const SUMMARY: [&str; 10] = ["object", "provider", "since", "until", "agrees", "complete", "differ", "mended", "under_way", "accounts"];
+/// The members of an account in it.
+const ACCOUNT: [&str; 12] =
+    ["account", "tenant", "mode", "name", "payments", "refunds", "others", "differ", "mended", "under_way", "error", "totals"];
 const INTENTS: &str = "/v1/payment_intents";
 /// How long a test looks again at what a worker has in hand.
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
@@ -26,6 +51,7 @@ pub async fn story(studio: &Studio) {
     a_refund_that_failed_unheard_is_mended_and_told(studio, &receiver).await;
     a_fee_that_was_missed_is_booked_once(studio).await;
     what_no_word_of_stripes_can_mend_is_reported(studio).await;
+    programs_are_told_the_same_in_lines_of_json(studio).await;
 }
 
 /// Runs it over the last hour, with no grace: its exit code, and what it said.
@@ -187,6 +213,58 @@ async fn what_no_word_of_stripes_can_mend_is_reported(studio: &Studio) {
         assert!(said.contains("difference -6.00; refunded theirs 3.00 ours 0.00 difference 3.00"), "{said}");
     }
     assert_eq!(studio.shop.checkout(lost_id).await["status"], "succeeded");
+}
+
+/// The three differences that are left by now.
+async fn programs_are_told_the_same_in_lines_of_json(studio: &Studio) {
+    let args = ["reconcile", "--provider", "stripe", "--since", "1h", "--grace", "0s", "--json"];
+    let output = studio.system.command(&args).await;
+    assert_eq!(output.status.code(), Some(1), "as without it");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.ends_with('\n') && !said.contains(studio.stripe.secret_key()), "{said}");
+    let mut lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect();
+    let summary = lines.pop().unwrap();
+    let kinds: BTreeSet<&str> = lines.iter().map(|line| line["difference"].as_str().unwrap()).collect();
+    assert_eq!(kinds, BTreeSet::from(["not_in_book", "unasked_refund", "unknown_reference"]), "{said}");
+    for line in &lines {
+        assert_eq!(names(line), DIFFERENCE.map(str::to_owned).into(), "{line}");
+        assert_eq!((&line["object"], &line["state"], &line["account"]), (&json!("difference"), &json!("differs"), &json!(studio.account)));
+        assert!(line["advice"].is_string() && line["reason"].is_null() && line["mode"] == "test", "{line}");
+    }
+    let of = |difference: &str| lines.iter().find(|line| line["difference"] == difference).unwrap();
+    let unasked = of("unasked_refund");
+    assert_eq!((&unasked["kind"], &unasked["theirs"]), (&json!("refund"), &json!({"amount": 300, "currency": "usd"})), "{unasked}");
+    let lost = of("not_in_book");
+    assert_eq!((&lost["kind"], &lost["theirs"], &lost["ours"]["amount"]), (&json!("payment"), &Value::Null, &json!(1500)), "{lost}");
+    assert!(lost["checkout"].as_str().unwrap().starts_with("chk_") && lost["attempt"] == 1, "{lost}");
+    assert_eq!(names(&summary), SUMMARY.map(str::to_owned).into(), "{summary}");
+    let counts = |part: &Value| ["differ", "mended", "under_way"].map(|name| part[name].as_u64().unwrap());
+    assert_eq!(
+        (&summary["object"], &summary["agrees"], &summary["complete"]),
+        (&json!("summary"), &json!(false), &json!(true)),
+        "{summary}"
+    );
+    let [account] = summary["accounts"].as_array().unwrap().as_slice() else { panic!("{summary}") };
+    assert_eq!((names(account), counts(account), counts(&summary)), (ACCOUNT.map(str::to_owned).into(), [3, 0, 0], [3, 0, 0]), "{summary}");
+    let refunded = &account["totals"][0]["refunded"];
+    assert_eq!(refunded, &json!({"theirs": 300, "ours": 0, "difference": 300}), "{summary}");
+    // How it goes stands on standard error; so does what went wrong, and the exit code is that of any run.
+    let progress = String::from_utf8(output.stderr).unwrap();
+    assert!(progress.contains("payments") && progress.contains("our own attempts"), "{progress}");
+    // To be waited for longer than anybody waits.
+    studio.stripe.faults().order(Fault::new(Effect::RateLimit(300)).on("GET", INTENTS));
+    let failed = studio.system.command(&args).await;
+    assert_eq!(failed.status.code(), Some(2), "as without it");
+    let summary: Value = serde_json::from_str(String::from_utf8(failed.stdout).unwrap().lines().last().unwrap()).unwrap();
+    assert_eq!((&summary["agrees"], &summary["complete"]), (&json!(false), &json!(false)), "{summary}");
+    assert!(summary["accounts"][0]["error"].is_string(), "{summary}");
+    let misused = studio.system.command(&["reconcile", "--provider", "stripe", "--since", "yesterday", "--json"]).await;
+    assert!(misused.status.code() == Some(2) && misused.stdout.is_empty(), "what was not begun has no summary");
+}
+
+/// The members of an object.
+fn names(object: &Value) -> BTreeSet<String> {
+    object.as_object().unwrap().keys().cloned().collect()
 }
 
 /// What was paid while nobody listened is found, and sold by `--repair`, once.
