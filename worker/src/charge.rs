@@ -60,7 +60,7 @@ pub(crate) async fn act(
             let began = Instant::now();
             let outcome = match action {
                 Action::Send => provider.send(&attempt.request).await,
-                Action::LookUp => provider.look_up(attempt).await,
+                Action::LookUp | Action::LastLook => provider.look_up(attempt).await,
             };
             failpoint::cross("charge.after_send").await?;
             metrics::histogram!("boxoffice_provider_seconds", "provider" => provider.name()).record(began.elapsed().as_secs_f64());
@@ -70,7 +70,8 @@ pub(crate) async fn act(
     tracing::debug!(attempt = n, outcome = outcome.name(), "answered");
     metrics::counter!("boxoffice_attempts_total", "kind" => attempt.request.kind.as_str(), "outcome" => outcome.name()).increment(1);
     let retry_in = retry_in(attempt, &outcome);
-    Ok(Settlement { checkout: checkout.id.clone(), n, lease_token: lease.token.clone(), outcome, retry_in, routing, known: Some(checkout) })
+    let (is_last_look, lease_token) = (action == Action::LastLook, lease.token.clone());
+    Ok(Settlement { checkout: checkout.id.clone(), n, lease_token, outcome, retry_in, is_last_look, routing, known: Some(checkout) })
 }
 
 /// When to try again, where that is what follows.

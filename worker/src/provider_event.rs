@@ -297,8 +297,16 @@ async fn fee(
 async fn settle(context: &WorkerContext, checkout: &Checkout, n: u32, outcome: Outcome) -> Result<Option<Moved>, StoreError> {
     let routing = context.routes.routing(&checkout.scope).await?;
     let checkout = checkout.id.clone();
-    let settlement =
-        Settlement { checkout, n, lease_token: NO_LEASE.to_owned(), outcome, retry_in: retry::RECONCILE.base, routing, known: None };
+    let settlement = Settlement {
+        checkout,
+        n,
+        lease_token: NO_LEASE.to_owned(),
+        outcome,
+        retry_in: retry::RECONCILE.base,
+        routing,
+        is_last_look: false,
+        known: None,
+    };
     Ok(match context.store.settle(settlement).await? {
         Settled::Moved(moved) => Some(moved),
         Settled::Already(_) => None,

@@ -203,7 +203,10 @@ impl Site {
         let receipt = Receipt::of("ch_1".to_owned(), Amount::from_minor(1500), Currency::parse("usd").unwrap());
         let (checkout, lease_token, outcome) = (checkout.clone(), LEASE.to_owned(), Outcome::Approved(receipt));
         let (retry_in, routing) = (Duration::from_secs(60), to_the_sandbox());
-        self.store.settle(Settlement { checkout, n, lease_token, outcome, retry_in, routing, known: None }).await.unwrap();
+        self.store
+            .settle(Settlement { checkout, n, lease_token, outcome, retry_in, routing, is_last_look: false, known: None })
+            .await
+            .unwrap();
     }
 
     /// Hands events to a worker, and answers what has become of each when it has been worked on.

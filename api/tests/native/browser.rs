@@ -107,6 +107,7 @@ pub(crate) async fn work(server: &Server, id: &str, outcome: Outcome) {
         outcome,
         retry_in: Duration::ZERO,
         routing: boxoffice_common::domain::routing::to_the_sandbox(),
+        is_last_look: false,
         known: None,
     };
     if let Settled::Moved(moved) = server.store.settle(settlement).await.unwrap() {

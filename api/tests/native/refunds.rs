@@ -160,6 +160,7 @@ async fn work_with_a_doubtful_provider(server: &Server, id: &CheckoutId) {
             outcome,
             retry_in,
             routing: boxoffice_common::domain::routing::to_the_sandbox(),
+            is_last_look: false,
             known: None,
         };
         assert!(matches!(server.store.settle(settlement).await.unwrap(), Settled::Moved(_)));

@@ -36,6 +36,7 @@ async fn charged(server: &Server, key: &str, outcome: Outcome) -> String {
         outcome,
         retry_in: Duration::from_secs(1),
         routing: boxoffice_common::domain::routing::to_the_sandbox(),
+        is_last_look: false,
         known: None,
     };
     assert!(matches!(server.store.settle(settlement).await.unwrap(), Settled::Moved(_)));

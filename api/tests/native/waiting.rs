@@ -149,6 +149,7 @@ async fn try_charge(server: &Server, id: &str, lease_token: &str, outcome: Outco
         outcome,
         retry_in: Duration::ZERO,
         routing: boxoffice_common::domain::routing::to_the_sandbox(),
+        is_last_look: false,
         known: None,
     };
     let Settled::Moved(moved) = server.store.settle(settlement).await.unwrap() else { panic!("settled before") };

@@ -86,15 +86,12 @@ fn lasting(checkout: &Value) -> Value {
     lasting
 }
 
-/// The provider took the money, its answer was lost, and the operator did not see it: it is found, and goes back.
+/// The provider took the money, its answer was lost, and its key is good no more: it is looked for and found, and nobody has to decide.
 async fn found_after_all(shop: &Client) {
-    let doubtful = shop.settled(&shop.order(&places("ses_review", 1, "tok_timeout_charged")).await).await;
-    let id = doubtful["id"].as_str().unwrap();
-    assert_eq!((&doubtful["status"], &doubtful["amount_paid"]), (&json!("needs_review"), &json!(0)), "{doubtful}");
+    let sold = shop.settled(&shop.order(&places("ses_review", 1, "tok_timeout_charged")).await).await;
+    let id = sold["id"].as_str().unwrap();
+    assert_eq!((&sold["status"], &sold["amount_paid"]), (&json!("succeeded"), &json!(1500)), "{sold}");
     assert_eq!(shop.charged(id).await, ["captured"]);
-    shop.post(&resolve(&doubtful), &json!({"outcome": "failed"})).await.expect(200);
-    let path = format!("/v1/checkouts/{id}");
-    let back = shop.eventually(&path, |checkout| checkout["amount_refunded"] == 1500).await;
-    assert_eq!((&back["status"], &back["amount_paid"]), (&json!("failed"), &json!(1500)), "{back}");
-    assert_eq!(shop.charged(id).await, ["refunded"]);
+    let timeline = shop.timeline(id).await;
+    assert!(timeline.contains("charge.unknown") && !timeline.contains("needs_review"), "{timeline}");
 }

@@ -13,11 +13,15 @@ use super::{
     refund,
     replace::{self, Turn},
     routing::Routing,
-    saga,
+    saga, settle,
     state::{Status, Step},
     time::Timestamp,
 };
 use std::{sync::Arc, time::Duration};
+
+/// How long what is not known is looked for behind its key's window, at the most; where the window is shorter, as long again. *Because* what is not
+/// known by then has met a provider that was down for as long, and a look finds the payment when it is back, where a person would have to.
+const LOOKED_FOR: Duration = Duration::from_secs(3600);
 
 /// A worker's request to work on a checkout.
 #[derive(Debug, Clone)]
@@ -47,6 +51,8 @@ pub enum Action {
     Send,
     /// Ask the provider what became of it.
     LookUp,
+    /// The same, for the last time: what does not answer now is a person's.
+    LastLook,
 }
 
 /// The decision.
@@ -197,18 +203,13 @@ fn resume(checkout: Checkout, n: u32, ask: &Begin, now: Timestamp, entropy: &Ent
     if died_holding {
         attempt.takeovers += 1;
     }
-    // Behind an operator's decision a charge is only looked up, which needs no key that is still good: as long as it was pursued before. So
-    // is a refund that was under way before, once its key is good no more.
-    let pursued = ended.filter(|&end| is_charge || is_old_refund(attempt, end));
-    let pursued_from = pursued.unwrap_or(attempt.created_at);
-    let never_looked = pursued.is_some() && attempt.tries == 0;
     let (takeovers, status, leg) = (attempt.takeovers, attempt.status, attempt.request.leg);
-    let window_ends = pursued_from.after(ask.key_window_of(attempt));
     if died_holding {
         effects.note("lease.taken_over", format!("attempt {n}, time {takeovers}"));
     }
     if takeovers > MAX_TAKEOVERS {
-        return review(effects, n, "its workers died or stalled too often");
+        leave_to_operator(&mut effects, n, "its workers died or stalled too often")?;
+        return Ok(Begun::Moved(Box::new(effects)));
     }
     let may_void = status.is_the_customers() && !effects.checkout.has_asked_to_void(leg);
     let waits_for_customer = may_void && effects.checkout.status == Status::AwaitingPayment;
@@ -222,14 +223,25 @@ fn resume(checkout: Checkout, n: u32, ask: &Begin, now: Timestamp, entropy: &Ent
         lease(&mut effects, n, ask, now)?;
         return Ok(Begun::Act { effects: Box::new(effects), n, action: Action::Send });
     }
-    // A key that was never used has no window yet, and who waits for a customer only looks.
-    if now > window_ends && !never_sent && !waits_for_customer && !never_looked {
-        return review(effects, n, "the provider gave no definite answer while its key was good");
-    }
     lease(&mut effects, n, ask, now)?;
     let attempt = effects.attempt(n)?.clone();
     let action = action_for(&effects.checkout, &attempt, ask, now);
     Ok(Begun::Act { effects: Box::new(effects), n, action })
+}
+
+/// What is left to be done once the attempt's key is good no more: sent again it would be a second one, so that it is only looked for.
+fn look_behind_window(checkout: &Checkout, attempt: &Attempt, ask: &Begin, now: Timestamp) -> Option<Action> {
+    // Behind an operator's decision a charge is only looked up, which needs no key that is still good: as long as it was pursued before. So
+    // is a refund that was under way before, once its key is good no more.
+    let is_charge = attempt.request.kind == AttemptKind::Charge;
+    let pursued = checkout.completed_at.filter(|&end| is_charge || is_old_refund(attempt, end));
+    let window = ask.key_window_of(attempt);
+    let window_ends = pursued.unwrap_or(attempt.created_at).after(window);
+    match now {
+        now if now <= window_ends => None,
+        now if now <= window_ends.after(window.min(LOOKED_FOR)) => Some(Action::LookUp),
+        _ => Some(Action::LastLook),
+    }
 }
 
 /// Whether it was to give money back before the end.
@@ -240,6 +252,14 @@ fn is_old_refund(attempt: &Attempt, end: Timestamp) -> bool {
 fn action_for(checkout: &Checkout, attempt: &Attempt, ask: &Begin, now: Timestamp) -> Action {
     debug_assert!(checkout.status != Status::Queued);
     let was_perhaps_sent = attempt.status != AttemptStatus::Started || attempt.takeovers > 0;
+    let waits_for_customer = attempt.status.is_the_customers() && checkout.status == Status::AwaitingPayment;
+    // A key that was never used has no window yet, and who waits for a customer only looks.
+    if was_perhaps_sent
+        && !waits_for_customer
+        && let Some(look) = look_behind_window(checkout, attempt, ask, now)
+    {
+        return look;
+    }
     let is_old = was_perhaps_sent && checkout.completed_at.is_some_and(|end| is_old_refund(attempt, end));
     if is_old && now > attempt.created_at.after(ask.key_window_of(attempt)) {
         // Its key is good no more: sent again it would give the money back twice.
@@ -258,31 +278,23 @@ fn action_for(checkout: &Checkout, attempt: &Attempt, ask: &Begin, now: Timestam
 }
 
 /// Nobody may try again: an operator decides.
-fn review(mut effects: Effects, n: u32, why: &str) -> Result<Begun, DecideError> {
+pub(super) fn leave_to_operator(effects: &mut Effects, n: u32, why: &str) -> Result<(), DecideError> {
     let attempt = effects.attempt(n)?;
     attempt.status = AttemptStatus::NeedsReview;
     attempt.lease_until = None;
     let is_charge = attempt.request.kind == AttemptKind::Charge;
     effects.note("attempt.needs_review", format!("attempt {n}: {why}"));
-    refund::in_doubt(&mut effects, n)?;
+    refund::in_doubt(effects, n)?;
     if effects.checkout.status.is_terminal() {
         // Of a charge an operator has decided already; it was only looked for in case the decision was wrong.
         if !is_charge {
             effects.ask_for_review();
         }
-        effects.checkout.due_at = effects.checkout.open_attempt().map(|_| now_of(&effects));
-        return Ok(Begun::Moved(Box::new(effects)));
+        let now = effects.checkout.updated_at;
+        effects.checkout.due_at = effects.checkout.open_attempt().map(|_| now);
+        return Ok(());
     }
-    if effects.checkout.status != Status::Reconciling {
-        effects.step(Step::Reconcile)?;
-    }
-    effects.checkout.due_at = None;
-    effects.step(Step::Review)?;
-    Ok(Begun::Moved(Box::new(effects)))
-}
-
-fn now_of(effects: &Effects) -> Timestamp {
-    effects.checkout.updated_at
+    settle::review(effects)
 }
 
 fn lease(effects: &mut Effects, n: u32, ask: &Begin, now: Timestamp) -> Result<(), DecideError> {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::{
     attempt::{Outcome, Receipt},
-    begin::{self, Begin, Begun},
+    begin::{self, Action, Begin, Begun},
     charge::Means,
     eligibility::World,
     id::{CatalogueId, JobId},
@@ -105,15 +105,15 @@ impl Sale {
         let ask =
             Begin { checkout, lease_token: lease_token.clone(), lease_for, routing: crate::domain::routing::to_the_sandbox(), key_window };
         let begun = begin::begin(self.checkout.clone(), &ask, &mut World::default(), self.now, &self.entropy).unwrap();
-        let n = match begun {
+        let (n, action) = match begun {
             Begun::Done | Begun::Busy(_) => return false,
             Begun::Moved(effects) => {
                 self.apply(*effects);
                 return true;
             }
-            Begun::Act { effects, n, .. } => {
+            Begun::Act { effects, n, action } => {
                 self.apply(*effects);
-                n
+                (n, action)
             }
         };
         let outcome = answer(&self.checkout.attempts.iter().find(|attempt| attempt.n == n).unwrap().request.amount);
@@ -125,6 +125,7 @@ impl Sale {
             outcome,
             retry_in,
             routing: crate::domain::routing::to_the_sandbox(),
+            is_last_look: action == Action::LastLook,
             known: None,
         };
         let effects = settle::settle(self.checkout.clone(), &what, self.now, &self.entropy).unwrap().unwrap();

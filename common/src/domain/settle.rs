@@ -2,7 +2,7 @@
 
 use super::{
     attempt::{Attempt, AttemptKind, AttemptStatus, CustomerAction, Decline, MAX_REFUSALS, Outcome, Receipt},
-    charge,
+    begin, charge,
     checkout::{Checkout, Closing},
     effects::{DecideError, Effects},
     error::{Code, CodedError},
@@ -32,6 +32,8 @@ pub struct Settlement {
     pub outcome: Outcome,
     /// When to try again, where that is what follows.
     pub retry_in: Duration,
+    /// Whether nobody looks again: where this is no answer, a person has to find one.
+    pub is_last_look: bool,
     /// Where charges go that follow.
     pub routing: Arc<Routing>,
     /// The checkout as `begin` left it: while its version is still this, it need not be read again.
@@ -86,6 +88,13 @@ pub fn settle(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &E
         (_, Outcome::Unknown(cause)) => unknown(&mut effects, what, cause)?,
         (_, Outcome::NotSent { cause, .. }) => not_sent(&mut effects, what, cause, entropy)?,
     }
+    if what.is_last_look && !definite && is_left_without_answer(&effects.checkout, what.n) {
+        begin::leave_to_operator(
+            &mut effects,
+            what.n,
+            "nobody could find out what became of it, neither by its key nor by looking for it",
+        )?;
+    }
     saga::drop_needless_voids(&mut effects)?;
     if is_over(&effects.checkout) {
         // The charge had its no by itself, from whomever, and there was nothing left to be taken back.
@@ -103,6 +112,12 @@ pub fn settle(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &E
         effects.checkout.due_at = Some(now);
     }
     Ok(Some(effects))
+}
+
+/// Whether the last look has left it as it was: no customer is waited for, and no undo was opened that goes first.
+fn is_left_without_answer(checkout: &Checkout, n: u32) -> bool {
+    let is_open = checkout.attempts.iter().any(|attempt| attempt.n == n && attempt.status.is_open());
+    is_open && checkout.status != Status::AwaitingPayment && !checkout.open_attempt().is_some_and(is_fresh)
 }
 
 /// What is known already may have been told by an event, which says nothing of the provider's fee: the answer does.

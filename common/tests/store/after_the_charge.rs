@@ -39,7 +39,8 @@ async fn answered(shop: &Shop, id: &CheckoutId, outcome: Outcome) {
     let begun = shop.store.begin(Begin { checkout, lease_token, lease_for, routing: routing(), key_window: WINDOW }).await.unwrap();
     let Next::Act { n, .. } = begun.next else { panic!("{begun:?}") };
     let (checkout, retry_in) = (id.clone(), Duration::from_millis(1));
-    let settlement = Settlement { checkout, n, lease_token: token, outcome, retry_in, routing: routing(), known: None };
+    let settlement =
+        Settlement { checkout, n, lease_token: token, outcome, retry_in, routing: routing(), is_last_look: false, known: None };
     assert!(matches!(shop.store.settle(settlement).await.unwrap(), Settled::Moved(_)));
 }
 

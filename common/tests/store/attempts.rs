@@ -29,7 +29,8 @@ async fn charged(shop: &Shop, session: &CatalogueId, account: &str, outcome: Out
     let begin = Begin { checkout: id.clone(), lease_token: token.clone(), lease_for, routing: routing(account), key_window };
     let Next::Act { n, .. } = shop.store.begin(begin).await.unwrap().next else { panic!("nothing to do") };
     let (checkout, retry_in) = (id.clone(), Duration::from_secs(60));
-    let settlement = Settlement { checkout, n, lease_token: token, outcome, retry_in, routing: routing(account), known: None };
+    let settlement =
+        Settlement { checkout, n, lease_token: token, outcome, retry_in, routing: routing(account), is_last_look: false, known: None };
     assert!(matches!(shop.store.settle(settlement).await.unwrap(), Settled::Moved(_)));
     id
 }

@@ -4,7 +4,7 @@ use boxoffice_common::{
     adapters::sql::SqlStore,
     domain::{
         attempt::{Decline, Outcome, Receipt},
-        begin::Begin,
+        begin::{Action, Begin},
         catalogue::{Kind, PromoCode, Session},
         checkout::Checkout,
         customer::Customer,
@@ -168,6 +168,11 @@ impl Shop {
     }
 
     pub async fn try_settle(&self, id: &CheckoutId, n: u32, token: &str, outcome: Outcome) -> Result<Settled, StoreError> {
+        self.settle_look(id, n, token, outcome, false).await
+    }
+
+    /// What came of a look, or of a send.
+    async fn settle_look(&self, id: &CheckoutId, n: u32, token: &str, outcome: Outcome, is_last_look: bool) -> Result<Settled, StoreError> {
         let retry_in = Duration::from_secs(60);
         self.store
             .settle(Settlement {
@@ -177,6 +182,7 @@ impl Shop {
                 outcome,
                 retry_in,
                 routing: boxoffice_common::domain::routing::to_the_sandbox(),
+                is_last_look,
                 known: None,
             })
             .await
@@ -216,11 +222,13 @@ impl Shop {
         self.sql(&format!("UPDATE checkouts SET due_at = 1 WHERE id = '{id}' AND due_at IS NOT NULL")).await;
     }
 
-    /// As if the provider's key window had passed without an answer.
+    /// As if the provider's key window had passed without an answer, and the last look had found nothing.
     pub async fn exhaust_window(&self, id: &CheckoutId) {
         self.make_due(id).await;
         self.sql(&format!("UPDATE attempts SET created_at = 1 WHERE checkout = '{id}'")).await;
-        self.try_begin(id, "last", Duration::from_secs(1)).await.unwrap();
+        let answer = self.try_begin(id, "last", Duration::from_secs(1)).await.unwrap();
+        let Next::Act { n, action: Action::LastLook, .. } = answer.next else { panic!("{answer:?}") };
+        self.settle_look(id, n, "last", Outcome::Unknown("not found".to_owned()), true).await.unwrap();
     }
 
     pub async fn break_counter(&self, id: &CatalogueId) {

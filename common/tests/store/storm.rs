@@ -84,7 +84,16 @@ impl Actor {
             };
             let known = (self.roll(2) == 0).then_some(checkout);
             let routing = boxoffice_common::domain::routing::to_the_sandbox();
-            let settlement = Settlement { checkout: id.clone(), n, lease_token: token, outcome, retry_in: Duration::ZERO, routing, known };
+            let settlement = Settlement {
+                checkout: id.clone(),
+                n,
+                lease_token: token,
+                outcome,
+                retry_in: Duration::ZERO,
+                routing,
+                is_last_look: false,
+                known,
+            };
             self.store.settle(settlement).await.unwrap();
         }
     }

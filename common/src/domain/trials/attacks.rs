@@ -26,7 +26,8 @@ fn in_review(fate: Fate, net: Net) -> Machine {
     let mut machine = Machine::new(fate);
     machine.work_with(net);
     machine.wait(WINDOW * 2);
-    machine.begin();
+    // Nobody can be asked.
+    machine.work_with(Net::RequestLost);
     assert_eq!(machine.checkout.status, Status::NeedsReview);
     machine
 }

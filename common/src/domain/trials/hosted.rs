@@ -289,7 +289,7 @@ fn second_try_in_review(fate: Fate, net: Net) -> Machine {
     assert!(machine.pay(2));
     machine.work_with(net);
     machine.wait(WINDOW * 2);
-    machine.begin();
+    machine.work_with(Net::RequestLost);
     assert_eq!(machine.checkout.status, Status::NeedsReview);
     machine
 }

@@ -139,7 +139,7 @@ fn undo_in_doubt(gone: bool) -> Machine {
     assert_eq!((refund.request.kind, machine.unapplied), (AttemptKind::Refund, -500));
     machine.work_with(if gone { Net::AnswerLost } else { Net::RequestLost });
     machine.wait(WINDOW * 2);
-    machine.begin();
+    machine.work_with(Net::RequestLost);
     assert_eq!((machine.checkout.status, machine.unapplied), (Status::NeedsReview, -500));
     machine
 }

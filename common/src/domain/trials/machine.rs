@@ -197,7 +197,7 @@ impl Machine {
             (Net::Refused, _) => Outcome::NotSent { cause: "refused".to_owned(), retry_after: None },
             (Net::RequestLost, _) => Outcome::Unknown("no answer".to_owned()),
             (Net::Well, Action::Send) => self.execute(&hand.attempt.request),
-            (Net::Well, Action::LookUp) => self.told(&hand.attempt.request),
+            (Net::Well, Action::LookUp | Action::LastLook) => self.told(&hand.attempt.request),
             (Net::AnswerLost, action) => {
                 if action == Action::Send {
                     self.execute(&hand.attempt.request);
@@ -210,11 +210,11 @@ impl Machine {
 
     /// The worker in place `at` records what it was told, if anything; `keep`: its answer to the COMMIT was lost, it does so again.
     pub(super) fn settle(&mut self, at: usize, keep: bool) -> bool {
-        let Some(Hand { n, token, answer: Some(outcome), .. }) = self.hands.get(at).cloned() else { return false };
+        let Some(Hand { n, token, action, answer: Some(outcome), .. }) = self.hands.get(at).cloned() else { return false };
         if !keep {
             self.hands.remove(at);
         }
-        self.record(n, &token, outcome)
+        self.record_last(n, &token, outcome, action == Action::LastLook)
     }
 
     /// `begin`, `ask`, `settle` by one worker without any trouble.
@@ -232,6 +232,11 @@ impl Machine {
     }
 
     pub(super) fn record(&mut self, n: u32, token: &str, outcome: Outcome) -> bool {
+        self.record_last(n, token, outcome, false)
+    }
+
+    /// The same, of a look behind which nobody looks again.
+    fn record_last(&mut self, n: u32, token: &str, outcome: Outcome, is_last_look: bool) -> bool {
         let tries = self.checkout.attempts.iter().find(|attempt| attempt.n == n).map_or(0, |attempt| attempt.tries);
         let retry_in = Duration::from_secs(1 << tries.min(20)).min(MAX_RETRY);
         let what = Settlement {
@@ -241,6 +246,7 @@ impl Machine {
             outcome,
             retry_in,
             routing: Arc::clone(&self.routing),
+            is_last_look,
             known: None,
         };
         let effects = settle::settle(self.checkout.clone(), &what, self.now, &self.entropy).unwrap();

@@ -9,9 +9,10 @@
 //! | `property` | moves at random |
 //! | `events` | what the provider tells of its own accord |
 //! | `balance` | payments of which a balance pays a part, at random |
-//! | `asked_after_all` | a customer who is asked, and the answer that says so is lost |
 //! | `hosted` | payments on our own page, a promise each |
 //! | `hosted_property` | the same with moves at random |
+//! | `asked_after_all` | a customer who is asked, and the answer that says so is lost |
+//! | `last_look` | what is not known when its key is good no more |
 //! | `late_money` | money that is nobody's and does not go back by itself |
 //! | `routing` | several accounts, of which some say no for themselves |
 //! | `take_back` | a customer who is asked, and wants to pay in another way |
@@ -24,6 +25,7 @@ mod balance;
 mod events;
 mod hosted;
 mod hosted_property;
+mod last_look;
 mod late_money;
 mod machine;
 mod must_hold;

@@ -209,6 +209,7 @@ impl Shop {
                 outcome,
                 retry_in: Duration::ZERO,
                 routing: crate::domain::routing::to_the_sandbox(),
+                is_last_look: false,
                 known: None,
             };
             let effects = settle::settle(checkout, &what, NOW, &self.entropy).unwrap().unwrap();
