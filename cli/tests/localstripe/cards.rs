@@ -66,3 +66,49 @@ async fn a_card_that_cannot_be_kept_is_a_definite_no() {
     let Outcome::Declined(no) = rig.provider.send(&rig.charge("cus_nobody:pm_card_visa")).await else { panic!("not declined") };
     assert_eq!(no.decline_code, "invalid_request_error");
 }
+
+/// A subscription's first payment, whose card is to be charged again.
+#[tokio::test]
+async fn a_card_that_is_kept_with_its_first_payment_is_asked_for_with_a_word_that_it_does_not_know() {
+    let rig = Rig::start().await;
+    let request = MoneyRequest { keep_card: true, ..rig.charge("pm_card_visa") };
+    let no = declined(rig.provider.send(&request).await);
+    assert_eq!(no.decline_code, "invalid_request_error", "{no:?}");
+    assert!(rig.stripe.all("payment_intents").await.is_empty(), "a definite no leaves no payment behind");
+    let customers = rig.stripe.all("customers").await;
+    let customer = &customers[0];
+    let label = json!({"reference": request.reference.as_str(), "account": crate::rig::ACCOUNT});
+    assert_eq!((customers.len(), &customer["metadata"]), (1, &label), "the one that it was to be kept with");
+    assert!(cards_of(&rig, customer["id"].as_str().unwrap()).await.is_empty());
+    // Each under a key of its own.
+    let keys: Vec<(String, String)> = rig
+        .way
+        .seen()
+        .into_iter()
+        .filter(|seen| seen.method == "POST")
+        .map(|seen| {
+            let key = seen.headers["idempotency-key"].to_str().unwrap().to_owned();
+            (seen.path, key)
+        })
+        .collect();
+    let (customers, intents) = ("/v1/customers".to_owned(), "/v1/payment_intents".to_owned());
+    assert_eq!(keys, [(customers, format!("{}c", request.key)), (intents, request.key.clone())]);
+}
+
+/// Without that word it charges, and keeps nothing: that a card is kept by being charged is Stripe's doing alone.
+#[tokio::test]
+async fn without_that_word_it_charges_the_card_with_its_customer_and_what_we_keep_of_it_is_charged_again() {
+    let rig = Rig::start_without(Some("setup_future_usage")).await;
+    let card = rig.stripe.card("4242424242424242").await;
+    let request = MoneyRequest { keep_card: true, ..rig.charge(&card) };
+    let receipt = approved(rig.provider.send(&request).await, &request);
+    let reusable = receipt.reusable.unwrap();
+    let (customer, method) = reusable.reveal().split_once(':').unwrap();
+    let intent = rig.stripe.api.object(&format!("/v1/payment_intents/{}", receipt.provider_reference)).await;
+    assert_eq!((&intent["customer"], &intent["payment_method"], method), (&json!(customer), &json!(card), card.as_str()));
+    assert!(cards_of(&rig, customer).await.is_empty(), "it attaches nothing by itself");
+    let renewal = MoneyRequest { off_session: true, ..rig.charge(reusable.reveal()) };
+    let id = approved(rig.provider.send(&renewal).await, &renewal).provider_reference;
+    let intent = rig.stripe.api.object(&format!("/v1/payment_intents/{id}")).await;
+    assert_eq!((&intent["customer"], &intent["payment_method"]), (&json!(customer), &json!(card)));
+}

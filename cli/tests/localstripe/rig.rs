@@ -35,8 +35,13 @@ pub fn provider(url: &str, key: &str) -> StripeProvider {
 
 impl Rig {
     pub async fn start() -> Self {
+        Self::start_without(None).await
+    }
+
+    /// The same, with one more parameter left out on the way.
+    pub async fn start_without(more: Option<&'static str>) -> Self {
         let stripe = LocalStripe::start().await;
-        let way = Without::start(stripe.url()).await;
+        let way = Without::start(stripe.url(), more).await;
         let provider = provider(way.url(), KEY);
         Self { stripe, way, provider, entropy: Entropy::from_os() }
     }

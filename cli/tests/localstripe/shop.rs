@@ -18,7 +18,7 @@ const SEALED_WITH: &str = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_system_sells_takes_its_events_keeps_a_card_and_gives_back() {
     let mut stripe = LocalStripe::start().await;
-    let way = Without::start(stripe.url()).await;
+    let way = Without::start(stripe.url(), None).await;
     let system = System::embedded(&[("BOXOFFICE_SECRETS_KEY", SEALED_WITH), ("BOXOFFICE_STRIPE_URL", way.url())]).await;
     let shop = system.shop();
     let credentials = json!({"secret_key": KEY, "webhook_secrets": [SECRET]});

@@ -26,6 +26,7 @@ struct Shared {
     http: reqwest::Client,
     /// Where localstripe is.
     there: String,
+    more: Option<&'static str>,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
@@ -37,11 +38,11 @@ pub struct Without {
 }
 
 impl Without {
-    /// To `there`, which has no slash at its end.
-    pub async fn start(there: &str) -> Self {
+    /// To `there`, which has no slash at its end. `more` is left out, too.
+    pub async fn start(there: &str, more: Option<&'static str>) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().timeout(crate::server::LONG).build().unwrap();
-        let shared = Shared { http, there: there.to_owned(), seen: Arc::default() };
+        let shared = Shared { http, there: there.to_owned(), more, seen: Arc::default() };
         let seen = Arc::clone(&shared.seen);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -69,7 +70,7 @@ impl Drop for Without {
 
 async fn forward(State(shared): State<Shared>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     shared.seen.lock().unwrap().push(Seen { method: method.to_string(), path: uri.path().to_owned(), headers: headers.clone() });
-    let query = thinned(uri.query().unwrap_or_default());
+    let query = thinned(uri.query().unwrap_or_default(), shared.more);
     let question = if query.is_empty() { "" } else { "?" };
     let mut request = shared.http.request(method, format!("{}{}{question}{query}", shared.there, uri.path()));
     for name in [header::AUTHORIZATION, header::CONTENT_TYPE] {
@@ -77,14 +78,17 @@ async fn forward(State(shared): State<Shared>, method: Method, uri: Uri, headers
             request = request.header(name, value);
         }
     }
-    let answer = request.body(thinned(std::str::from_utf8(&body).unwrap())).send().await.unwrap();
+    let answer = request.body(thinned(std::str::from_utf8(&body).unwrap(), shared.more)).send().await.unwrap();
     let (status, headers) = (answer.status(), answer.headers().clone());
     let kind = headers.get(header::CONTENT_TYPE).map(|kind| [(header::CONTENT_TYPE, kind.clone())]);
     (status, kind, answer.bytes().await.unwrap()).into_response()
 }
 
 /// The pairs of a form or a query whose name does not begin with one of those.
-fn thinned(pairs: &str) -> String {
-    let is_known = |pair: &&str| !LEFT_OUT.contains(&pair.split(['=', '[', '%']).next().unwrap_or_default());
+fn thinned(pairs: &str, more: Option<&str>) -> String {
+    let is_known = |pair: &&str| {
+        let name = pair.split(['=', '[', '%']).next().unwrap_or_default();
+        !LEFT_OUT.contains(&name) && more != Some(name)
+    };
     pairs.split('&').filter(is_known).collect::<Vec<_>>().join("&")
 }
