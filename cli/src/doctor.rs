@@ -88,9 +88,17 @@ async fn accounts(config: &Config) -> bool {
     if stored.len() >= MAX_ACCOUNTS as usize {
         println!("  only the oldest {MAX_ACCOUNTS} payment accounts are looked at");
     }
-    let looks = stored.into_iter().map(|stored| registry.open(stored)).map(|opened| async move {
+    let office = registry.office();
+    let looks = stored.into_iter().map(|stored| (registry.open(stored.clone()), stored)).map(|(opened, stored)| async move {
         let late = || Err((format!("no answer within {} s", PATIENCE.as_secs()), "check the network of this machine".to_owned()));
-        let asked = async { opened.check().await.map_err(|failed| (failed.problem, failed.mend)) };
+        let asked = async {
+            let words = opened.check().await.map_err(|failed| (failed.problem, failed.mend))?;
+            // Whose it is was to be told when it was added: without it, another account's keys could take the place of its own.
+            Ok(match office.learn(&stored).await {
+                Ok(Some(own_id)) => format!("{words}; noted that it is {own_id} there"),
+                Ok(None) | Err(_) => words,
+            })
+        };
         let found = tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| late());
         (opened, found)
     });

@@ -360,6 +360,31 @@ async fn a_row_that_was_copied_to_another_tenant_does_not_open_there() {
     assert!(registry.office().open(&live).is_err());
 }
 
+/// An account of which it was never told whose it is, since its provider could not be asked.
+async fn whose_it_is_is_learnt_where_nobody_could_tell(site: &Site, office: &AccountOffice, factory: &Factory, known: ProviderAccount) {
+    let stored = async |id: &ProviderAccountId| site.store.account(id).await.unwrap().unwrap();
+    assert_eq!(office.learn(&stored(&known.id).await).await.unwrap(), None, "it is known");
+    assert_eq!(stored(&known.id).await.account, known, "and nothing was changed");
+    factory.fails.store(true, Ordering::Relaxed);
+    let credentials = parts("sk_test_late_of_acct_3", &["whsec_0123456789"]);
+    let new = NewProviderAccount { provider: ProviderKind::Stripe, name: "Late".to_owned(), enabled: true, credentials };
+    let late = office.add(&site.scope, new, &site.entropy, SystemClock::default().now()).await.unwrap();
+    let before = stored(&late.id).await;
+    assert_eq!(office.learn(&before).await.unwrap(), None, "it cannot be asked yet");
+    factory.fails.store(false, Ordering::Relaxed);
+    let edit = AccountEdit { name: Some("Later".to_owned()), ..AccountEdit::default() };
+    office.change(&site.scope, &late.id, edit).await.unwrap();
+    assert_eq!(office.learn(&before).await.unwrap(), None, "somebody has changed it meanwhile");
+    let before = stored(&late.id).await;
+    assert_eq!(office.learn(&before).await.unwrap().as_deref(), Some("acct_3"));
+    let after = stored(&late.id).await;
+    assert_eq!((after.account.hints.account.as_deref(), after.account.name.as_str()), (Some("acct_3"), "Later"));
+    assert_eq!((after.account.hints.webhook_secrets, &after.account.hints.key), (1, &late.hints.key));
+    assert_eq!(after.sealed, before.sealed, "its keys stay as they are");
+    let edit = AccountEdit { credentials: Some(parts("sk_test_two_of_acct_2", &[])), ..AccountEdit::default() };
+    assert!(matches!(office.change(&site.scope, &late.id, edit).await, Err(AccountError::OtherAccount { .. })));
+}
+
 #[tokio::test]
 async fn keys_of_another_account_of_the_same_provider_are_refused() {
     const OURS: &str = "sk_test_one_of_acct_1";
@@ -393,6 +418,7 @@ async fn keys_of_another_account_of_the_same_provider_are_refused() {
     assert_eq!(set(&ours.id, "sk_test_new_of_acct_1").await.unwrap().as_deref(), Some("acct_1"));
     assert_eq!(charged_with(&registry, &ours.id, &site.scope).await.as_deref(), Some("sk_test_new_of_acct_1"));
     assert_eq!(set(&unknown.id, "sk_test_two_of_acct_2").await, Err(other), "its keys before tell whose it is");
+    whose_it_is_is_learnt_where_nobody_could_tell(&site, &office, &factory, add(OURS).await).await;
     // Keys that never worked have nothing open anywhere.
     let mistyped = add("sk_test_revoked_0002").await;
     assert_eq!(set(&mistyped.id, "sk_test_two_of_acct_2").await.unwrap().as_deref(), Some("acct_2"));

@@ -7,7 +7,7 @@ use crate::{
         client::{Client, PATIENCE, Reply, fresh_key},
     },
 };
-use boxoffice_testkit::stripe::StripeStandIn;
+use boxoffice_testkit::stripe::{Effect, Fault, StripeStandIn};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -21,8 +21,28 @@ pub async fn story(studio: &Studio) {
     assert_eq!(shown(&studio.shop, &other).await["credentials"]["account"], neighbour.account_id());
     keys_of_another_account_are_refused(studio, &neighbour, &other).await;
     keys_that_are_rolled_are_taken_and_what_is_open_goes_on(studio).await;
+    the_doctor_learns_whose_an_account_is(studio, &neighbour).await;
     money_goes_to_whom_the_rules_name(studio, &neighbour, &other).await;
     no_key_is_in_a_log(studio, &[neighbour.secret_key()]);
+}
+
+/// Stripe could not be asked when the account was added.
+async fn the_doctor_learns_whose_an_account_is(studio: &Studio, neighbour: &StripeStandIn) {
+    neighbour.faults().order(Fault::new(Effect::ServerErrorBefore).on("GET", "/v1/account"));
+    let late = add_account(&studio.shop, "Late", neighbour, crate::studio::SECRET).await;
+    assert_eq!(shown(&studio.shop, &late).await["credentials"].get("account"), None);
+    let line = async || {
+        let said = String::from_utf8(studio.system.command(&["doctor"]).await.stdout).unwrap();
+        let line = said.lines().find(|line| line.contains(&late)).unwrap_or_else(|| panic!("{said}")).to_owned();
+        assert!(line.starts_with('✓'), "{line}");
+        line
+    };
+    let noted = format!("noted that it is {} there", neighbour.account_id());
+    assert!(line().await.ends_with(&noted));
+    assert!(!line().await.contains("noted"), "once");
+    assert_eq!(shown(&studio.shop, &late).await["credentials"]["account"], neighbour.account_id());
+    let other = studio.stripe.roll_key();
+    give_keys(&studio.shop, &late, &other).await.expect_problem(409, "provider_account_differs");
 }
 
 async fn shown(shop: &Client, account: &str) -> Value {

@@ -152,6 +152,22 @@ impl AccountOffice {
         }
     }
 
+    /// Learns from the provider whose an account is, where that was never told: by its own keys, which stay as they are. `None`: it was known, or
+    /// cannot be learnt now, or somebody has changed the account at this moment.
+    pub async fn learn(&self, stored: &StoredAccount) -> Result<Option<String>, StoreError> {
+        let StoredAccount { account, sealed } = stored;
+        let Some(credentials) = self.open(stored).ok().filter(|_| account.hints.account.is_none()) else { return Ok(None) };
+        let Some(own_id) = self.own_id(account, &credentials).await.ok().flatten() else { return Ok(None) };
+        let hints = Hints { account: Some(own_id.clone()), ..account.hints.clone() };
+        let change = AccountChange { credentials: Some((sealed.clone(), hints)), ..AccountChange::default() };
+        let changed = self.store.change_account(&account.scope, &account.id, account.version, &change).await?;
+        Ok(match changed {
+            // With the same seal a change of somebody else's looks like our own that was not answered: what stands there now tells.
+            AccountChanged::Done(after) if after.account.hints.account.as_ref() == Some(&own_id) => Some(own_id),
+            AccountChanged::Done(_) | AccountChanged::Missing | AccountChanged::Moved => None,
+        })
+    }
+
     /// Whether there is a key to seal with.
     pub const fn has_key(&self) -> bool {
         self.sealer.is_some()
