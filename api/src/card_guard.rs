@@ -88,7 +88,8 @@ impl CardGuard {
         checkout: &CheckoutId,
         n: u32,
     ) -> Result<Result<CardTry, Held>, StoreError> {
-        let id = format!("{checkout}.{n}");
+        // Each form that is sent is a try of its own: one that is sent again ends itself, and not the one that is under way.
+        let id = format!("{checkout}.{n}.{:x}", ctx.entropy().next_u64());
         let network = match client {
             Client::At(address) => self.key(ctx, scope).await?.name(address),
             Client::Hidden => {

@@ -7,6 +7,7 @@ use crate::support::{
     system::System,
 };
 use boxoffice_common::domain::id::Entropy;
+use futures::future::join_all;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -70,6 +71,7 @@ pub async fn story(system: &System) {
     a_customer_who_mistypes_twice_notices_nothing(&shop).await;
     a_tester_is_slowed_then_stopped_and_others_buy(system, &shop).await;
     let metrics = shop.get("/metrics").await.text;
+    a_form_that_is_sent_again_makes_no_room_for_another_try(&shop).await;
     for action in ["slowed", "stopped"] {
         assert!(metrics.contains(&format!("boxoffice_card_testing_total{{action=\"{action}\"}}")), "{action}");
     }
@@ -125,6 +127,29 @@ async fn a_tester_is_slowed_then_stopped_and_others_buy(system: &System, shop: &
     // It goes on when the first noes are forgotten. The wait behind the last one is over by then.
     tokio::time::sleep(retry_after(&held)).await;
     pays(&last).await;
+}
+
+/// As many tries of an address as may be under way, of which nothing is heard for a while. Whoever sends their forms again is at one try each.
+async fn a_form_that_is_sent_again_makes_no_room_for_another_try(shop: &Client) {
+    let tester = "203.0.113.99";
+    let under_way = join_all((0..5).map(|_| async {
+        let browser = page(shop, tester).await;
+        let html = browser.load("").await.html;
+        (browser, html)
+    }))
+    .await;
+    for _ in 0..2 {
+        let sent = join_all(under_way.iter().map(|(browser, html)| browser.send(html, "pay", "tok_timeout_charged"))).await;
+        assert!(sent.iter().all(|seen| seen.status == 303));
+    }
+    let more = page(shop, tester).await;
+    let held = try_card(&more, "tok_visa").await.err().expect("it was sent");
+    assert!(held.html.contains("Many payments are being made at this moment"), "{}", held.html);
+    assert_eq!(shop.charged(&more.id).await, [] as [&str; 0]);
+    for (browser, _) in &under_way {
+        shop.until(&browser.id, "succeeded").await;
+        assert_eq!(shop.charged(&browser.id).await, ["captured"]);
+    }
 }
 
 /// An attack from many addresses: everybody is let through one after the other, and nobody is kept out.
