@@ -346,6 +346,24 @@ async fn without_the_key_nothing_is_added_and_nothing_works_and_with_it_all_does
 }
 
 #[tokio::test]
+async fn whoever_has_lost_the_sealing_key_loses_no_secret_of_the_account_without_being_told() {
+    let (site, factory) = (Site::open().await, Arc::default());
+    let registry = site.registry(&factory);
+    let (secret, browsers) = ("whsec_0123456789abcdef", "pk_test_the_first_0001");
+    let credentials = CredentialParts { publishable_key: Some(browsers.to_owned()), ..parts(ONE, &[secret]) };
+    let new = NewProviderAccount { provider: ProviderKind::Stripe, name: "Main".to_owned(), enabled: true, credentials };
+    let id = registry.office().add(&site.scope, new, &site.entropy, SystemClock::default().now()).await.unwrap().id;
+    let other = Sealer::generate_key().unwrap();
+    let lost = site.registry_with(&factory, Some(other.reveal()));
+    let with = |credentials| AccountEdit { credentials: Some(credentials), ..AccountEdit::default() };
+    // The secrets of its events were not given: they cannot stay, and are not to vanish.
+    let refused = lost.office().change(&site.scope, &id, with(parts(TWO, &[]))).await;
+    assert!(matches!(refused, Err(AccountError::NotOpened(_))), "{refused:?}");
+    let changed = lost.office().change(&site.scope, &id, with(parts(TWO, &[secret]))).await.unwrap();
+    assert_eq!((changed.hints.webhook_secrets, changed.hints.publishable_key.as_deref()), (1, Some(browsers)), "what is no secret stays");
+}
+
+#[tokio::test]
 async fn a_row_that_was_copied_to_another_tenant_does_not_open_there() {
     let (site, factory) = (Site::open().await, Arc::default());
     let registry = site.registry(&factory);
@@ -425,6 +443,6 @@ async fn keys_of_another_account_of_the_same_provider_are_refused() {
     // Whoever has lost the sealing key cannot come with another account's either.
     let sealer = Sealer::parse(&Sealer::generate_key().unwrap()).unwrap();
     let lost = AccountOffice::new(site.store.clone(), Some(Arc::new(sealer))).asking(ProviderFactories::default().with(factory as _));
-    let edit = AccountEdit { credentials: Some(parts("sk_test_two_of_acct_2", &[])), ..AccountEdit::default() };
+    let edit = AccountEdit { credentials: Some(parts("sk_test_two_of_acct_2", &["whsec_0123456789"])), ..AccountEdit::default() };
     assert!(matches!(lost.change(&site.scope, &ours.id, edit).await, Err(AccountError::OtherAccount { .. })));
 }

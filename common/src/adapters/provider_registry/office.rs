@@ -227,9 +227,15 @@ impl AccountOffice {
         match self.open(stored) {
             Ok(before) => Ok(parts.change(before, mode)?),
             Err(NotOpened::NoKey) => Err(AccountError::NoKey),
-            // Whoever has lost the key that sealed them can still give all of them anew.
-            Err(error) if parts.is_empty() => Err(AccountError::NotOpened(error)),
-            Err(error) => parts.build(provider, mode).map_err(|_| AccountError::NotOpened(error)),
+            // Whoever has lost the key that sealed them can still give all of them anew. What is left out stays, and a secret cannot.
+            Err(error) if parts.webhook_secrets.is_none() && stored.account.hints.webhook_secrets > 0 => {
+                Err(AccountError::NotOpened(error))
+            }
+            Err(error) => {
+                let publishable_key = parts.publishable_key.or_else(|| stored.account.hints.publishable_key.clone());
+                let parts = CredentialParts { publishable_key, ..parts };
+                parts.build(provider, mode).map_err(|_| AccountError::NotOpened(error))
+            }
         }
     }
 
