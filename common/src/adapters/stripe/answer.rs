@@ -3,7 +3,7 @@
 //!
 //! Source: <https://docs.stripe.com/api>.
 
-use super::units;
+use super::{units, wire::is_plain_id};
 use crate::domain::{
     attempt::Fee,
     money::{Amount, Currency},
@@ -54,6 +54,11 @@ impl Via {
 fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
     let raw = <&RawValue>::deserialize(deserializer)?;
     Ok(serde_json::from_str(raw.get()).ok())
+}
+
+/// Reads a code, and takes anything else for none: it goes into the store, into callbacks and into the log as it is.
+fn code<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(lenient::<D, String>(deserializer)?.filter(|code| is_plain_id(code)))
 }
 
 /// An object that may stand there whole, or by its id.
@@ -250,7 +255,7 @@ pub(super) struct Refund {
     pub(super) currency: String,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) status: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "code")]
     pub(super) failure_reason: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) created: Option<i64>,
@@ -306,11 +311,11 @@ pub(super) struct ProblemBody {
 /// What Stripe says of a refusal. Its own words are left where they are: they may quote what was sent.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(super) struct Problem {
-    #[serde(rename = "type", default, deserialize_with = "lenient")]
+    #[serde(rename = "type", default, deserialize_with = "code")]
     pub(super) kind: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "code")]
     pub(super) code: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "code")]
     pub(super) decline_code: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) param: Option<String>,
@@ -368,6 +373,20 @@ mod tests {
         assert_eq!((fee.amount.minor(), fee.currency.as_str()), (74, "eur"));
         assert!(intent.metadata().is_of("chk_1", "chk_1_1") && !intent.metadata().is_of("chk_1", "chk_1_2"));
         assert_eq!(intent.metadata().via(), Some(Via::Visit));
+    }
+
+    #[test]
+    fn a_code_that_is_none_is_not_taken_for_one() {
+        let reason = |code: &str| {
+            let text = format!(r#"{{"error":{{"type":"card_error","decline_code":"{code}"}}}}"#);
+            serde_json::from_str::<ProblemBody>(&text).unwrap().error.reason().to_owned()
+        };
+        assert_eq!(reason("insufficient_funds"), "insufficient_funds");
+        for strange in ["", "Your card, 4242, was declined", &"x".repeat(1_000_000)] {
+            assert_eq!(reason(strange), "card_error");
+        }
+        let refund = r#"{"id":"re_1","amount":1,"currency":"usd","failure_reason":"<b>no</b>"}"#;
+        assert_eq!(serde_json::from_str::<Refund>(refund).unwrap().failure_reason, None);
     }
 
     #[test]
