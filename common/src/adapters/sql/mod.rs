@@ -30,7 +30,7 @@
 //! | `unanswered` | what was asked for without a key, and not answered yet |
 //! | `subscriptions` | what sold plans have become, and their renewals |
 //! | `waiting` | waiting lists |
-//! | `audit` | recomputing every invariant |
+//! | `audit`, `repair` | recomputing every invariant; mending what follows from other rows |
 
 mod accept;
 mod answers;
@@ -67,6 +67,7 @@ mod refund;
 mod refund_open;
 mod refund_resolve;
 mod remembered;
+mod repair;
 mod replace;
 mod rescue;
 mod script;
