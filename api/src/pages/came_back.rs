@@ -3,10 +3,10 @@
 
 use super::{
     drawing::{page_of, see_other},
-    handlers::{LATER, Trouble},
     headers::Frame,
     redirect,
     templates::{ProblemPage, Shop},
+    trouble::{LATER, Trouble},
 };
 use crate::{context::ApiContext, trace::TraceParent, waiting::Interest};
 use axum::{

@@ -2,13 +2,14 @@
 
 use super::{
     form::Bad,
-    handlers::{After, LATER, Trouble, Visit},
+    handlers::{After, Visit},
     headers::Frame,
     methods::Methods,
     offers::{Offers, known_as},
     redirect, saved,
     standing::Standing,
     templates::{Bank, BankPage, Bill, EndPage, FormPage, FormParts, PendingPage, PhonePage, ProblemPage, Shop, WaitPage},
+    trouble::{LATER, Trouble},
     words::Deadline,
 };
 use crate::{

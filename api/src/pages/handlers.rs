@@ -1,20 +1,18 @@
 //! `GET` and `POST /pay/{link}`.
 
 use super::{
-    drawing::{Drawing, page_of, see_other},
+    drawing::{Drawing, see_other},
     form::{Bad, BadCard, Intent, Refused, Submitted, is_from_here},
-    headers::Frame,
     methods::{THERE, test_cards},
     offers::{CardWay, Offers},
     redirect, saved,
     standing::Standing,
-    templates::{ProblemPage, Shop},
+    trouble::Trouble,
 };
 use crate::{
     card_guard::Held,
     client_address::ClientAddress,
     context::ApiContext,
-    problem::retry_seconds,
     trace::TraceParent,
     waiting::{BEAT, Interest, Ticket},
 };
@@ -24,7 +22,7 @@ use axum::{
         Path, Query, State,
         rejection::{FormRejection, QueryRejection},
     },
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use boxoffice_common::{
     domain::{
@@ -38,7 +36,7 @@ use boxoffice_common::{
         store::{CancelResult, Moved, Paid, StoreError},
     },
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::HeaderMap;
 use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -47,8 +45,6 @@ use tokio::time::{Instant, timeout, timeout_at};
 const PATIENCE: Duration = BEAT;
 /// How long a page that says that something is under way waits for news before it is sent again.
 const NEWS: Duration = Duration::from_secs(10);
-/// When the store does not answer.
-pub(super) const LATER: Duration = Duration::from_secs(2);
 
 /// How the customer comes to the page: nothing for whoever opens the link.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -95,22 +91,6 @@ impl Visit {
             | Standing::Review
             | Standing::Ended => false,
         }
-    }
-}
-
-/// A page that cannot be shown as asked.
-pub(super) enum Trouble {
-    /// No such link.
-    Missing,
-    /// The form cannot be taken; the link may be tried again.
-    Form(Refused, String),
-    /// The store.
-    Store(StoreError),
-}
-
-impl From<StoreError> for Trouble {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
     }
 }
 
@@ -385,42 +365,4 @@ async fn hand_on(ctx: &ApiContext, moved: Moved, ticket: Option<Ticket>, trace: 
     let ticket = ticket?;
     let _ = timeout(PATIENCE, ctx.shutdown().run_until_cancelled(ticket.woken())).await;
     ticket.heard_end()
-}
-
-impl IntoResponse for Trouble {
-    fn into_response(self) -> Response {
-        let (status, heading, words, again) = match self {
-            Self::Missing => (
-                StatusCode::NOT_FOUND,
-                "This link leads nowhere",
-                "It is incomplete, or was mistyped. Go back to where you found it, and open it once more.",
-                None,
-            ),
-            Self::Form(Refused::FromElsewhere, link) => {
-                (StatusCode::FORBIDDEN, "This form came from another site", "Nothing was paid. Open the payment yourself.", Some(link))
-            }
-            Self::Form(Refused::NotOurs, link) => {
-                (StatusCode::BAD_REQUEST, "This form is no longer good", "Nothing was paid. Open the payment once more.", Some(link))
-            }
-            Self::Form(Refused::Unreadable, link) => {
-                (StatusCode::BAD_REQUEST, "This form cannot be read", "Nothing was paid. Open the payment once more.", Some(link))
-            }
-            Self::Store(error) => {
-                let is_down = matches!(error, StoreError::Unavailable(_));
-                if is_down {
-                    tracing::warn!(%error, "the store is unavailable");
-                } else {
-                    tracing::error!(%error, "the store refused or cannot read a row");
-                }
-                let status = if is_down { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
-                (status, "Something is wrong on our side", "Load the page again in a moment: it says how your payment stands.", None)
-            }
-        };
-        let page = ProblemPage { shop: Shop::nobody(), heading, words, again };
-        let mut response = page_of(status, &Frame::default(), &page, None);
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_seconds(LATER)));
-        }
-        response
-    }
 }

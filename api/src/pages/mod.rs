@@ -10,6 +10,7 @@
 //! | `methods` | the ways to pay as the form offers them |
 //! | `offers` | what the page can take, by its tenant's accounts |
 //! | `came_back` | `GET /return/{link}`, where a provider sends a customer back to |
+//! | `trouble` | what keeps a page from being shown as asked |
 //! | `saved` | cards that the customer has saved |
 //! | `words` | amounts, times and declines as people read them |
 //! | `redirect` | the way back to the shop, signed |
@@ -30,6 +31,7 @@ mod redirect;
 mod saved;
 mod standing;
 mod templates;
+mod trouble;
 mod words;
 
 pub(crate) use memory::PageMemory;
