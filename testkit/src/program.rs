@@ -1,18 +1,21 @@
 //! The `boxoffice` binary under test: a process that can be started, read, frozen, killed and started again at the same address.
 
+mod log;
+
 use crate::{
     daemon::{Daemon, Farewell, GRACE},
     ports::Port,
     usage::{self, Usage},
 };
+use log::Log;
 use rustix::process::Signal;
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     ffi::{OsStr, OsString},
-    io::{self, BufRead, BufReader, Read},
+    io,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Output, Stdio},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -21,8 +24,6 @@ const LISTENING: &str = "listening on ";
 /// How long a start may take unless told otherwise: debug builds on a busy machine are slow.
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(5);
-/// How many log lines are kept; older ones are dropped.
-const LOG_LINES: usize = 20_000;
 /// Settings of the surrounding shell that must not leak into a test.
 const CLEARED: &[&str] = &["DATABASE_URL", "AMQP_URL", "REDIS_URL", "SANDBOX_PROVIDER_URL"];
 
@@ -311,60 +312,6 @@ fn launch(recipe: &Recipe) -> Result<(Daemon, Log), ProgramError> {
         log.read_from(err).map_err(failed)?;
     }
     Ok((daemon, log))
-}
-
-/// The lines of both outputs, read by a thread each so that the program never waits for us.
-#[derive(Debug, Clone, Default)]
-struct Log(Arc<Mutex<Lines>>);
-
-#[derive(Debug, Default)]
-struct Lines {
-    kept: VecDeque<String>,
-    open: usize,
-}
-
-impl Log {
-    fn read_from(&self, pipe: impl Read + Send + 'static) -> io::Result<()> {
-        self.lock().open += 1;
-        let log = self.clone();
-        let reader = std::thread::Builder::new().name("program-log".to_owned());
-        reader.spawn(move || log.read(BufReader::new(pipe))).map(drop)
-    }
-
-    fn read(&self, mut pipe: impl BufRead) {
-        let mut line = Vec::new();
-        while pipe.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
-            line.clear();
-            let mut lines = self.lock();
-            if lines.kept.len() >= LOG_LINES {
-                lines.kept.pop_front();
-            }
-            lines.kept.push_back(text);
-        }
-        self.lock().open -= 1;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Lines> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lines(&self) -> VecDeque<String> {
-        self.lock().kept.clone()
-    }
-
-    fn find(&self, text: &str) -> Option<String> {
-        self.lock().kept.iter().find(|line| line.contains(text)).cloned()
-    }
-
-    fn closed(&self) -> bool {
-        self.lock().open == 0
-    }
-
-    fn tail(&self) -> String {
-        let lines = self.lines();
-        lines.iter().skip(lines.len().saturating_sub(30)).cloned().collect::<Vec<_>>().join("\n")
-    }
 }
 
 /// A tidy end is waited for when dropped, as long as [`GRACE`] at most.
