@@ -31,6 +31,8 @@ use std::{sync::Arc, time::Duration};
 const CLOCKS: Duration = Duration::from_secs(3600);
 /// How many of our attempts are read at once.
 const PAGE: u32 = 100;
+/// How many pages one after the other may have nothing for us on them: a list that leads round in circles is not followed for ever.
+const MAX_EMPTY_PAGES: u32 = 1_000;
 /// How often a page is asked for.
 const MAX_TRIES: u32 = 6;
 /// The longest that a provider may ask us to wait.
@@ -103,7 +105,7 @@ impl<'o> Walk<'o> {
         };
         let from = self.window.since.before(CLOCKS);
         self.progress.begin(what, self.moment.now.since(from));
-        let (book, mut after) = (Arc::clone(&self.book), None::<String>);
+        let (book, mut after, mut empty) = (Arc::clone(&self.book), None::<String>, 0);
         loop {
             let page = patiently(&self.progress, || match about {
                 About::Charge => book.payments(from, after.as_deref()),
@@ -111,6 +113,10 @@ impl<'o> Walk<'o> {
             })
             .await?;
             self.page(about, &page.rows).await?;
+            empty = if page.rows.is_empty() { empty + 1 } else { 0 };
+            if empty > MAX_EMPTY_PAGES {
+                return Err(Failure::Setup("the provider's list goes on and on, and shows nothing".to_owned()));
+            }
             if let Some(last) = page.rows.last() {
                 let done = self.moment.now.since(last.created_at);
                 self.progress.at(what, done, last.created_at, self.seen.rows());

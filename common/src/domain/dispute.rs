@@ -109,6 +109,9 @@ pub fn charge_of<'c>(checkout: &'c Checkout, account: &EventAccount, told: &Told
     if known.is_some_and(|known| known.amount != told.amount) {
         return Err("its amount is not what the bank has taken");
     }
+    if known.is_none() && checkout.disputes.len() >= MAX_DISPUTES {
+        return Err("it has as many disputes as are kept");
+    }
     if !matches!(charge.status, AttemptStatus::Approved) {
         return Err("we do not know that the charge was paid");
     }

@@ -58,6 +58,20 @@ fn an_inquiry_that_comes_to_nothing_moves_nothing() {
 }
 
 #[test]
+fn one_dispute_more_than_are_kept_is_for_a_person_and_not_known_already() {
+    let mut sale = Sale::by_card();
+    let named = |n: usize| ToldDispute { provider_reference: format!("dp_{n}"), ..word(Inquiry, 1500) };
+    let account = EventAccount { provider: "sandbox", account: "test".to_owned(), mode: Mode::Test, tenant: None };
+    for n in 0..MAX_DISPUTES {
+        assert!(charge_of(&sale.checkout, &account, &named(n)).is_ok());
+        let effects = told(sale.checkout.clone(), 1, &named(n), sale.now, &sale.entropy).unwrap().unwrap();
+        sale.apply(effects);
+    }
+    assert!(charge_of(&sale.checkout, &account, &named(MAX_DISPUTES)).is_err());
+    assert!(charge_of(&sale.checkout, &account, &named(0)).is_ok(), "what is told of a known one counts");
+}
+
+#[test]
 fn what_a_bank_has_cannot_be_given_back_by_us() {
     let mut sale = Sale::by_card();
     let paid = sale.checkout.amount_paid.minor();
