@@ -9,7 +9,7 @@ use boxoffice_common::{
         store::StoreError,
     },
 };
-use futures::FutureExt;
+use futures::{FutureExt, future::BoxFuture};
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
@@ -62,12 +62,11 @@ pub(crate) async fn serve(context: Arc<WorkerContext>, lane: Lane, mut consumer:
 
 async fn handle(context: Arc<WorkerContext>, taken: Taken) {
     let Taken { work, receipt } = taken;
-    let step = async {
-        match work.lane {
-            Lane::Checkouts | Lane::Money => checkout::run(&context, &work).await,
-            Lane::Deliveries => deliver::run(&context, &work).await,
-            Lane::Events => provider_event::run(&context, &work).await,
-        }
+    // Each in a box of its own size: a thousand charges that wait for their provider would each have the room that an event needs.
+    let step: BoxFuture<'_, Result<Done, StepError>> = match work.lane {
+        Lane::Checkouts | Lane::Money => Box::pin(checkout::run(&context, &work)),
+        Lane::Deliveries => Box::pin(deliver::run(&context, &work)),
+        Lane::Events => Box::pin(provider_event::run(&context, &work)),
     };
     let result = caught(step).await;
     conclude(&*context.queue, context.clock.now(), Taken { work, receipt }, result).await;

@@ -23,7 +23,7 @@ pub(super) async fn charge(calls: &Calls<'_>, request: &MoneyRequest) -> Outcome
         None => return no("amount_not_countable"),
     };
     if let Some((visit, page)) = request.visit.as_ref().and_then(|visit| visit.page.as_ref().map(|page| (visit, page))) {
-        return page::open(calls, request, visit, page, amount).await;
+        return Box::pin(page::open(calls, request, visit, page, amount)).await;
     }
     let Some(token) = request.token.as_ref().and_then(|token| Token::parse(token.reveal())) else { return no("invalid_token") };
     let keeper = match keeper(calls, request, token).await {
@@ -36,7 +36,8 @@ pub(super) async fn charge(calls: &Calls<'_>, request: &MoneyRequest) -> Outcome
         Said::Refused(refused) => refused_charge(&refused),
         // The same answer would come again and again. Whether there is a payment is what matters.
         Said::Unknown(unknown) if unknown.is_stuck => {
-            let found = look_up::find_charge(calls, request, None).await;
+            // In a box, as other rare ways below: whoever waits for an answer need not have room for them.
+            let found = Box::pin(look_up::find_charge(calls, request, None)).await;
             if agrees(&found, request) { found } else { Outcome::Unknown(unknown.cause) }
         }
         said => not_done(said),
@@ -66,7 +67,7 @@ async fn answered(calls: &Calls<'_>, request: &MoneyRequest, done: Done<Intent>)
     }
     // What Stripe said the first time. It may have moved on since.
     match calls.intent(&done.object.id).await {
-        Said::Done(now) => look_up::settle(calls, request, now).await,
+        Said::Done(now) => Box::pin(look_up::settle(calls, request, now)).await,
         said => not_seen(said),
     }
 }
