@@ -11,14 +11,7 @@ command -v chromium >/dev/null || packages+=(chromium)
 command -v chromedriver >/dev/null || packages+=(chromium-driver)
 command -v npm >/dev/null || packages+=(npm)
 if [ "${#packages[@]}" -gt 0 ]; then
-    command -v apt-get >/dev/null || { echo "Please install ${packages[*]}: this script knows only apt-get." >&2; exit 1; }
-    root=()
-    if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null || { echo "Please install ${packages[*]} as root." >&2; exit 1; }
-        root=(sudo)
-    fi
-    "${root[@]}" apt-get update -qq
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" fonts-dejavu-core >/dev/null
+    scripts/from_debian.sh "${packages[@]}" fonts-dejavu-core
 fi
 if ! grep -qs "\"version\": \"$axe_version\"" "$folder/node_modules/axe-core/package.json"; then
     mkdir -p "$folder"

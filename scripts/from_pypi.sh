@@ -10,14 +10,7 @@ folder=".scratch/$name"
 
 grep -qsx "$version" "$folder/version" && [ -x "$folder/bin/$program" ] && exit 0
 if ! python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then
-    command -v apt-get >/dev/null || { echo "Please install python3 with venv: this script knows only apt-get." >&2; exit 1; }
-    root=()
-    if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null || { echo "Please install python3-venv as root." >&2; exit 1; }
-        root=(sudo)
-    fi
-    "${root[@]}" apt-get update -qq
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv >/dev/null
+    scripts/from_debian.sh python3-venv
 fi
 rm -rf "$folder"
 python3 -m venv "$folder"

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod support;
+
 use boxoffice_common::{
     adapters::{
         announce::MemoryAnnouncer,
@@ -18,14 +20,9 @@ use boxoffice_common::{
     },
     config::Config,
     domain::{
-        catalogue::Kind,
         checkout::Checkout,
         difference::Difference,
-        id::{CatalogueId, CheckoutId, Entropy, LineId, ProviderAccountId, ProviderEventId},
-        leg::{Leg, Tender},
-        line::{Item, Line},
-        money::{Amount, Currency},
-        order::{Order, Totals},
+        id::{CheckoutId, Entropy, ProviderAccountId, ProviderEventId},
         provider_account::{CredentialParts, ProviderKind},
         provider_book::BookRow,
         provider_event::{About, EventAccount, EventStatus},
@@ -33,20 +30,17 @@ use boxoffice_common::{
         scope::{Mode, Scope},
         secret::Secret,
         state::Status,
-        view::QueueEstimate,
     },
     ports::{
         clock::{Clock, SystemClock},
         queue::{Lane, Queue, Work},
-        store::{
-            Accepted, CatalogueStore, CheckoutStore, HintKept, IdempotencyRow, NewCheckout, NewProviderEvent, ProviderAccountStore,
-            ProviderEventStore, UpkeepStore,
-        },
+        store::{CheckoutStore, HintKept, NewProviderEvent, ProviderAccountStore, ProviderEventStore, UpkeepStore},
     },
 };
 use boxoffice_testkit::mollie::{Executed, Fault, Mollie, PaymentStatus, Which};
 use boxoffice_worker::{Mended, Worker, WorkerContext, WorkerSettings, mend};
 use std::{sync::Arc, time::Duration};
+use support::accept_a_place;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -107,41 +101,7 @@ impl Site {
 
     /// Sells a place for 15.00 euros, and waits until the customer has to confirm.
     async fn sell(&self) -> Checkout {
-        let session = CatalogueId::parse("yoga").unwrap();
-        let doc = r#"{"name": "Yoga", "starts_at": "2099-01-01T10:00:00Z", "unit_amount": 1500, "currency": "eur", "capacity": 5}"#;
-        self.store.put(&self.scope, Kind::Session, &session, doc, Some(5), None).await.unwrap();
-        let now = SystemClock::default().now();
-        let amount = Amount::from_minor(1500);
-        let item = Item::Session { session, seats: Vec::new(), offer: None, participants: Vec::new(), pricing_plan: None, class: None };
-        let line = Line {
-            id: LineId::generate(&self.entropy, now),
-            item,
-            name: "Yoga".to_owned(),
-            quantity: 1,
-            unit_amount: amount,
-            amount,
-            discount_amount: Amount::ZERO,
-            tax_amount: Amount::ZERO,
-        };
-        let id = CheckoutId::generate(&self.entropy, now);
-        let new = NewCheckout {
-            id: id.clone(),
-            scope: self.scope.clone(),
-            order: Order {
-                origin: Some("https://tickets.example".to_owned()),
-                ..Order::of(
-                    Currency::parse("eur").unwrap(),
-                    vec![line],
-                    Totals { subtotal: amount, total: amount, ..Totals::default() },
-                    vec![Leg { amount, tender: Tender::card(Secret::new("tkn_3ds".to_owned())) }],
-                )
-            },
-            customer: None,
-            expires_in: Duration::from_secs(1800),
-            idempotency: IdempotencyRow { route: "POST /v1/checkouts".to_owned(), key: id.to_string(), body_hash: "hash".to_owned() },
-            queue: QueueEstimate { position: 0, estimated_wait_ms: 0 },
-        };
-        assert!(matches!(self.store.accept(new).await.unwrap(), Accepted::Created { .. }));
+        let id = accept_a_place(&self.store, &self.entropy, &self.scope, "eur", "tkn_3ds", Some("https://tickets.example")).await;
         self.hand_on(Lane::Checkouts, id.as_str()).await;
         self.until(&id, |checkout| checkout.status == Status::AwaitingPayment).await
     }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod support;
+
 use boxoffice_common::{
     adapters::{
         announce::MemoryAnnouncer,
@@ -18,12 +20,8 @@ use boxoffice_common::{
     domain::{
         attempt::{Outcome, Receipt},
         begin::Begin,
-        catalogue::Kind,
-        id::{CatalogueId, CheckoutId, Entropy, LineId, ProviderEventId},
-        leg::{Leg, Tender},
-        line::{Item, Line},
+        id::{CheckoutId, Entropy, ProviderEventId},
         money::{Amount, Currency},
-        order::{Order, Totals},
         provider_event::{About, EventAccount, EventStatus, MAX_TRIES, ProviderEvent, Told, ToldMoney, Word},
         routing::to_the_sandbox,
         scope::{Mode, Scope},
@@ -31,20 +29,17 @@ use boxoffice_common::{
         settle::Settlement,
         state::Status,
         time::Timestamp,
-        view::QueueEstimate,
     },
     ports::{
         clock::{Clock, SystemClock},
         queue::{DeadLetterOffice, Lane, Queue, Work},
         routes::SandboxOnly,
-        store::{
-            Accepted, BeginAnswer, CatalogueStore, CheckoutStore, IdempotencyRow, NewCheckout, NewProviderEvent, Next, ProviderEventStore,
-            UpkeepStore,
-        },
+        store::{BeginAnswer, CheckoutStore, NewProviderEvent, Next, ProviderEventStore, UpkeepStore},
     },
 };
 use boxoffice_worker::{Worker, WorkerContext, WorkerSettings};
 use std::{sync::Arc, time::Duration};
+use support::accept_a_place;
 
 /// A checkout of which the row is damaged.
 const DAMAGED: &str = "chk_damaged";
@@ -141,50 +136,7 @@ impl Site {
     /// A place for 15.00 dollars, for which somebody asks the sandbox just now.
     async fn asked(&self) -> (CheckoutId, u32) {
         let scope = Scope::new("studio", Mode::Test).unwrap();
-        let session = CatalogueId::parse("yoga").unwrap();
-        let doc = r#"{"name": "Yoga", "starts_at": "2099-01-01T10:00:00Z", "unit_amount": 1500, "currency": "usd", "capacity": 5}"#;
-        self.store.put(&scope, Kind::Session, &session, doc, Some(5), None).await.unwrap();
-        let (now, amount) = (SystemClock::default().now(), Amount::from_minor(1500));
-        let item = Item::Session { session, seats: Vec::new(), offer: None, participants: Vec::new(), pricing_plan: None, class: None };
-        let line = Line {
-            id: LineId::generate(&self.entropy, now),
-            item,
-            name: "Yoga".to_owned(),
-            quantity: 1,
-            unit_amount: amount,
-            amount,
-            discount_amount: Amount::ZERO,
-            tax_amount: Amount::ZERO,
-        };
-        let id = CheckoutId::generate(&self.entropy, now);
-        let order = Order {
-            customer: None,
-            currency: Currency::parse("usd").unwrap(),
-            lines: vec![line],
-            totals: Totals { subtotal: amount, total: amount, ..Totals::default() },
-            promo_code: None,
-            promo_uses_counted: false,
-            legs: vec![Leg { amount, tender: Tender::card(Secret::new("tok_visa".to_owned())) }],
-            success_url: None,
-            cancel_url: None,
-            callback_url: None,
-            callback_state: None,
-            space: None,
-            reference: None,
-            replaces_open: false,
-            origin: None,
-            metadata: serde_json::Map::new(),
-        };
-        let new = NewCheckout {
-            id: id.clone(),
-            scope,
-            order,
-            customer: None,
-            expires_in: Duration::from_secs(1800),
-            idempotency: IdempotencyRow { route: "POST /v1/checkouts".to_owned(), key: id.to_string(), body_hash: "hash".to_owned() },
-            queue: QueueEstimate { position: 0, estimated_wait_ms: 0 },
-        };
-        assert!(matches!(self.store.accept(new).await.unwrap(), Accepted::Created { .. }));
+        let id = accept_a_place(&self.store, &self.entropy, &scope, "usd", "tok_visa", None).await;
         let begin = Begin {
             checkout: id.clone(),
             lease_token: LEASE.to_owned(),

@@ -9,7 +9,7 @@ use crate::exit::{Failure, io};
 use boxoffice_common::domain::{
     money::{Amount, Currency},
     provider_account::{ProviderAccount, ProviderKind},
-    provider_event::{About, EventAccount},
+    provider_event::EventAccount,
     reconcile::{Finding, Sum},
     time::Timestamp,
 };
@@ -121,10 +121,7 @@ pub(super) fn difference(account: &EventAccount, finding: &Finding, state: State
         account: &account.account,
         tenant: account.tenant.as_deref(),
         mode: account.mode.as_str(),
-        kind: match finding.about {
-            About::Charge => "payment",
-            About::Refund => "refund",
-        },
+        kind: finding.about.noun(),
         provider_reference: finding.provider_reference.as_deref(),
         checkout: finding.checkout.as_ref().map(|checkout| checkout.as_str()),
         attempt: finding.n,

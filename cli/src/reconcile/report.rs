@@ -7,7 +7,6 @@ use super::{
 use crate::exit::Failure;
 use boxoffice_common::domain::{
     money::{Amount, Currency},
-    provider_event::About,
     reconcile::{Finding, Sum},
 };
 
@@ -43,10 +42,7 @@ pub(super) fn print(Looked { name, tally, passed_over, failure, .. }: &Looked) {
 }
 
 fn line(finding: &Finding, state: State) -> String {
-    let about = match finding.about {
-        About::Charge => "payment",
-        About::Refund => "refund",
-    };
+    let about = finding.about.noun();
     let ours = match (&finding.checkout, finding.n) {
         (Some(checkout), Some(n)) => format!("{checkout} attempt {n}"),
         (Some(checkout), None) => checkout.to_string(),

@@ -156,15 +156,17 @@ impl<'o> Walk<'o> {
         if !compared.is_ours {
             return self.somebody_elses(about, row).await;
         }
-        let (checkout, state) = match compared.finding {
+        // Mended it is the same attempt.
+        let n = compared.attempt.map(|attempt| attempt.n);
+        let (checkout, found) = match compared.finding {
             None => (checkout, None),
             Some(finding) => {
                 let (checkout, finding, state) = self.mended(about, row, checkout, finding).await?;
                 (checkout, Some((finding, state)))
             }
         };
-        self.count(about, row, checkout.as_ref());
-        state.map_or(Ok(()), |(finding, state)| self.found(finding, state))
+        self.count(about, row, checkout.as_ref().zip(n));
+        found.map_or(Ok(()), |(finding, state)| self.found(finding, state))
     }
 
     /// Programs are told at once, and of all; for people it is kept until the account was gone through.
@@ -176,14 +178,14 @@ impl<'o> Walk<'o> {
         Ok(())
     }
 
-    /// What moved by a row: as the provider has it, and as we have it by now.
-    fn count(&mut self, about: About, row: &BookRow, checkout: Option<&Checkout>) {
+    /// What moved by a row: as the provider has it, and as we have it by now, by an attempt of a checkout of ours.
+    fn count(&mut self, about: About, row: &BookRow, ours: Option<(&Checkout, u32)>) {
         if row.status == BookStatus::Moved {
             self.tally.theirs(about.into(), row.money);
             self.tally.theirs(Kind::Fees, row.fee.map(|fee| (fee.amount, fee.currency)));
         }
-        let compared = reconcile::compare(row, about, &self.account, checkout, self.moment);
-        if let (Some(checkout), Some(attempt)) = (checkout, compared.attempt) {
+        let Some((checkout, n)) = ours else { return };
+        if let Some(attempt) = checkout.attempts.iter().find(|attempt| attempt.n == n) {
             self.count_ours(about, checkout, attempt);
         }
     }
@@ -279,9 +281,8 @@ impl<'o> Walk<'o> {
             return self.found(finding, state);
         };
         // Of another time, its money is none of this window's: neither theirs nor ours is counted.
-        let compared = reconcile::compare(&row, about, &self.account, Some(&checkout), self.moment);
-        if let Some(finding) = compared.finding {
-            let (_, finding, state) = self.mended(about, &row, Some(checkout.clone()), finding).await?;
+        if let Some(finding) = reconcile::compare(&row, about, &self.account, Some(&checkout), self.moment).finding {
+            let (_, finding, state) = self.mended(about, &row, Some(checkout), finding).await?;
             return self.found(finding, state);
         }
         Ok(())

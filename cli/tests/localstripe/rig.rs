@@ -50,21 +50,8 @@ impl Rig {
     pub fn charge(&self, token: &str) -> MoneyRequest {
         let reference = CheckoutId::generate(&self.entropy, Timestamp::from_millis(1_800_000_000_000));
         MoneyRequest {
-            kind: AttemptKind::Charge,
-            key: Attempt::key(&reference, 1),
-            reference,
-            amount: Amount::from_minor(1500),
-            currency: Currency::USD,
             token: Some(Secret::new(token.to_owned())),
-            push: None,
-            intent: None,
-            target: None,
-            leg: 0,
-            capture_later: false,
-            account: None,
-            visit: None,
-            keep_card: false,
-            off_session: false,
+            ..MoneyRequest::new(AttemptKind::Charge, reference, 1, Amount::from_minor(1500), Currency::USD)
         }
     }
 

@@ -10,10 +10,10 @@ use super::{
     error::{Code, CodedError},
     hosted,
     id::{CheckoutId, Entropy},
-    refund,
     replace::{self, Turn},
+    review,
     routing::Routing,
-    saga, settle,
+    saga,
     state::{Status, Step},
     time::Timestamp,
 };
@@ -208,7 +208,7 @@ fn resume(checkout: Checkout, n: u32, ask: &Begin, now: Timestamp, entropy: &Ent
         effects.note("lease.taken_over", format!("attempt {n}, time {takeovers}"));
     }
     if takeovers > MAX_TAKEOVERS {
-        leave_to_operator(&mut effects, n, "its workers died or stalled too often")?;
+        review::leave_to_operator(&mut effects, n, "its workers died or stalled too often")?;
         return Ok(Begun::Moved(Box::new(effects)));
     }
     let may_void = status.is_the_customers() && !effects.checkout.has_asked_to_void(leg);
@@ -229,17 +229,17 @@ fn resume(checkout: Checkout, n: u32, ask: &Begin, now: Timestamp, entropy: &Ent
     Ok(Begun::Act { effects: Box::new(effects), n, action })
 }
 
-/// What is left to be done once the attempt's key is good no more: sent again it would be a second one, so that it is only looked for.
+/// What is left to be done once the attempt's key is good no more: sent again it would take the money, or give it back, a second time, so that it is
+/// only looked for.
 fn look_behind_window(checkout: &Checkout, attempt: &Attempt, ask: &Begin, now: Timestamp) -> Option<Action> {
-    // Behind an operator's decision a charge is only looked up, which needs no key that is still good: as long as it was pursued before. So
-    // is a refund that was under way before, once its key is good no more.
+    // What was under way at the end, a charge behind an operator's decision or a refund, is looked for as long again as it was pursued before.
     let is_charge = attempt.request.kind == AttemptKind::Charge;
     let pursued = checkout.completed_at.filter(|&end| is_charge || is_old_refund(attempt, end));
     let window = ask.key_window_of(attempt);
-    let window_ends = pursued.unwrap_or(attempt.created_at).after(window);
+    let looked_until = pursued.unwrap_or(attempt.created_at).after(window).after(window.min(LOOKED_FOR));
     match now {
-        now if now <= window_ends => None,
-        now if now <= window_ends.after(window.min(LOOKED_FOR)) => Some(Action::LookUp),
+        now if now <= attempt.created_at.after(window) => None,
+        now if now <= looked_until => Some(Action::LookUp),
         _ => Some(Action::LastLook),
     }
 }
@@ -260,11 +260,6 @@ fn action_for(checkout: &Checkout, attempt: &Attempt, ask: &Begin, now: Timestam
     {
         return look;
     }
-    let is_old = was_perhaps_sent && checkout.completed_at.is_some_and(|end| is_old_refund(attempt, end));
-    if is_old && now > attempt.created_at.after(ask.key_window_of(attempt)) {
-        // Its key is good no more: sent again it would give the money back twice.
-        return Action::LookUp;
-    }
     match (attempt.request.kind, attempt.status) {
         (_, AttemptStatus::RequiresAction | AttemptStatus::Pending) => Action::LookUp,
         // It has ended, and nobody wants the money any more. Whether the provider has it is all that is left to be known.
@@ -275,26 +270,6 @@ fn action_for(checkout: &Checkout, attempt: &Attempt, ask: &Begin, now: Timestam
         (AttemptKind::Charge, AttemptStatus::Unknown) if checkout.was_refused_a_void(attempt.request.leg) => Action::LookUp,
         _ => Action::Send,
     }
-}
-
-/// Nobody may try again: an operator decides.
-pub(super) fn leave_to_operator(effects: &mut Effects, n: u32, why: &str) -> Result<(), DecideError> {
-    let attempt = effects.attempt(n)?;
-    attempt.status = AttemptStatus::NeedsReview;
-    attempt.lease_until = None;
-    let is_charge = attempt.request.kind == AttemptKind::Charge;
-    effects.note("attempt.needs_review", format!("attempt {n}: {why}"));
-    refund::in_doubt(effects, n)?;
-    if effects.checkout.status.is_terminal() {
-        // Of a charge an operator has decided already; it was only looked for in case the decision was wrong.
-        if !is_charge {
-            effects.ask_for_review();
-        }
-        let now = effects.checkout.updated_at;
-        effects.checkout.due_at = effects.checkout.open_attempt().map(|_| now);
-        return Ok(());
-    }
-    settle::review(effects)
 }
 
 fn lease(effects: &mut Effects, n: u32, ask: &Begin, now: Timestamp) -> Result<(), DecideError> {

@@ -63,7 +63,7 @@ pub struct Dispute {
 
 impl Dispute {
     /// Whether the bank has the money.
-    pub(super) const fn has_the_money(&self) -> bool {
+    const fn has_the_money(&self) -> bool {
         matches!(self.status, DisputeStatus::Open | DisputeStatus::Lost)
     }
 }
@@ -88,7 +88,17 @@ pub struct ToldDispute {
 impl Checkout {
     /// What banks have taken back of it, minor units.
     pub fn amount_disputed(&self) -> Result<Amount, MoneyError> {
-        self.disputes.iter().filter(|dispute| dispute.has_the_money()).map(|dispute| dispute.amount).try_fold(Amount::ZERO, Amount::plus)
+        self.taken_back(|_| true)
+    }
+
+    /// The same of charge `n`.
+    pub(super) fn amount_disputed_of(&self, n: u32) -> Result<Amount, MoneyError> {
+        self.taken_back(|dispute| dispute.charge == n)
+    }
+
+    fn taken_back(&self, is_meant: impl Fn(&Dispute) -> bool) -> Result<Amount, MoneyError> {
+        let taken = self.disputes.iter().filter(|dispute| dispute.has_the_money() && is_meant(dispute));
+        taken.map(|dispute| dispute.amount).try_fold(Amount::ZERO, Amount::plus)
     }
 }
 

@@ -56,6 +56,7 @@ pub mod refund_resolve;
 mod refund_terms;
 pub mod refund_view;
 pub mod replace;
+mod review;
 pub mod routing;
 pub mod saga;
 pub mod schedule;

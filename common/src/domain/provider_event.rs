@@ -151,10 +151,19 @@ pub enum About {
 }
 
 impl About {
-    const fn kind(self) -> AttemptKind {
+    /// What an attempt at it is.
+    pub const fn kind(self) -> AttemptKind {
         match self {
             Self::Charge => AttemptKind::Charge,
             Self::Refund => AttemptKind::Refund,
+        }
+    }
+
+    /// As reports name it.
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::Charge => "payment",
+            Self::Refund => "refund",
         }
     }
 }

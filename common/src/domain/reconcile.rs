@@ -91,8 +91,7 @@ pub fn compare<'c>(row: &BookRow, about: About, account: &EventAccount, checkout
     if !account.owns(checkout) {
         return Compared::SOMEBODY_ELSES;
     }
-    let kind = kind(about);
-    let found = checkout.attempts.iter().find(|attempt| attempt.request.kind == kind && attempt.request.key == *key);
+    let found = checkout.attempts.iter().find(|attempt| attempt.request.kind == about.kind() && attempt.request.key == *key);
     let Some(attempt) = found else { return unknown() };
     if !account.has_sent(attempt) {
         return Compared::SOMEBODY_ELSES;
@@ -144,13 +143,6 @@ pub fn not_in_book(checkout: &CheckoutId, attempt: &Attempt, at: Moment) -> Find
 pub fn moved_by(checkout: &Checkout, attempt: &Attempt) -> Option<Sum> {
     let is_done = attempt.status == AttemptStatus::Approved && !was_taken_back(checkout, attempt);
     is_done.then(|| asked(attempt))
-}
-
-const fn kind(about: About) -> AttemptKind {
-    match about {
-        About::Charge => AttemptKind::Charge,
-        About::Refund => AttemptKind::Refund,
-    }
 }
 
 fn asked(attempt: &Attempt) -> Sum {

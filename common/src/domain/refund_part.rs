@@ -77,11 +77,7 @@ fn rest(checkout: &Checkout, leg: usize, paid: &Leg) -> Result<Amount, MoneyErro
 
 /// What banks have taken back of the charge that a leg's refunds are of. Minor units.
 fn disputed(checkout: &Checkout, leg: usize) -> Result<Amount, MoneyError> {
-    let Some(charge) = checkout.charge_to_refund(leg).map(|charge| charge.n).filter(|_| !checkout.disputes.is_empty()) else {
-        return Ok(Amount::ZERO);
-    };
-    let taken = checkout.disputes.iter().filter(|dispute| dispute.charge == charge && dispute.has_the_money());
-    taken.map(|dispute| dispute.amount).try_fold(Amount::ZERO, Amount::plus)
+    checkout.charge_to_refund(leg).map_or(Ok(Amount::ZERO), |charge| checkout.amount_disputed_of(charge.n))
 }
 
 /// What refunds that were asked for give back of what a leg paid of the sale, of the parts that `is_meant` says.

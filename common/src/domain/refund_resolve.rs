@@ -12,7 +12,8 @@ use super::{
     refund::{self, Refund, RefundStatus},
     refund_credits,
     refund_part::{self, PENDING, RefundPart},
-    settle::{self, due_for_the_rest},
+    review,
+    settle::due_for_the_rest,
     time::Timestamp,
     timeline::TimelineEntry,
 };
@@ -134,7 +135,7 @@ fn take_back_unasked(effects: &mut Effects, n: u32, amount: Amount, entropy: &En
         effects.events.push(EventType::RefundFailed);
         return Ok(());
     }
-    settle::review(effects)
+    review::review(effects)
 }
 
 /// Whether the same words have decided it, or the `part` of it, before.

@@ -20,8 +20,8 @@ use super::{
     hosted,
     id::{AttemptId, Entropy},
     money::Amount,
+    review::review,
     routing::Route,
-    settle::review,
     state::{Status, Step},
     subscription,
 };

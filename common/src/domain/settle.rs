@@ -2,7 +2,7 @@
 
 use super::{
     attempt::{Attempt, AttemptKind, AttemptStatus, CustomerAction, Decline, MAX_REFUSALS, Outcome, Receipt},
-    begin, charge,
+    charge,
     checkout::{Checkout, Closing},
     effects::{DecideError, Effects},
     error::{Code, CodedError},
@@ -12,6 +12,7 @@ use super::{
     money::Amount,
     refund::{self, RefundStatus},
     refund_part,
+    review::{leave_to_operator, review},
     routing::Routing,
     saga,
     state::{Status, Step},
@@ -89,11 +90,8 @@ pub fn settle(checkout: Checkout, what: &Settlement, now: Timestamp, entropy: &E
         (_, Outcome::NotSent { cause, .. }) => not_sent(&mut effects, what, cause, entropy)?,
     }
     if what.is_last_look && !definite && is_left_without_answer(&effects.checkout, what.n) {
-        begin::leave_to_operator(
-            &mut effects,
-            what.n,
-            "nobody could find out what became of it, neither by its key nor by looking for it",
-        )?;
+        let why = "nobody could find out what became of it, neither by its key nor by looking for it";
+        leave_to_operator(&mut effects, what.n, why)?;
     }
     saga::drop_needless_voids(&mut effects)?;
     if is_over(&effects.checkout) {
@@ -462,19 +460,5 @@ fn refund_refused(effects: &mut Effects, n: u32, decline: &Decline, entropy: &En
         return review(effects);
     }
     effects.events.push(EventType::RefundFailed);
-    Ok(())
-}
-
-pub(super) fn review(effects: &mut Effects) -> Result<(), DecideError> {
-    match effects.checkout.status {
-        Status::Processing | Status::AwaitingPayment => {
-            effects.step(Step::Reconcile)?;
-            effects.step(Step::Review)?;
-        }
-        Status::Reconciling => effects.step(Step::Review)?,
-        Status::Queued | Status::NeedsReview => {}
-        Status::Succeeded | Status::Failed | Status::Canceled | Status::Expired => effects.ask_for_review(),
-    }
-    effects.checkout.due_at = None;
     Ok(())
 }

@@ -153,10 +153,7 @@ proptest! {
         for &step in &moves {
             make(&mut machine, step);
         }
-        while let Some(at) = machine.hands.len().checked_sub(1) {
-            machine.ask(at, Net::Well);
-            machine.settle(at, false);
-        }
+        machine.wake_the_stalled();
         machine.come_to_rest();
         (1..=12).for_each(|n| machine.webhook(n));
         machine.come_to_rest();

@@ -4,6 +4,7 @@
 use super::{
     hosted::{TOO_LONG, by_push},
     machine::{LEASE, Machine, Net, TOTAL, WINDOW},
+    property,
     provider::Fate,
 };
 use crate::domain::{ends::Verdict, refund::RefundAsk, state::Status};
@@ -21,16 +22,8 @@ enum Move {
     /// To pay in another way than the one he is asked about, with the form of now or an older one.
     TakeBack(u32),
     Fate(Fate),
-    Begin,
-    Ask(usize, Net),
-    Settle(usize, bool),
-    Die(usize),
-    Work(Net),
-    Wait(Duration),
-    Cancel,
-    Customer(bool),
-    Webhook(u32),
-    Resolve(Verdict),
+    /// One that is made everywhere.
+    Any(property::Move),
 }
 
 fn net() -> impl Strategy<Value = Net> {
@@ -42,12 +35,19 @@ fn fate() -> impl Strategy<Value = Fate> {
 }
 
 fn a_move() -> impl Strategy<Value = Move> {
-    let waits = prop::sample::select(vec![SECOND, SECOND * 3, LEASE + SECOND, SECOND * 1700, TOO_LONG, WINDOW]);
     prop_oneof![
         5 => (0u32..3).prop_map(Move::Pay),
         4 => (0u32..3).prop_map(Move::PayAtBank),
         3 => (0u32..2).prop_map(Move::TakeBack),
         4 => fate().prop_map(Move::Fate),
+        39 => any_move().prop_map(Move::Any),
+    ]
+}
+
+fn any_move() -> impl Strategy<Value = property::Move> {
+    use property::Move;
+    let waits = prop::sample::select(vec![SECOND, SECOND * 3, LEASE + SECOND, SECOND * 1700, TOO_LONG, WINDOW]);
+    prop_oneof![
         6 => Just(Move::Begin),
         6 => (0usize..3, net()).prop_map(|(at, net)| Move::Ask(at, net)),
         6 => (0usize..3, any::<bool>()).prop_map(|(at, again)| Move::Settle(at, again)),
@@ -67,17 +67,7 @@ fn make(machine: &mut Machine, step: Move) {
         Move::PayAtBank(back) => drop(machine.pay_with(machine.checkout.next_n().saturating_sub(back), by_push("slb001"))),
         Move::TakeBack(back) => drop(machine.take_back(machine.checkout.next_n().saturating_sub(back))),
         Move::Fate(fate) => machine.fates[0] = fate,
-        Move::Begin => drop(machine.begin()),
-        Move::Ask(at, net) => machine.ask(at, net),
-        Move::Settle(at, again) => drop(machine.settle(at, again)),
-        Move::Die(at) if at < machine.hands.len() => drop(machine.hands.remove(at)),
-        Move::Die(_) => {}
-        Move::Work(net) => drop(machine.work_with(net)),
-        Move::Wait(by) => machine.wait(by),
-        Move::Cancel => drop(machine.cancel()),
-        Move::Customer(approves) => machine.customer(approves),
-        Move::Webhook(n) => machine.webhook(n),
-        Move::Resolve(verdict) => machine.resolve(verdict),
+        Move::Any(step) => property::make(machine, step),
     }
 }
 
@@ -94,10 +84,7 @@ proptest! {
         for &step in &moves {
             make(&mut machine, step);
         }
-        while let Some(at) = machine.hands.len().checked_sub(1) {
-            machine.ask(at, Net::Well);
-            machine.settle(at, false);
-        }
+        machine.wake_the_stalled();
         machine.come_to_rest();
         (1..=23).for_each(|n| machine.webhook(n));
         machine.come_to_rest();

@@ -304,6 +304,14 @@ impl Machine {
         effects.map(|effects| self.apply(effects)).is_some()
     }
 
+    /// Those who stalled wake up and do what they had begun, the last of them first.
+    pub(super) fn wake_the_stalled(&mut self) {
+        while let Some(at) = self.hands.len().checked_sub(1) {
+            self.ask(at, Net::Well);
+            self.settle(at, false);
+        }
+    }
+
     /// Everybody works without trouble until there is nothing to do. Panics if there is no end to it.
     pub(super) fn come_to_rest(&mut self) {
         for _ in 0..200 {

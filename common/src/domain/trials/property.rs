@@ -100,11 +100,8 @@ proptest! {
         for &step in &moves {
             make(&mut machine, step);
         }
-        // Those who stalled wake up and do what they had begun; then the provider tells what it has, and all is worked off.
-        while let Some(at) = machine.hands.len().checked_sub(1) {
-            machine.ask(at, Net::Well);
-            machine.settle(at, false);
-        }
+        // Then the provider tells what it has, and all is worked off.
+        machine.wake_the_stalled();
         machine.come_to_rest();
         // What an operator failed is looked for, unless nobody had the time while it was pursued, or the provider keeps it.
         let is_stuck = |a: &Attempt| {

@@ -152,10 +152,7 @@ proptest! {
                 machine.pay(machine.checkout.next_n());
             }
         }
-        while let Some(at) = machine.hands.len().checked_sub(1) {
-            machine.ask(at, Net::Well);
-            machine.settle(at, false);
-        }
+        machine.wake_the_stalled();
         machine.come_to_rest();
         (1..=20).for_each(|n| machine.webhook(n));
         machine.come_to_rest();
